@@ -1,0 +1,1 @@
+//! The stories: what a user does, end to end, through the binary.
