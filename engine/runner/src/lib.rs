@@ -1,1 +1,15 @@
-//! runner
+//! Playbooks: read (`book`), planned, run over devices, reported. Knows no verb and no cloud: verbs are [`Action`]s that
+//! plugins bring, devices and their facts come through an [`Inventory`], and all that happens is said in [`RunEvent`]s.
+
+mod action;
+pub mod book;
+mod event;
+mod inventory;
+mod outcome;
+mod plugin;
+
+pub use action::{Action, Effect, Ready, Scope, StepContext};
+pub use event::{Counts, Progress, Reporter, RunEvent};
+pub use inventory::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
+pub use outcome::{Class, Failure, Outcome, Skip};
+pub use plugin::{Plugin, Registry};

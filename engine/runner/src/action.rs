@@ -1,0 +1,99 @@
+//! What a verb is: a name, an effect, a checked form of its parameters, and a run on one device.
+
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+use script::Dynamic;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::book::{Check, Node};
+use crate::{Inventory, Outcome, Progress, Target};
+
+/// Whether a verb may change a device. Undeclared would mean `Changes`; so there is no default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Only looks.
+    Reads,
+    /// May change a device: asked about before the first call on a hub that is not local.
+    Changes,
+}
+
+/// A verb, as a plugin offers it. One per name in the whole process.
+pub trait Action {
+    /// The key that stands in a step.
+    fn name(&self) -> &'static str;
+
+    /// One line for `plugins show` and the schema.
+    fn about(&self) -> &'static str;
+
+    /// May it change a device?
+    fn effect(&self) -> Effect;
+
+    /// JSON Schema (2020-12) of the parameters, generated from the same struct that `check` decodes.
+    fn schema(&self) -> Value;
+
+    /// The parameter that a bare scalar stands for (`wait_until: expr`), if any.
+    fn main(&self) -> Option<&'static str>;
+
+    /// The parameters of the Rhai function of the same name, after the device, before the options map.
+    fn positional(&self) -> &'static [&'static str];
+
+    /// Decodes and checks the parameters once, at load: every finding goes into `check`; `None` when there was an error.
+    fn check(&self, parameters: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>>;
+}
+
+/// A verb with its parameters, ready to run on any device, any number of times.
+pub trait Ready {
+    /// Runs it once on one device. Deadlines, retries, `when` and the rest of what stands *beside* a verb are the runner's.
+    /// Dropping the future must be safe at any await.
+    fn run<'a>(&'a self, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome>;
+
+    /// Serves a whole wave at once, when the verb can (`via: job`): outcomes in the order of the contexts.
+    fn run_many<'a>(&'a self, _wave: &'a [StepContext<'a>]) -> Option<LocalBoxFuture<'a, Vec<Outcome>>> {
+        None
+    }
+
+    /// Whether calling it again after an unknown reply does no harm (`idempotent: true`; readers always are).
+    fn repeatable(&self) -> bool {
+        true
+    }
+
+    /// Whether it only waits: a waiting device holds no fork.
+    fn waits(&self) -> bool {
+        false
+    }
+
+    /// For `--check`: what it would send, in one line. Asked only of verbs that change.
+    fn preview(&self, _step: &StepContext<'_>) -> String {
+        String::new()
+    }
+}
+
+/// The names an expression can see on one device. Cheap to make; values are converted only when asked for.
+pub trait Scope {
+    /// The value of a name, `None` when there is none.
+    fn get(&self, name: &str) -> Option<Dynamic>;
+}
+
+/// What one run of a step on one device has at hand.
+pub struct StepContext<'a> {
+    /// The device.
+    pub target: &'a Target,
+    /// What its expressions see.
+    pub scope: &'a dyn Scope,
+    /// Facts of this and other devices.
+    pub inventory: &'a dyn Inventory,
+    /// The step's own deadline (`timeout:` beside the verb), if given: for verbs that say more on timing out than "timed out".
+    pub timeout: Option<std::time::Duration>,
+    /// Says how far it is, for the live line.
+    pub progress: &'a dyn Fn(Progress),
+    /// Ends when the run is being stopped.
+    pub cancel: &'a CancellationToken,
+    /// `--check`: nothing that changes may be sent.
+    pub check_mode: bool,
+    /// The folder for what `save` writes.
+    pub files: &'a std::path::Path,
+    /// The run's id, for correlation.
+    pub run: Arc<str>,
+}

@@ -1,0 +1,93 @@
+//! Where devices and their facts come from. The runner's only door to a cloud it has never heard of.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+use serde_json::Value;
+use thiserror::Error;
+
+/// A device that a play runs on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Its id.
+    pub id: Arc<str>,
+    /// What `device` offers beside `id`: `tags`, `status` and so on; a JSON object.
+    pub attributes: Arc<Value>,
+}
+
+/// Which devices are meant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selection {
+    /// Every device of the hub.
+    All,
+    /// These, in this order; an unknown one is an error with a suggestion.
+    Ids(Vec<String>),
+    /// Those that satisfy a condition in the inventory's own words (iothub: a WHERE condition).
+    Query(String),
+}
+
+/// One reading of one device's fact.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// The fact's value (iothub's `twin`: `{ id, tags, desired, reported, status, connection_state, version, etag, properties }`).
+    pub value: Value,
+    /// Grows with every change of the fact; rows older than the newest one seen are stale.
+    pub version: u64,
+    /// Read directly (`true`), or from an index that may lag (`false`): a hint to be confirmed.
+    pub direct: bool,
+}
+
+/// What the first line of a run says about the hub, and what safety needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubInfo {
+    /// "local, in this process (no hub configured)", or a host and where it was configured.
+    pub title: String,
+    /// Only local hubs run without asking.
+    pub local: bool,
+}
+
+/// Why the inventory could not answer.
+#[derive(Debug, Error)]
+pub enum InventoryError {
+    /// The ids that the hub does not know, each with the closest known one.
+    #[error("no such device: {}", .0.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>().join(", "))]
+    Unknown(Vec<(String, Option<String>)>),
+    /// The condition is not understood by the hub.
+    #[error("the hub does not understand the query: {0}")]
+    Query(String),
+    /// The hub refused or is away: the run ends with exit code 7.
+    #[error("{message}")]
+    Hub {
+        /// One sentence for people.
+        message: String,
+        /// What to do.
+        help: Vec<String>,
+    },
+}
+
+/// Devices and their facts.
+pub trait Inventory {
+    /// Whom the run talks to.
+    fn hub(&self) -> HubInfo;
+
+    /// The names of the facts that an expression may name (iothub: `twin`).
+    fn fact_names(&self) -> &'static [&'static str];
+
+    /// The devices meant, ordered by id unless the selection has an order.
+    fn select<'a>(&'a self, selection: &'a Selection) -> LocalBoxFuture<'a, Result<Vec<Target>, InventoryError>>;
+
+    /// The number of devices of the hub.
+    fn count(&self) -> LocalBoxFuture<'_, Result<usize, InventoryError>>;
+
+    /// A fact of many devices, read the cheapest way that the quota allows: rows may be hints (`direct: false`), and devices
+    /// that could not be read this round are absent.
+    fn facts<'a>(
+        &'a self,
+        devices: &'a [Arc<str>],
+        fact: &'a str,
+    ) -> LocalBoxFuture<'a, Result<BTreeMap<Arc<str>, Facts>, InventoryError>>;
+
+    /// A fact of one device, read directly from its source.
+    fn fact<'a>(&'a self, device: &'a str, fact: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>>;
+}
