@@ -33,7 +33,9 @@ fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
     let place = match name {
         "item" => "`item` is known in a step with `loop`",
         "result" => "`result` is known in `until`, `failed_when` and `changed_when`",
-        "attempt" => "`attempt` is known in the keys of a verb, in `until`, `failed_when`, `changed_when` and `ignore_errors`",
+        "attempt" => {
+            "`attempt` is known in the keys of a verb, in `until`, `failed_when`, `changed_when` and `ignore_errors`"
+        }
         "error" => "`error` is known in `rescue` and `always`",
         "device" => "`before` and `after` run once, on the runner: there is no device",
         "devices" => "`devices` is known in `after`",
@@ -67,7 +69,8 @@ fn member(path: &str, expression: &Expression, check: &mut Check<'_>) -> bool {
         return true;
     }
     let list = if root == "secret" { "secrets" } else { root };
-    let near = did_you_mean(name, members.iter().map(String::as_str)).map(|near| format!("did you mean `{root}.{near}`?"));
+    let near =
+        did_you_mean(name, members.iter().map(String::as_str)).map(|near| format!("did you mean `{root}.{near}`?"));
     let finding = Diagnostic::error(format!("`{root}.{name}` is not listed under `{list}:`"))
         .help(near.unwrap_or_else(|| format!("add it to the play: `{list}:`")));
     check.push(finding, expression.span());

@@ -10,9 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::walk::Walk;
-use super::{
-    Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Retries, Step, Template, keys, verbs,
-};
+use super::{Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Retries, Step, Template, keys, verbs};
 
 /// Names that only exist while an attempt of a step is judged.
 const JUDGED: &[&str] = &["result", "attempt"];
@@ -263,7 +261,10 @@ impl Reading {
 
     fn finish(mut self, entries: &[(Key, Node)], walk: &mut Walk<'_>) -> Option<Step> {
         let retries = &self.step.retries;
-        if retries.retries.is_none() && retries.until.is_none() && (retries.delay.is_some() || retries.backoff.is_some()) {
+        if retries.retries.is_none()
+            && retries.until.is_none()
+            && (retries.delay.is_some() || retries.backoff.is_some())
+        {
             let (key, _) = entries
                 .iter()
                 .find(|(key, _)| matches!(&*key.text, "delay" | "backoff"))

@@ -88,7 +88,8 @@ fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
     if message.contains("cannot deserialize null into string") || message.contains("expected string scalar") {
         return said("a key must be a text", &[]);
     }
-    if message.contains("budget") || message.contains("alias") || message.contains("depth") || message.contains("nest") {
+    if message.contains("budget") || message.contains("alias") || message.contains("depth") || message.contains("nest")
+    {
         return said("too large, too deeply nested, or too often repeated by aliases for a playbook", &[]);
     }
     None
