@@ -6,9 +6,7 @@ use rhai::{LexError, ParseError, ParseErrorType, Position};
 pub(crate) fn explain(error: &ParseError, at: &str) -> (String, Option<String>) {
     let slip = match error.err_type() {
         ParseErrorType::BadInput(LexError::UnterminatedString) => Some(("this text has no end", "close the quote")),
-        ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) if symbol == "===" || symbol == "!==" => {
-            Some(("no such operator", "compare with `==` or `!=`"))
-        }
+        _ if at.starts_with("===") || at.starts_with("!==") => Some(("no such operator", "compare with `==` or `!=`")),
         ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, text)) if symbol == "=" && text.contains("typo") => {
             Some(("`=` does not compare", "compare with `==`"))
         }
@@ -20,12 +18,11 @@ pub(crate) fn explain(error: &ParseError, at: &str) -> (String, Option<String>) 
             Some(("`eval` is switched off", "write the code in place, or choose between closures"))
         }
         _ if at.starts_with('=') && !at.starts_with("==") => Some(("`=` does not compare", "compare with `==`")),
-        ParseErrorType::BadInput(_) if at.starts_with("<>") => Some(("no such operator", "compare with `!=`")),
+        _ if at.starts_with("<>") => Some(("no such operator", "compare with `!=`")),
         ParseErrorType::BadInput(LexError::UnexpectedInput(_)) if at.starts_with(['“', '”', '‘', '’']) => {
             Some(("these are typographic quotes", "use \" or '"))
         }
         ParseErrorType::ExprTooDeep => Some(("nested too deeply", "give parts of it a name with `let`")),
-        ParseErrorType::Reserved(_) => None,
         _ => None,
     };
     if let Some((message, help)) = slip {
