@@ -117,7 +117,7 @@ fn function_not_found(signature: &str) -> (String, Option<String>) {
     let Some((name, types)) = signature.split_once(" (") else {
         return (format!("unknown function `{signature}`"), None);
     };
-    let types = types.trim_end_matches(')');
+    let types = types.strip_suffix(')').unwrap_or(types);
     let shown = format!("{}({})", name.trim(), types.replace("&str | ImmutableString | String", "text"));
     if name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         return (format!("no function `{shown}`"), None);

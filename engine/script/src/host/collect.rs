@@ -38,7 +38,7 @@ pub(super) fn hooks(names: &[&'static str]) -> Module {
                 collected.0.borrow_mut().push(Found { hook: name, args, position: ncc.call_position() });
                 Ok(Dynamic::UNIT)
             };
-            FuncRegistration::new(name).with_volatility(true).set_into_module_raw(
+            FuncRegistration::new(name).set_into_module_raw(
                 &mut module,
                 types,
                 RhaiFunc::Pure { func: Shared::new(note), has_context: true, is_pure: false, is_volatile: true },

@@ -108,5 +108,5 @@ pub(crate) fn register(module: &mut Module) {
 
 fn nap(ncc: &NativeCallContext<'_>, time: &Dynamic) -> Answer<()> {
     let time = seconds(time)?;
-    wait(ncc, tokio::time::sleep(time))
+    wait(ncc, async move { tokio::time::sleep(time).await })
 }
