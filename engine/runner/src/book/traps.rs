@@ -29,7 +29,7 @@ fn culprit(message: &str, explained: bool, line: &str) -> Option<(usize, usize)>
         key
     } else if let Some(tag) = message.strip_prefix("unsupported tag ") {
         tag.trim_matches('`')
-    } else if explained && message.contains("flow") {
+    } else if explained && message.contains("flow") && line.contains("${{") {
         "${{"
     } else {
         return None;
@@ -65,6 +65,12 @@ fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
         return said(
             "`${{ }}` inside { } or [ ] must stand between quotes: YAML reads its braces as a map",
             &["write \"${{ .. }}\"".into()],
+        );
+    }
+    if message.contains("flow") && value.matches(['[', '{']).count() > 1 {
+        return said(
+            "inside { } or [ ] a text with brackets or braces of its own must stand between quotes",
+            &["for instance [\"a[0] == 1\"]".into()],
         );
     }
     if message.contains("trailing content after") {
