@@ -191,7 +191,7 @@ mod tests {
             2 + 2 + 9 + 5 + 1 + 1 + 12
         );
         let of = |bytes: usize| {
-            let texts = bytes / 4096;
+            let texts = (bytes - 1) / 4096;
             let mut members: Map<String, Value> =
                 (0..texts).map(|n| (format!("{n:04}"), json!("x".repeat(4092)))).collect();
             members.insert("y".into(), json!("y".repeat(bytes - texts * 4096 - 1)));
