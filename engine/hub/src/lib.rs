@@ -1,1 +1,4 @@
-//! hub
+//! The local IoT Hub: official SDKs connect to it unchanged, over real TLS sockets. What it does not support it says.
+//! Has no scripts and no business: devices and operators bring those.
+
+mod store;
