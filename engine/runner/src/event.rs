@@ -55,6 +55,8 @@ pub enum RunEvent {
         file: Arc<str>,
         /// How many devices.
         devices: usize,
+        /// The names of all steps of the file in reading order, unfilled: what step indices mean, and how wide a column is.
+        steps: Arc<[Arc<str>]>,
     },
     /// A wave begins (only when there is more than one).
     WaveStarted {

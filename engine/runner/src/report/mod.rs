@@ -2,6 +2,10 @@
 
 mod console;
 mod json;
+mod line;
+mod many;
+mod screen;
 
-pub use console::{Console, ConsoleOptions, Lines};
+pub use console::{Console, ConsoleOptions};
 pub use json::{Form, Json};
+pub use screen::Lines;
