@@ -1,8 +1,13 @@
-//! The local IoT Hub: an honest counterpart for devices over MQTT and for services over REST, TLS on every leg.
+//! The local IoT Hub: official SDKs connect to it unchanged, over real TLS sockets. What it does not support it says.
+//! Has no scripts and no business: devices and operators bring those.
 
+mod data_dir;
 mod exchange;
 mod link;
 mod mqtt;
+mod query;
 mod seam;
+mod store;
 
+pub use data_dir::{DataDirError, Endpoint, find};
 pub use seam::{HubEvent, HubLog, Sender, Telemetry};
