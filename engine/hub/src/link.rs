@@ -67,7 +67,10 @@ pub(crate) enum DropReason {
 /// What a device said to a call, or why it will not.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Reply { status: i32, payload: Bytes },
+    Reply {
+        status: i32,
+        payload: Bytes,
+    },
     /// The status was not a number.
     Unreadable,
     Ended(Ending),

@@ -28,11 +28,8 @@ pub(crate) trait Backing: Send + Sync + 'static {
     fn load_session(&self, identity: &Identity) -> Option<Vec<Subscription>>;
 
     /// Keeps a session's subscriptions (`None` ends the session); durable before it returns.
-    fn store_session(
-        &self,
-        identity: &Identity,
-        session: Option<Vec<Subscription>>,
-    ) -> impl Future<Output = ()> + Send;
+    fn store_session(&self, identity: &Identity, session: Option<Vec<Subscription>>)
+    -> impl Future<Output = ()> + Send;
 }
 
 /// A subscription as it is kept: the filter, and the quality of service granted (0 or 1).

@@ -37,11 +37,8 @@ pub(super) struct Session<S, B> {
 impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
     pub(super) fn new(hub: Arc<Mqtt<B>>, connection: Connection<S>, admission: Admission) -> Self {
         let Admission { login, model_id, keep_alive, clean, will } = admission;
-        let sender = Arc::new(Sender {
-            auth_method: login.auth_method,
-            generation: Arc::clone(&login.generation),
-            model_id,
-        });
+        let sender =
+            Arc::new(Sender { auth_method: login.auth_method, generation: Arc::clone(&login.generation), model_id });
         let until = login.expires.map(|expires| expires + hub.settings.expiry_grace);
         let patience = Patience::new(silence(keep_alive, hub.settings.longest_silence), until);
         let (link, subscriptions) = (Arc::new(Link::default()), Subscriptions::default());

@@ -26,9 +26,10 @@ impl Subscriptions {
             QoS::AtMostOnce => (0, QoS::AtMostOnce),
             QoS::AtLeastOnce | QoS::ExactlyOnce => (1, QoS::AtLeastOnce),
         };
+        let full = self.0.len() >= SUBSCRIPTIONS;
         match self.0.iter_mut().find(|one| one.filter == filter) {
             Some(one) => one.qos = qos,
-            None if self.0.len() >= SUBSCRIPTIONS => return SubscribeReasonCode::Failure,
+            None if full => return SubscribeReasonCode::Failure,
             None => self.0.push(Subscription { filter, qos }),
         }
         SubscribeReasonCode::Success(granted)
