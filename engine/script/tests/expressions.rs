@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use base::Clock;
-use proptest::prelude::*;
 use iotplay_script::{Dynamic, ExprError, Expressions, Names, from_json, to_json};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 struct Values(HashMap<&'static str, Dynamic>);
@@ -18,8 +18,11 @@ impl Names for Values {
 
 fn values() -> Values {
     let all = [
-        ("twin", json!({ "reported": { "boot": "b", "n": 3, "ok": true, "match": 1, "list": [{ "a": 1 }], "not": 7 },
-            "tags": { "my-tag": "x" } })),
+        (
+            "twin",
+            json!({ "reported": { "boot": "b", "n": 3, "ok": true, "match": 1, "list": [{ "a": 1 }], "not": 7 },
+            "tags": { "my-tag": "x" } }),
+        ),
         ("before", json!({ "reported": {} })),
         ("devices", json!([{ "id": "a", "n": 1 }, { "id": "b", "n": 2 }])),
         ("n", json!(1)),
