@@ -24,7 +24,7 @@ use crate::state::HubState;
 pub(crate) struct Service {
     pub(super) state: Arc<HubState>,
     pub(super) exchange: Arc<Exchange>,
-    log: HubLog,
+    pub(super) log: HubLog,
     mqtt_endpoint: HeaderValue,
     ids: Mutex<StdRng>,
 }

@@ -50,13 +50,6 @@ impl Document {
         }
     }
 
-    pub(crate) fn authentication(&self) -> &Authentication {
-        match self {
-            Self::Device(device) => &device.authentication,
-            Self::Module(module) => &module.authentication,
-        }
-    }
-
     pub(crate) fn etag(&self) -> &str {
         match self {
             Self::Device(device) => &device.etag,
