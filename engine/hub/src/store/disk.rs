@@ -84,6 +84,9 @@ fn write_all(database: &Database, writes: &[Write]) -> Result<(), redb::Error> {
 
 fn open(path: &Path) -> Result<Database, StoreOpenError> {
     let path = path.to_owned();
+    if let Err(source) = create_private(&path) {
+        return Err(StoreOpenError::Io { path, source });
+    }
     match Database::builder().set_cache_size(CACHE).create(&path) {
         Ok(database) => Ok(database),
         Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreOpenError::InUse { path }),
@@ -92,4 +95,13 @@ fn open(path: &Path) -> Result<Database, StoreOpenError> {
         }
         Err(error) => Err(StoreOpenError::Damaged { path, reason: error.to_string() }),
     }
+}
+
+/// Makes the empty file, readable by its owner only: it holds keys.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(|_| ())
 }
