@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError};
 
-use super::{StoreOpenError, Table, Write};
+use super::{Row, StoreOpenError, Table, Write};
 
 /// redb's page cache: the hub reads the file only at start, so a small one is enough.
 const CACHE: usize = 8 * 1024 * 1024;
@@ -24,7 +24,7 @@ impl Disk {
     /// Hands every document to `row`, table by table in [`Table::ALL`]'s order; a text from `row` refuses the file.
     pub(super) fn read(
         &self,
-        row: &mut dyn FnMut(Table, &str, &[u8]) -> Result<(), String>,
+        row: &mut Row<'_>,
     ) -> Result<(), StoreOpenError> {
         let damaged = |reason: String| StoreOpenError::Damaged { path: self.path.clone(), reason };
         let Some(database) = &self.database else { return Ok(()) };
