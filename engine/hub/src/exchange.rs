@@ -109,7 +109,8 @@ impl Exchange {
         self.table().links.len()
     }
 
-    /// Whether this one is connected.
+    /// Whether this one is connected; the hub itself keeps that in the registry.
+    #[cfg(test)]
     pub(crate) fn is_connected(&self, identity: &Identity) -> bool {
         self.table().links.contains_key(identity)
     }
@@ -158,6 +159,12 @@ impl Exchange {
         if let Some(parked) = self.table().parked.get(identity) {
             parked.ready.notify_waiters();
         }
+    }
+
+    /// How many calls wait for an answer of this device.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, identity: &Identity) -> usize {
+        self.table().links.get(identity).map_or(0, |link| link.waiting())
     }
 
     /// How many identities have parked calls.
