@@ -78,7 +78,7 @@ fn queries_come_in_pages() {
         let some = stage.client.query_twins(Some("deviceId IN ['d-001', 'd-229', 'x']")).collect(10).await.unwrap();
         let ids: BTreeSet<_> = some.iter().map(|row| row["deviceId"].as_str().unwrap()).collect();
         assert_eq!(ids, BTreeSet::from(["d-001", "d-229"]));
-        let bad = stage.client.query("SELECT FROM WHERE").collect(10).await.unwrap_err();
+        let bad = stage.client.query("SELECT * FROM nowhere").collect(10).await.unwrap_err();
         assert_eq!(bad.code().map(ErrorCode::http_status), Some(400));
         assert_eq!(stage.inventory().select(&Selection::All).await.unwrap().len(), 230);
     });

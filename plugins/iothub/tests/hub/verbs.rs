@@ -161,7 +161,7 @@ fn a_query_gives_rows() {
         assert_eq!(stage.last_said(), "1 row");
         let (rows, _) = done(stage.run("query: { text: SELECT * FROM devices, limit: 2 }", "-").await);
         assert_eq!(rows.as_array().unwrap().len(), 2);
-        let bad = failed(stage.run("query: SELECT nonsense", "-").await);
+        let bad = failed(stage.run("query: SELECT * FROM nowhere", "-").await);
         assert!(bad.message.starts_with("the hub does not understand the query: "), "{}", bad.message);
     });
 }
