@@ -121,6 +121,11 @@ impl RunningHub {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> &HubState {
+        &self.facts.state
+    }
+
     /// Ends when the hub has ended by itself; it never does unless something inside failed.
     pub async fn ended(&mut self) {
         let _ = (&mut self.ended).await;
@@ -145,7 +150,8 @@ fn host(at: SocketAddr, well_known: u16) -> HostPort {
 }
 
 fn dialled(ip: IpAddr) -> String {
-    let usual = ip.is_unspecified() || ip == IpAddr::from([127, 0, 0, 1]) || ip == IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+    let usual =
+        ip.is_unspecified() || ip == IpAddr::from([127, 0, 0, 1]) || ip == IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
     if usual { "localhost".to_owned() } else { ip.to_string() }
 }
 
