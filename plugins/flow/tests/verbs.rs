@@ -31,7 +31,8 @@ struct Twins {
 
 impl Twins {
     fn of(reported: &[Value]) -> Self {
-        let twins = reported.iter().map(|reported| json!({ "id": "press-7", "reported": reported })).collect();
+        let twin = |reported| json!({ "id": "press-7", "reported": reported, "last_activity_time": "2026-11-23T13:27:42.1180000Z" });
+        let twins = reported.iter().map(twin).collect();
         Self { source: RefCell::new(twins), ..Self::default() }
     }
 }
@@ -228,7 +229,10 @@ async fn a_wait_in_vain_shows_both_sides() {
         failure(stage.run("wait_until: { that: 'twin.reported.boot > x.a[0] + 5', every: 2s, backoff: 1 }").await);
     assert_eq!(start.elapsed(), Duration::from_secs(10));
     assert_eq!(failure.class, Class::Timeout);
-    assert_eq!(failure.message, "`twin.reported.boot > x.a[0] + 5` did not come true within 10s: looked 6 times");
+    assert_eq!(
+        failure.message,
+        "`twin.reported.boot > x.a[0] + 5` did not come true within 10s: looked 6 times, last heard 2026-11-23T13:27:42.118Z"
+    );
     assert_eq!(failure.note.as_deref(), Some("twin.reported.boot is 3, x.a[0] + 5 is 6"));
     assert!(failure.help[0].contains("do not send it again blindly"), "{:?}", failure.help);
 }
