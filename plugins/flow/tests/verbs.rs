@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use base::{Clock, Diagnostics, Source, Span};
@@ -16,6 +16,8 @@ use runner::{
 };
 use script::{Dynamic, Expressions};
 use serde_json::{Value, json};
+
+static EXPRESSIONS: LazyLock<Expressions> = LazyLock::new(|| Expressions::new(Clock::system()));
 
 /// Twins that change with every read; rows of the index may be hints.
 #[derive(Default)]
@@ -110,8 +112,7 @@ fn check(yaml: &str, failed_when: Option<&str>) -> Result<(Box<dyn Ready>, Optio
     let registry = Registry::new(&[&Flow]);
     let action = registry.get(&key.text).expect("a verb of flow");
     let known = Known { names: ["device", "before", "twin", "x"].map(str::to_owned).into(), ..Known::default() };
-    let expressions = Expressions::new(Clock::system());
-    let mut check = Check::new(&source, &mut found, &known, &expressions);
+    let mut check = Check::new(&source, &mut found, &known, &EXPRESSIONS);
     check.verb = Some((action.name(), key.span));
     let value = match (action.main(), value.is_map() || value.is_null()) {
         (Some(main), false) => {
@@ -164,12 +165,11 @@ impl Stage {
             }
         };
         let say = |level, text| self.said.lines.borrow_mut().push((level, text));
-        let expressions = Expressions::new(Clock::system());
         let cancel = tokio_util::sync::CancellationToken::new();
         let step = StepContext {
             target: &target,
             scope: &self.names,
-            expressions: &expressions,
+            expressions: &EXPRESSIONS,
             inventory: &self.twins,
             timeout: self.timeout,
             failed_when,
