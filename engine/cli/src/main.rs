@@ -1,3 +1,11 @@
-//! The binary.
+//! The binary `iotplay`. Everything is in the modules; this file only starts them.
 
-fn main() {}
+mod app;
+mod args;
+mod command;
+mod exit;
+mod trouble;
+
+fn main() -> std::process::ExitCode {
+    app::main()
+}
