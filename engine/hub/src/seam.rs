@@ -1,0 +1,136 @@
+//! Where the two halves of the hub meet: what the MQTT side asks of the state ([`Backing`]), and what both report to
+//! whoever watches the hub ([`HubEvent`]). No behaviour here, and nothing of REST.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use wire::{DeviceFilter, HubError, Identity, PropertyBag, Username};
+
+/// What devices over MQTT need from the registry, the twins and the store. `HubState` is one; tests bring a fake.
+pub(crate) trait Backing: Send + Sync + 'static {
+    /// Judges a CONNECT: user name form, clientId, token or key, status. Synchronous: it only computes and looks up.
+    fn login(&self, username: &Username, client_id: &str, password: Option<&[u8]>) -> Result<Login, Refused>;
+
+    /// The twin as a device sees it: both sections, no tags, no metadata.
+    fn twin_for_device(&self, identity: &Identity) -> Result<Bytes, HubError>;
+
+    /// Merges a reported patch; its new version once that is durable.
+    fn patch_reported(&self, identity: &Identity, patch: &[u8]) -> impl Future<Output = Result<u64, HubError>> + Send;
+
+    /// Notes connection state and times. Must not wait for the disk: it is called with the exchange locked.
+    fn set_connected(&self, identity: &Identity, connected: bool);
+
+    /// The subscriptions of a kept session; `None` when there is no session.
+    fn load_session(&self, identity: &Identity) -> Option<Vec<Subscription>>;
+
+    /// Keeps a session's subscriptions (`None` ends the session); durable before it returns.
+    fn store_session(
+        &self,
+        identity: &Identity,
+        session: Option<Vec<Subscription>>,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// A subscription as it is kept: the filter, and the quality of service granted (0 or 1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Subscription {
+    pub(crate) filter: DeviceFilter,
+    pub(crate) qos: u8,
+}
+
+/// A CONNECT that was let in.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    pub(crate) identity: Identity,
+    /// When the token ends; `None` when the credential has no end (X.509).
+    pub(crate) expires: Option<SystemTime>,
+    /// For the telemetry property `iothub-connection-auth-method`.
+    pub(crate) auth_method: &'static str,
+    /// For the telemetry property `iothub-connection-auth-generation-id`.
+    pub(crate) generation: Arc<str>,
+}
+
+/// A CONNECT that was turned away; the reason is for the log only, the device gets code 5.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct Refused {
+    pub(crate) reason: String,
+}
+
+/// What happens in the hub, for whoever started it: a console, a test, a dashboard.
+#[derive(Clone, Debug)]
+pub enum HubEvent {
+    /// A device or module is connected over MQTT.
+    Connected {
+        /// Who.
+        identity: Identity,
+        /// From where.
+        peer: Option<SocketAddr>,
+        /// Whether a kept session was resumed.
+        session_present: bool,
+    },
+    /// It is no longer connected.
+    Disconnected {
+        /// Who.
+        identity: Identity,
+        /// Why, as a lowercase fragment.
+        why: String,
+    },
+    /// A CONNECT was refused, or a connection failed before one.
+    Refused {
+        /// The clientId, when it came that far.
+        client_id: Option<String>,
+        /// From where.
+        peer: Option<SocketAddr>,
+        /// Why, as a lowercase fragment; never contains a credential.
+        reason: String,
+    },
+    /// A device-to-cloud message.
+    Telemetry(Telemetry),
+}
+
+/// A device-to-cloud message as the hub accepted it.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Who sent it.
+    pub identity: Identity,
+    /// The bag of the topic, system keys (`$.ct`) and application keys alike, plus what the hub adds for MQTT
+    /// (`mqtt-retain`, `mqtt-dup`, `iothub-MessageType`).
+    pub properties: PropertyBag,
+    /// What the hub stamps on: connection ids, authentication method, enqueued time, model id.
+    pub stamps: Vec<(&'static str, String)>,
+    /// The payload.
+    pub body: Bytes,
+    /// When the hub took it.
+    pub enqueued: SystemTime,
+}
+
+/// A sink for [`HubEvent`]s; called on the hub's thread, so it must not block.
+#[derive(Clone)]
+pub struct HubLog(Arc<dyn Fn(HubEvent) + Send + Sync>);
+
+impl HubLog {
+    /// Calls `sink` for every event.
+    pub fn new(sink: impl Fn(HubEvent) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sink))
+    }
+
+    /// Forgets every event.
+    pub fn none() -> Self {
+        Self::new(|_| {})
+    }
+
+    pub(crate) fn say(&self, event: HubEvent) {
+        (self.0)(event);
+    }
+}
+
+impl fmt::Debug for HubLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HubLog")
+    }
+}

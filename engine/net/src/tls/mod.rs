@@ -1,0 +1,25 @@
+//! TLS for both sides, on rustls with the ring provider named explicitly (a process-wide default is never relied upon).
+//! TLS 1.2 and 1.3, sessions resume by ticket, no ALPN. Certificates come from [`Authority`] or from the user's files.
+
+mod authority;
+mod client;
+mod error;
+mod server;
+
+use std::sync::Arc;
+
+pub use authority::{Authority, Leaf};
+pub use client::{Roots, client_config, server_name};
+pub use error::TlsError;
+pub use server::server_config;
+pub use tokio_rustls::{
+    TlsAcceptor, TlsConnector, client::TlsStream as ClientStream, server::TlsStream as ServerStream,
+};
+
+/// The one provider of cryptography in the process.
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// TLS 1.3 for those who can, 1.2 because the Python device SDK pins it.
+static VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
