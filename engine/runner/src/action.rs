@@ -7,7 +7,7 @@ use script::Dynamic;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::book::{Check, Node};
+use crate::book::{Check, Expression, Node};
 use crate::{Inventory, Outcome, Progress, Target};
 
 /// Whether a verb may change a device. Undeclared would mean `Changes`; so there is no default.
@@ -64,6 +64,17 @@ pub trait Ready {
         false
     }
 
+    /// Whether its value is a map whose members become names of this device (`set`).
+    fn sets(&self) -> bool {
+        false
+    }
+
+    /// The facts (`twin`) that its parameters name and that the runner must have at hand before `run`; not those that it
+    /// reads by itself, as `wait_until` does.
+    fn facts(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// For `--check`: what it would send, in one line. Asked only of verbs that change.
     fn preview(&self, _step: &StepContext<'_>) -> String {
         String::new()
@@ -86,8 +97,13 @@ pub struct StepContext<'a> {
     pub inventory: &'a dyn Inventory,
     /// The step's own deadline (`timeout:` beside the verb), if given: for verbs that say more on timing out than "timed out".
     pub timeout: Option<std::time::Duration>,
-    /// Says how far it is, for the live line.
+    /// The step's `failed_when`, for verbs that wait: true ends the wait at once. After the run the runner judges it anyway.
+    pub failed_when: Option<&'a Expression>,
+    /// Says how far it is, for the live line. The last [`Progress::Says`] before the end is the step's summary: what its
+    /// line shows behind the time (`200 {"Response":..}`, `rebootTime: none -> 2026-..`).
     pub progress: &'a dyn Fn(Progress),
+    /// Says a line on purpose (`log`): level `info` goes to stdout, `warn` and `error` to stderr with their word.
+    pub say: &'a dyn Fn(&'static str, String),
     /// Ends when the run is being stopped.
     pub cancel: &'a CancellationToken,
     /// `--check`: nothing that changes may be sent.
