@@ -20,6 +20,9 @@ const SCRATCH: usize = 16 * 1024;
 /// Buffers up to this size stay with an idle connection; larger ones are given back.
 const KEPT: usize = 512;
 
+/// A stream that always takes only a part must not keep what it took already: from here on it is cut off.
+const SENT_KEPT: usize = 64 * 1024;
+
 thread_local! {
     static SCRATCH_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
 }
@@ -171,6 +174,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             self.sent += sent;
             self.unflushed = true;
+            if self.sent >= SENT_KEPT {
+                self.outbox = BytesMut::from(&self.outbox[self.sent..]);
+                self.sent = 0;
+            }
         }
         self.sent = 0;
         if self.outbox.capacity() > KEPT {

@@ -1,0 +1,10 @@
+//! What `net` promises, checked from outside: strict MQTT by table and property, TLS against rustls, Python and Node.
+
+#[cfg(test)]
+mod connection;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tls;
