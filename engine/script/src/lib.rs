@@ -1,12 +1,11 @@
 //! The Rhai host: load, sandbox, call, suspend, reload. Knows nothing of IoT.
 
-/// Any value of a script.
-pub use rhai::Dynamic;
+mod dialect;
+mod error;
+mod expr;
+mod value;
 
-/// A compiled expression.
-#[derive(Debug)]
-pub struct Expr;
-
-/// The one expression set-up of playbooks, runner scripts and handlers.
-#[derive(Debug)]
-pub struct Expressions;
+pub use error::{ErrorKind, ScriptError, ScriptResult, type_in_words};
+pub use expr::{Expr, ExprError, Expressions, Names};
+pub use rhai::{Dynamic, EvalAltResult, FnPtr, ImmutableString, Module, NativeCallContext, Position};
+pub use value::{JsonError, from_json, from_json_bytes, to_json};

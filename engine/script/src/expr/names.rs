@@ -1,0 +1,75 @@
+//! What an expression needs from outside: its free names and the dotted chains that start at one.
+
+use rhai::{AST, ASTNode, Expr};
+
+use crate::dialect::offset;
+
+/// Free names with the offset of their first use, and dotted paths, each once, in the order of the text.
+pub(super) fn names_and_paths(ast: &AST, text: &str) -> (Vec<(String, usize)>, Vec<String>) {
+    let mut names: Vec<(String, usize)> = Vec::new();
+    let mut paths: Vec<(usize, String)> = Vec::new();
+    ast.walk(&mut |path| {
+        if let Some(ASTNode::Expr(expr)) = path.last()
+            && let Some((name, at)) = free(expr, text)
+        {
+            match names.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, first)) => *first = at.min(*first),
+                None => names.push((name.clone(), at)),
+            }
+            let chain = path.len().checked_sub(2).and_then(|parent| path.get(parent));
+            let mut dotted = name;
+            if let Some(ASTNode::Expr(Expr::Dot(parts, ..))) = chain
+                && std::ptr::eq(&parts.lhs, *expr)
+            {
+                follow(&parts.rhs, &mut dotted);
+            }
+            paths.push((at, dotted));
+        }
+        true
+    });
+    // A closure's own parameters are found by Rhai; what it captures stands as an argument beside it.
+    names.sort_by_key(|(_, at)| *at);
+    paths.sort();
+    let mut unique: Vec<String> = Vec::new();
+    for (_, path) in paths {
+        if !unique.contains(&path) {
+            unique.push(path);
+        }
+    }
+    (names, unique)
+}
+
+fn free(expr: &Expr, text: &str) -> Option<(String, usize)> {
+    match expr {
+        Expr::Variable(variable, None, position) if variable.0.is_none() && variable.2.is_empty() => {
+            Some((variable.1.to_string(), offset(text, *position)))
+        }
+        _ => None,
+    }
+}
+
+/// Appends the properties of `a.b.c`, which Rhai keeps as `a.(b.(c))`.
+fn follow(expr: &Expr, dotted: &mut String) {
+    let mut push = |property: &Expr| {
+        if let Expr::Property(name, ..) = property {
+            dotted.push('.');
+            dotted.push_str(&name.2);
+            true
+        } else {
+            false
+        }
+    };
+    match expr {
+        Expr::Dot(parts, ..) => {
+            if push(&parts.lhs) {
+                follow(&parts.rhs, dotted);
+            }
+        }
+        Expr::Index(parts, ..) => {
+            push(&parts.lhs);
+        }
+        other => {
+            push(other);
+        }
+    }
+}
