@@ -9,12 +9,12 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{self, Cli};
 use crate::command;
-use crate::exit::{self, Exit};
-use crate::trouble::Trouble;
+use crate::process::{self, Exit};
+use crate::process::Trouble;
 
 /// The whole program.
 pub(crate) fn main() -> ExitCode {
-    exit::install_panic_message();
+    process::install_panic_message();
     // The hook has said what happened; here only the code is left to choose.
     let ended = std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(Exit::INTERNAL);
     ended.into()

@@ -3,8 +3,8 @@
 mod app;
 mod args;
 mod command;
-mod exit;
-mod trouble;
+mod process;
+mod project;
 
 fn main() -> std::process::ExitCode {
     app::main()

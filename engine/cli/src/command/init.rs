@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::args::InitArgs;
-use crate::exit::Exit;
-use crate::files;
-use crate::trouble::{CommandResult, Trouble};
+use crate::process::Exit;
+use crate::project;
+use crate::process::{CommandResult, Trouble};
 
 const README: &str = "# Devices, automated with iotplay
 
@@ -24,7 +24,7 @@ const GITIGNORE: &str = "# The local hub's state holds keys.\n.iotplay/\n";
 /// Writes the folder.
 pub(crate) fn run(args: &InitArgs) -> CommandResult {
     let folder = &args.folder;
-    let (playbook, handler) = files::starters();
+    let (playbook, handler) = project::starters();
     let wanted = [
         ("playbooks/reboot.yaml", playbook),
         ("scripts/reboot.rhai", handler),

@@ -2,7 +2,7 @@
 
 use rlimit::Resource;
 
-use crate::trouble::Trouble;
+use super::Trouble;
 
 /// Files that are not devices: standard streams, listeners, store, scripts, runtime, and connections of the runner.
 const OTHERS: u64 = 200;

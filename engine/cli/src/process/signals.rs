@@ -6,8 +6,8 @@ use std::rc::Rc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::exit::Exit;
-use crate::trouble::Trouble;
+use super::Exit;
+use super::Trouble;
 
 /// Listens until dropped.
 #[derive(Debug)]

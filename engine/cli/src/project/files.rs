@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base::{Diagnostic, Source, did_you_mean};
 
-use crate::trouble::Trouble;
+use crate::process::Trouble;
 
 /// The playbook that a folder without one runs.
 const REBOOT_YAML: &str = include_str!("../../../playbooks/reboot.yaml");
@@ -80,7 +80,7 @@ fn names_nearby() -> Vec<String> {
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
         .filter(|name| name.ends_with(".yaml") || name.ends_with(".yml") || name.ends_with(".rhai"))
-        .filter(|name| name != crate::settings::FILE)
+        .filter(|name| name != super::settings::FILE)
         .take(20)
         .collect();
     names.sort();

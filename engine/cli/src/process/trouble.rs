@@ -2,7 +2,7 @@
 
 use base::{Diagnostic, Diagnostics, Mask};
 
-use crate::exit::Exit;
+use super::Exit;
 
 /// A command that ended before or instead of its work.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use base::{Secret, did_you_mean};
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
-use crate::trouble::Trouble;
+use crate::process::Trouble;
 
 /// The file's name, looked for in the current folder.
 pub(crate) const FILE: &str = "iotplay.yaml";

@@ -1,0 +1,17 @@
+//! One file for each command. A command gets its arguments and what all share, and returns an exit code or why it could not work.
+
+mod agent;
+mod check;
+mod completions;
+mod devices;
+mod dispatch;
+mod hub;
+mod hub_env;
+mod init;
+mod invoke;
+mod plugins;
+mod run;
+mod schema;
+mod twin;
+
+pub(crate) use dispatch::run;
