@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{self, Cli};
 use crate::command;
-use crate::process::{self, Exit};
 use crate::process::Trouble;
+use crate::process::{self, Exit};
 
 /// The whole program.
 pub(crate) fn main() -> ExitCode {
@@ -47,8 +47,9 @@ fn refuse_usage(error: &clap::Error) -> Exit {
 
 /// Logs are for finding faults, not for people at work: silent but for errors unless asked, always on stderr, always masked.
 fn start_log(cli: &Cli) -> Result<(), Trouble> {
-    let filter = EnvFilter::try_new(cli.common.log.as_deref().unwrap_or("off"))
-        .map_err(|error| Trouble::usage(format!("--log: {error}")).help("--log debug, or --log iotplay_hub=trace,info"))?;
+    let filter = EnvFilter::try_new(cli.common.log.as_deref().unwrap_or("off")).map_err(|error| {
+        Trouble::usage(format!("--log: {error}")).help("--log debug, or --log iotplay_hub=trace,info")
+    })?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| MaskedStderr).with_ansi(false).init();
     Ok(())
 }

@@ -17,7 +17,9 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 /// A loopback address whose ports 8883 and 443 are free, and that no other caller of this process has been given; `None` where
 /// the system refuses port 443 to this user, or offers no loopback address but 127.0.0.1.
 pub fn own_address() -> Option<IpAddr> {
-    (0..TRIES).map(|_| candidate()).find(|address| FIXED.iter().all(|port| TcpListener::bind((*address, *port)).is_ok()))
+    (0..TRIES)
+        .map(|_| candidate())
+        .find(|address| FIXED.iter().all(|port| TcpListener::bind((*address, *port)).is_ok()))
 }
 
 fn candidate() -> IpAddr {

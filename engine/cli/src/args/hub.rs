@@ -37,4 +37,3 @@ pub(crate) enum HubCommand {
     /// Print the exports that let SDK programs of this shell trust and reach the running hub
     Env,
 }
-

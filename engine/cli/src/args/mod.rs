@@ -13,5 +13,6 @@ pub(crate) use hub::{HubArgs, HubCommand};
 pub(crate) use mirror::command;
 pub(crate) use run::{CheckArgs, Output, RunArgs, SimArgs, Targeting};
 pub(crate) use small::{
-    CompletionsArgs, DeviceName, DevicesCommand, RemoveArgs, InitArgs, InvokeArgs, PluginsCommand, TwinCommand, TwinPatchArgs,
+    CompletionsArgs, DeviceName, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand,
+    TwinPatchArgs,
 };

@@ -74,9 +74,9 @@ pub(crate) struct SimArgs {
 /// `--output`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// One document at the end.
+    // One document at the end.
     Json,
-    /// One object per event, as it happens.
+    // One object per event, as it happens.
     Ndjson,
 }
 

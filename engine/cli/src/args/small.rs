@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
-use super::run::duration;
 use super::SimArgs;
+use super::run::duration;
 
 /// `iotplay invoke`.
 #[derive(Args, Clone, Debug)]

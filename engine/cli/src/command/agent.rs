@@ -1,2 +1,6 @@
 //! stub
-use crate::args::*; use crate::process::{CommandResult, Exit}; pub(crate) async fn run(_c:&Common,_a:AgentArgs)->CommandResult{Ok(Exit::OK)}
+use crate::args::*;
+use crate::process::{CommandResult, Exit};
+pub(crate) async fn run(_c: &Common, _a: AgentArgs) -> CommandResult {
+    Ok(Exit::OK)
+}

@@ -1,8 +1,8 @@
 //! `iotplay completions SHELL`: the completion script, on stdout.
 
 use crate::args::{self, CompletionsArgs};
-use crate::process::Exit;
 use crate::process::CommandResult;
+use crate::process::Exit;
 
 /// Prints the script.
 pub(crate) fn run(args: &CompletionsArgs) -> CommandResult {

@@ -3,8 +3,8 @@
 
 use crate::args::Common;
 
-use crate::process::Exit;
-use crate::process::{CommandResult, Trouble};
+use crate::process::{CommandResult, Exit, Trouble};
+use crate::project;
 
 /// Prints the exports on stdout; only a running hub has an address to export.
 pub(crate) fn run(common: &Common) -> CommandResult {

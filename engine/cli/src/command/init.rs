@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::args::InitArgs;
 use crate::process::Exit;
-use crate::project;
 use crate::process::{CommandResult, Trouble};
+use crate::project;
 
 const README: &str = "# Devices, automated with iotplay
 

@@ -1,2 +1,6 @@
 //! stub
-use crate::args::*; use crate::process::{CommandResult, Exit}; pub(crate) fn run()->CommandResult{Ok(Exit::OK)}
+use crate::args::*;
+use crate::process::{CommandResult, Exit};
+pub(crate) fn run() -> CommandResult {
+    Ok(Exit::OK)
+}

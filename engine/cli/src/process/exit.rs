@@ -61,5 +61,7 @@ fn panic_message(info: &PanicHookInfo<'_>) -> String {
         std::backtrace::BacktraceStatus::Captured => format!("{trace}\n"),
         _ => String::new(),
     };
-    format!("internal error: {said}{place}\nhelp: this is a bug of iotplay; please report it with the command that led here\n{trace}")
+    format!(
+        "internal error: {said}{place}\nhelp: this is a bug of iotplay; please report it with the command that led here\n{trace}"
+    )
 }

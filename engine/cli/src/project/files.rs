@@ -7,9 +7,9 @@ use base::{Diagnostic, Source, did_you_mean};
 use crate::process::Trouble;
 
 /// The playbook that a folder without one runs.
-const REBOOT_YAML: &str = include_str!("../../../playbooks/reboot.yaml");
+const REBOOT_YAML: &str = include_str!("../../../../playbooks/reboot.yaml");
 /// The handler that a folder without one runs.
-const REBOOT_RHAI: &str = include_str!("../../../scripts/reboot.rhai");
+const REBOOT_RHAI: &str = include_str!("../../../../scripts/reboot.rhai");
 
 /// A playbook of a hundred thousand lines is generated data, not a playbook.
 const LONGEST: u64 = 8 << 20;
@@ -43,7 +43,9 @@ pub(crate) fn playbook(given: &Path) -> Result<Found, Trouble> {
         }
     }
     if given == Path::new("reboot.yaml") {
-        eprintln!("note    no reboot.yaml here or in playbooks/: the built-in one runs (`iotplay init DIR` makes your own)");
+        eprintln!(
+            "note    no reboot.yaml here or in playbooks/: the built-in one runs (`iotplay init DIR` makes your own)"
+        );
         return Ok(Found { source: Source::new("reboot.yaml", REBOOT_YAML), path: None });
     }
     Err(missing(given, &format!("no such file: {}", given.display())))

@@ -8,9 +8,9 @@ use base::{Diagnostic, Mask, Secret};
 use net::tls::Roots;
 use wire::{ConnectionStringError, DeviceConnection, DeviceCredential, ServiceConnection};
 
+use super::settings::{self, Settings};
 use crate::args::Common;
 use crate::process::Exit;
-use super::settings::{self, Settings};
 use crate::process::Trouble;
 
 /// The variable that every IoT Hub program knows for a service connection string.
@@ -55,15 +55,13 @@ pub(crate) fn needed(common: &Common) -> Result<Chosen, Trouble> {
     configured(common)?.ok_or_else(|| {
         Trouble::usage("no hub is configured, and none runs for this folder")
             .help("a local one: iotplay hub (in another terminal)")
-            .help(format!("your own: export {SERVICE_VARIABLE}='HostName=..;SharedAccessKeyName=..;SharedAccessKey=..'"))
+            .help(format!(
+                "your own: export {SERVICE_VARIABLE}='HostName=..;SharedAccessKeyName=..;SharedAccessKey=..'"
+            ))
     })
 }
 
-fn from_flag(
-    common: &Common,
-    given: &str,
-    variables: &dyn Fn(&str) -> Option<String>,
-) -> Result<Chosen, Trouble> {
+fn from_flag(common: &Common, given: &str, variables: &dyn Fn(&str) -> Option<String>) -> Result<Chosen, Trouble> {
     if given.contains('=') || given.contains(';') {
         return from_text(common, &Secret::new(given), "--hub", None);
     }
@@ -90,8 +88,7 @@ fn from_settings(
 }
 
 fn from_text(common: &Common, text: &Secret, origin: &str, ca: Option<&Path>) -> Result<Chosen, Trouble> {
-    let connection: ServiceConnection =
-        text.expose().parse().map_err(|error| unusable(&error, origin))?;
+    let connection: ServiceConnection = text.expose().parse().map_err(|error| unusable(&error, origin))?;
     hide(connection.key.expose());
     let local = is_this_machine(&connection.host.host);
     let place = if local { "local, " } else { "" };
@@ -170,9 +167,13 @@ mod tests {
 
     #[test]
     fn only_loopback_is_this_machine() {
-        for (host, this) in
-            [("localhost", true), ("127.3.4.5", true), ("::1", true), ("10.0.0.1", false), ("localhost.evil.net", false)]
-        {
+        for (host, this) in [
+            ("localhost", true),
+            ("127.3.4.5", true),
+            ("::1", true),
+            ("10.0.0.1", false),
+            ("localhost.evil.net", false),
+        ] {
             assert_eq!(is_this_machine(host), this, "{host}");
         }
     }

@@ -88,7 +88,8 @@ impl Settings {
         if length > LONGEST {
             return Err(Trouble::usage(format!("{FILE} is longer than {LONGEST} bytes")));
         }
-        let text = std::fs::read_to_string(&path).map_err(|error| Trouble::usage(format!("cannot read {FILE}: {error}")))?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| Trouble::usage(format!("cannot read {FILE}: {error}")))?;
         if text.trim().is_empty() {
             return Ok(None);
         }
@@ -165,8 +166,8 @@ mod tests {
     #[test]
     fn the_default_is_named_or_alone() {
         assert_eq!(parsed("hubs: { a: x }").default_name().unwrap(), Some("a"));
-        assert_eq!(parsed("hub: b\nhubs: { a: x, b: y }").default_name().unwrap(), Some("b"));
-        assert!(words(&parsed("hubs: { a: x, b: y }").default_name().unwrap_err()).contains("a, b"));
+        assert_eq!(parsed("hub: b\nhubs: { a: one, b: two }").default_name().unwrap(), Some("b"));
+        assert!(words(&parsed("hubs: { a: one, b: two }").default_name().unwrap_err()).contains("a, b"));
         assert_eq!(parsed("hubs: {}").default_name().unwrap(), None);
     }
 
