@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 use script::Dynamic;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::book::{Check, Expression, Node};
-use crate::{Inventory, Outcome, Progress, Target};
+use crate::book::{Check, Expression, Filled, Node};
+use crate::{Failure, Inventory, Outcome, Progress, Target};
 
 /// Whether a verb may change a device. Undeclared would mean `Changes`; so there is no default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +70,6 @@ pub trait Ready {
         false
     }
 
-    /// The facts (`twin`) that its parameters name and that the runner must have at hand before `run`; not those that it
-    /// reads by itself, as `wait_until` does.
-    fn facts(&self) -> Vec<&str> {
-        Vec::new()
-    }
-
     /// For `--check`: what it would send, in one line. Asked only of verbs that change.
     fn preview(&self, _step: &StepContext<'_>) -> String {
         String::new()
@@ -93,6 +88,8 @@ pub struct StepContext<'a> {
     pub target: &'a Target,
     /// What its expressions see.
     pub scope: &'a dyn Scope,
+    /// The one expression set-up.
+    pub expressions: &'a script::Expressions,
     /// Facts of this and other devices.
     pub inventory: &'a dyn Inventory,
     /// The step's own deadline (`timeout:` beside the verb), if given: for verbs that say more on timing out than "timed out".
@@ -112,4 +109,16 @@ pub struct StepContext<'a> {
     pub files: &'a std::path::Path,
     /// The run's id, for correlation.
     pub run: Arc<str>,
+}
+
+impl StepContext<'_> {
+    /// A parameter's value on this device.
+    pub fn fill<T: Clone + DeserializeOwned>(&self, parameter: &Filled<T>) -> Result<T, Failure> {
+        Ok(parameter.fill(self.scope, self.expressions)?)
+    }
+
+    /// Whether an expression holds on this device: `()` is false, anything else that is no bool a failure.
+    pub fn test(&self, expression: &Expression) -> Result<bool, Failure> {
+        Ok(expression.test(self.scope, self.expressions)?)
+    }
 }
