@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hub::Endpoint;
 
-use crate::{Iotplay, Program, eventually, own_address};
+use crate::{Ended, Iotplay, Program, eventually, own_address};
 
 /// From start to listening, with a CA to make, on a busy machine.
 const START: Duration = Duration::from_secs(30);
@@ -16,6 +16,8 @@ const START: Duration = Duration::from_secs(30);
 pub enum HubOptions {
     /// Free ports on 127.0.0.1: for our own programs.
     FreePorts,
+    /// Free ports on 127.0.0.1, with one more name in the certificate: for clients behind a [`Line`](crate::Line).
+    FreePortsNamed(IpAddr),
     /// 8883 and 443 on an address of its own: for SDK programs.
     OwnAddress(IpAddr),
 }
@@ -34,7 +36,7 @@ impl LocalHub {
     /// # Panics
     /// When it does not listen within half a minute.
     pub fn start(iotplay: &Iotplay, options: HubOptions) -> Self {
-        let (program, endpoint) = launch(iotplay, options);
+        let (program, endpoint) = launch(iotplay, options, (0, 0));
         Self { iotplay: iotplay.clone(), options, program: Some(program), endpoint }
     }
 
@@ -67,26 +69,24 @@ impl LocalHub {
     /// When it does not stop, or does not come back.
     pub fn restart(&mut self) {
         let ended = self.program.take().expect("a hub runs from start to drop").signal("TERM");
-        assert_eq!(ended.code, Some(143), "{}", ended.err);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
         self.launch_again();
     }
 
-    fn launch_again(&mut self) {
-        let options = match self.options {
-            // Clients that are to find it again need the same ports.
-            HubOptions::FreePorts => return self.launch_on(self.endpoint.mqtt.port(), self.endpoint.https.port()),
-            own => own,
-        };
-        let (program, endpoint) = launch(&self.iotplay, options);
-        self.program = Some(program);
-        self.endpoint = endpoint;
+    /// Asks it to stop (`TERM`, `INT`) and gives how it ended.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn stop(mut self, signal: &str) -> Ended {
+        self.program.take().expect("a hub runs from start to drop").signal(signal)
     }
 
-    fn launch_on(&mut self, mqtt: u16, https: u16) {
-        let ports = [mqtt.to_string(), https.to_string()];
-        let program = self.iotplay.start(&["hub", "--mqtt-port", &ports[0], "--https-port", &ports[1]]);
-        self.endpoint = endpoint(self.iotplay.folder(), &program);
+    fn launch_again(&mut self) {
+        // Clients that are to find it again need the same ports.
+        let ports = (self.endpoint.mqtt.port(), self.endpoint.https.port());
+        let (program, endpoint) = launch(&self.iotplay, self.options, ports);
         self.program = Some(program);
+        self.endpoint = endpoint;
     }
 
     /// Its process, for its log lines.
@@ -128,19 +128,29 @@ impl LocalHub {
     }
 }
 
-fn launch(iotplay: &Iotplay, options: HubOptions) -> (Program, Endpoint) {
-    let program = match options {
-        HubOptions::FreePorts => iotplay.start(&["hub", "--mqtt-port", "0", "--https-port", "0"]),
-        HubOptions::OwnAddress(address) => {
-            let address = address.to_string();
-            iotplay.start(&["hub", "--bind", &address, "--https-port", "443"])
+fn launch(iotplay: &Iotplay, options: HubOptions, (mqtt, https): (u16, u16)) -> (Program, Endpoint) {
+    let mut arguments = vec!["hub".to_owned()];
+    let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+    match options {
+        HubOptions::FreePorts | HubOptions::FreePortsNamed(_) => {
+            option("--mqtt-port", mqtt.to_string());
+            option("--https-port", https.to_string());
         }
-    };
-    let endpoint = endpoint(iotplay.folder(), &program);
+        HubOptions::OwnAddress(address) => {
+            option("--bind", address.to_string());
+            option("--https-port", "443".to_owned());
+        }
+    }
+    if let HubOptions::FreePortsNamed(name) = options {
+        option("--name", name.to_string());
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut program = iotplay.start(&arguments);
+    // Its own first line would be there a moment before the endpoint file; the file is what others look for.
+    program.line("hub ");
+    let data = iotplay.folder().join(".iotplay/hub");
+    let endpoint = eventually(START, "the hub listens", || {
+        hub::find(&data).filter(|endpoint| endpoint.pid == program.pid())
+    });
     (program, endpoint)
-}
-
-fn endpoint(folder: &Path, program: &Program) -> Endpoint {
-    let data = folder.join(".iotplay/hub");
-    eventually(START, "the hub listens", || hub::find(&data).filter(|endpoint| endpoint.pid == program.pid()))
 }

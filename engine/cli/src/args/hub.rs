@@ -25,7 +25,7 @@ pub(crate) struct HubArgs {
     pub(crate) names: Vec<String>,
     /// Allow an address that other machines can reach
     #[arg(long)]
-    pub(crate) expose: bool,
+    pub(crate) allow_remote: bool,
     /// Keep nothing on disk
     #[arg(long)]
     pub(crate) memory: bool,
