@@ -2,7 +2,12 @@
 //! Has no scripts and no business: devices and operators bring those.
 
 mod data_dir;
+mod exchange;
+mod link;
+mod mqtt;
 mod query;
+mod seam;
 mod store;
 
 pub use data_dir::{DataDirError, Endpoint, find};
+pub use seam::{HubEvent, HubLog, Sender, Telemetry};

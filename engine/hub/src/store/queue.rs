@@ -172,7 +172,8 @@ mod tests {
         for index in 0..1_000 {
             let slot = store.slot().await.unwrap();
             let sender = sender.clone();
-            let written = Box::new(move |result: Result<(), StoreFailed>| sender.send((index, result.is_ok())).unwrap());
+            let written =
+                Box::new(move |result: Result<(), StoreFailed>| sender.send((index, result.is_ok())).unwrap());
             store.write(slot, put(&format!("d{}", index % 10), &index.to_string()), written);
         }
         for index in 0..1_000 {
