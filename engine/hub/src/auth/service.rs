@@ -43,6 +43,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whether the token is for the whole hub, as nearly all are: then any path will do.
+    pub(crate) fn is_for_whole_hub(&self) -> bool {
+        self.resource.segments().is_empty()
+    }
+
     /// Whether the token reaches this path and its policy has one of these permissions.
     pub(crate) fn may(&self, any_of: &[Permission], path: &[&str]) -> bool {
         self.resource.covers(path) && any_of.iter().any(|permission| self.permissions.allow(*permission))
