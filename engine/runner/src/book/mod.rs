@@ -6,22 +6,29 @@
 mod check;
 mod decode;
 mod expression;
+mod extra;
 mod filled;
+mod fleet;
 mod handed;
 mod keys;
 mod names;
 mod node;
 mod origin;
 mod play;
+mod plays;
 mod read;
 mod reader;
 mod scan;
+mod steps;
 mod template;
 mod traps;
+mod verbs;
+mod walk;
 mod yaml;
 
 pub use check::{Check, Known};
 pub use expression::{Expression, FillError, Sides};
+pub use extra::{extra_vars, parse_extra};
 pub use filled::{DurationText, Filled, OneOrMany};
 pub use node::{Key, Node, NodeKind};
 pub use play::{

@@ -46,7 +46,7 @@ impl DecodeError {
     /// The first line, and the words beside the caret.
     pub(super) fn sentence(&self) -> (String, Option<String>) {
         let mut path = String::new();
-        for key in self.path.iter().rev() {
+        for key in self.path.iter().rev().filter(|key| !key.is_empty()) {
             let dot = if path.is_empty() || key.starts_with('[') { "" } else { "." };
             path = path + dot + key.as_str();
         }
@@ -202,8 +202,10 @@ impl<'n, 's, 'a, 'c> Reader<'n, 's, 'a, 'c> {
 
     fn map<'de, V: Visitor<'de>>(self, entries: &'n [(Key, Node)], visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_map(Entries { reader: self, rest: entries.iter(), value: None }).map_err(|mut error| {
-            let skipped = |name| entries.iter().any(|(key, value)| &*key.text == name && self.skipped(value));
-            if error.span.is_none() && error.missing.is_some_and(skipped) {
+            // Its value was at fault, or its name was misspelt: told already.
+            let meant = |key: &str, name: &str| key == name || did_you_mean(key, [name]).is_some();
+            let told = |name| entries.iter().any(|(key, value)| self.skipped(value) && meant(&key.text, name));
+            if error.span.is_none() && error.missing.is_some_and(told) {
                 error.reported = true;
             }
             error.span.get_or_insert(self.node.span);
@@ -334,7 +336,7 @@ impl<'de> Deserializer<'de> for Reader<'_, '_, '_, '_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.kind {
-            NodeKind::List(items) => visitor.visit_seq(Items { reader: self, all: items, at: 0 }),
+            NodeKind::List(items) => visitor.visit_seq(Items { reader: self, all: items, at: 0, numbered: true }),
             _ => self.wanted("a list"),
         }
     }
@@ -418,7 +420,7 @@ impl<'de> Deserializer<'de> for One<'_, '_, '_, '_> {
     type Error = DecodeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_seq(Items { reader: self.0, all: std::slice::from_ref(self.0.node), at: 0 })
+        visitor.visit_seq(Items { reader: self.0, all: std::slice::from_ref(self.0.node), at: 0, numbered: false })
     }
 
     serde::forward_to_deserialize_any! {
@@ -431,6 +433,8 @@ struct Items<'n, 's, 'a, 'c> {
     reader: Reader<'n, 's, 'a, 'c>,
     all: &'n [Node],
     at: usize,
+    /// Whether errors say which item: not for one value that is read as a list.
+    numbered: bool,
 }
 
 impl<'de> SeqAccess<'de> for Items<'_, '_, '_, '_> {
@@ -444,7 +448,8 @@ impl<'de> SeqAccess<'de> for Items<'_, '_, '_, '_> {
                 continue;
             }
             let reader = Reader { node, ..self.reader };
-            return seed.deserialize(reader).map(Some).map_err(|error| error.under(node, || format!("[{index}]")));
+            let place = if self.numbered { format!("[{index}]") } else { String::new() };
+            return seed.deserialize(reader).map(Some).map_err(|error| error.under(node, || place));
         }
         Ok(None)
     }
