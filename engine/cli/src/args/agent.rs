@@ -38,6 +38,12 @@ pub(crate) struct AgentArgs {
     /// A real board: the command that reboots it, words separated by spaces
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["count", "sim_away"])]
     pub(crate) reboot_command: Option<String>,
+    /// A device that logs in with a certificate: its chain, PEM
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub(crate) cert_file: Option<PathBuf>,
+    /// The certificate's key, PEM
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    pub(crate) key_file: Option<PathBuf>,
     /// Do not ask before making identities on a hub that is not local
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     pub(crate) yes: Option<String>,

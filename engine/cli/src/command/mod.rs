@@ -3,6 +3,7 @@
 mod agent;
 mod check;
 mod completions;
+mod device_id;
 mod devices;
 mod dispatch;
 mod hub;
@@ -14,4 +15,5 @@ mod run;
 mod schema;
 mod twin;
 
+pub(crate) use device_id::device_id;
 pub(crate) use dispatch::run;

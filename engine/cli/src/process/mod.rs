@@ -6,6 +6,6 @@ mod signals;
 mod trouble;
 
 pub(crate) use exit::{Exit, install_panic_message};
-pub(crate) use limits::check_fleet;
+pub(crate) use limits::{check_fleet, raise as raise_open_files};
 pub(crate) use signals::Signals;
-pub(crate) use trouble::{CommandResult, Trouble};
+pub(crate) use trouble::{CommandResult, Trouble, chain};

@@ -123,7 +123,7 @@ pub(crate) fn device(flag: Option<&str>) -> Result<Option<(DeviceConnection, Str
 }
 
 /// Whom to trust: `--ca-file`, what the setting says, and for a hub on this machine the CA of this folder's hub.
-pub(crate) fn roots(common: &Common, ca: Option<&Path>, local: bool) -> Roots {
+fn roots(common: &Common, ca: Option<&Path>, local: bool) -> Roots {
     let ours: PathBuf = common.data.join("ca.pem");
     match (&common.ca_file, ca) {
         (Some(file), _) => Roots::File(file.clone()),
@@ -133,8 +133,13 @@ pub(crate) fn roots(common: &Common, ca: Option<&Path>, local: bool) -> Roots {
     }
 }
 
+/// Whom to trust when only a host is known, as from a device's connection string.
+pub(crate) fn roots_for(common: &Common, host: &str) -> Roots {
+    roots(common, None, is_this_machine(host))
+}
+
 /// Whether a host can only be this machine.
-pub(crate) fn is_this_machine(host: &str) -> bool {
+fn is_this_machine(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

@@ -1,0 +1,15 @@
+//! From a text to a checked playbook or script, with the vocabulary of this binary. Sends nothing.
+
+use base::Source;
+use runner::book::{self, Book};
+
+use crate::process::Trouble;
+use crate::world;
+
+/// The facts that this binary's inventory offers to expressions.
+pub(crate) const FACTS: &[&str] = &["twin"];
+
+/// Reads and checks a playbook.
+pub(crate) fn read(source: Source) -> Result<Book, Trouble> {
+    book::read(source, &world::vocabulary(), &world::expressions(), FACTS).map_err(Trouble::invalid)
+}
