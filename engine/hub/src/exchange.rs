@@ -160,6 +160,12 @@ impl Exchange {
         }
     }
 
+    /// How many calls wait for an answer of this device.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, identity: &Identity) -> usize {
+        self.table().links.get(identity).map_or(0, |link| link.waiting())
+    }
+
     /// How many identities have parked calls.
     #[cfg(test)]
     pub(crate) fn parked(&self) -> usize {

@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use net::mqtt::write_publish;
@@ -80,8 +82,6 @@ pub(crate) enum Answer {
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     state: Mutex<State>,
-    /// Tells the connection's task: there is mail, or the order to end.
-    wake: Notify,
     /// Tells a successor: the socket is closed.
     gone: Notify,
 }
@@ -96,6 +96,8 @@ struct State {
     desired: bool,
     ending: Option<Ending>,
     gone: bool,
+    /// The connection's task, while it waits.
+    task: Option<Waker>,
 }
 
 impl Link {
@@ -133,11 +135,13 @@ impl Link {
         let mut hex = String::with_capacity(16);
         write!(hex, "{rid:x}").expect("writing to a string cannot fail");
         let topic = DeviceTopic::MethodRequest { name: name.into(), rid: &hex };
-        state.post(&topic, payload)?;
+        if let Err(ending) = state.post(&topic, payload) {
+            wake(state);
+            return Err(ending);
+        }
         let (sender, answer) = oneshot::channel();
         state.calls.insert(rid, sender);
-        drop(state);
-        self.wake.notify_one();
+        wake(state);
         Ok(Call { link: Arc::clone(self), rid, answer })
     }
 
@@ -153,16 +157,18 @@ impl Link {
     /// Sends a notification of desired properties, if subscribed.
     pub(crate) fn desired(&self, version: u64, patch: &[u8]) {
         let mut state = self.state();
-        if state.desired && state.ending.is_none() && state.post(&DeviceTopic::Desired { version }, patch).is_ok() {
-            drop(state);
+        if state.desired && state.ending.is_none() {
+            // A mailbox that is full has just ordered the connection to end; there is nobody to tell besides.
+            let _ = state.post(&DeviceTopic::Desired { version }, patch);
+            wake(state);
         }
-        self.wake.notify_one();
     }
 
     /// Orders the connection to end, with the first reason given; calls that wait learn it at once.
     pub(crate) fn end(&self, why: Ending) {
-        self.state().end(why);
-        self.wake.notify_one();
+        let mut state = self.state();
+        state.end(why);
+        wake(state);
     }
 
     /// The order to end, if there is one.
@@ -170,9 +176,29 @@ impl Link {
         self.state().ending.clone()
     }
 
-    /// Waits for mail or the order to end; may wake for nothing.
+    /// Waits for mail or the order to end. For the connection's task alone.
     pub(crate) async fn woken(&self) {
-        self.wake.notified().await;
+        self.until(|state| state.packets > 0 || state.ending.is_some()).await;
+    }
+
+    /// Waits for the order to end. For the connection's task alone.
+    pub(crate) async fn ended(&self) {
+        self.until(|state| state.ending.is_some()).await;
+    }
+
+    async fn until(&self, condition: impl Fn(&State) -> bool) {
+        poll_fn(|cx| {
+            let mut state = self.state();
+            if condition(&state) {
+                return Poll::Ready(());
+            }
+            match &mut state.task {
+                Some(task) => task.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Hands all mail to `take`.
@@ -211,6 +237,15 @@ impl Link {
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.state().calls.len()
+    }
+}
+
+/// Lets go of the state, then wakes the connection's task: the other way round it would wake to a locked door.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let task = state.task.take();
+    drop(state);
+    if let Some(task) = task {
+        task.wake();
     }
 }
 

@@ -9,6 +9,8 @@ mod session;
 mod settings;
 mod subscriptions;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use listener::{Mqtt, serve};
 pub(crate) use settings::{LIMITS, MqttSettings};

@@ -8,7 +8,7 @@ use net::mqtt::{
     ConnAck, ConnectReturnCode, Connection, Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wire::DeviceFilter;
 
 use super::admission::Admission;
@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
     }
 
     async fn serve(&mut self) -> Ending {
-        let timer = sleep_until(tokio::time::Instant::now());
+        let timer = sleep_until(Instant::now());
         tokio::pin!(timer);
         loop {
             if let Some(ending) = self.link.ending() {
@@ -112,6 +112,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
             self.link.collect(|mail| self.connection.queue_written(mail));
             tokio::select! {
                 biased;
+                // First, or a device that never stops talking would outlive its token.
+                () = &mut timer => match self.patience.next(self.hub.clock.now()) {
+                    Ok(next) => timer.as_mut().reset(next),
+                    Err(ending) => return ending,
+                },
                 incoming = self.connection.read() => {
                     self.patience.heard();
                     let handled = match incoming {
@@ -124,25 +129,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
                     }
                 }
                 () = self.link.woken() => {}
-                () = &mut timer => match self.patience.next(self.hub.clock.now()) {
-                    Ok(next) => timer.as_mut().reset(next),
-                    Err(ending) => return ending,
-                },
             }
         }
     }
 
-    /// The device must take what it caused before it may cause more.
+    /// The device must take what it caused before it may cause more. Slow is fine, as long as it moves.
     async fn unload(&mut self) -> Result<(), Ending> {
         let link = Arc::clone(&self.link);
-        let flushed = async {
+        loop {
+            let before = self.connection.queued();
             tokio::select! {
-                sent = self.connection.flush() => sent.map_err(broken),
-                // Mail may wait; an order to end must not. The loop looks at both.
-                () = link.woken() => Ok(()),
+                biased;
+                () = link.ended() => return Ok(()),
+                sent = self.connection.flush() => {
+                    self.patience.heard();
+                    return sent.map_err(broken);
+                }
+                () = sleep(STALL) => {}
             }
-        };
-        timeout(STALL, flushed).await.unwrap_or(Err(Ending::Slow))
+            if self.connection.queued() >= before {
+                return Err(Ending::Slow);
+            }
+        }
     }
 
     async fn handle(&mut self, packet: Packet) -> Result<(), Ending> {
