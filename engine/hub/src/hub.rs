@@ -16,6 +16,7 @@ use crate::config::{Data, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
 use crate::data_dir::{DataDir, Endpoint};
 use crate::exchange::Exchange;
 use crate::listen::Listeners;
+use crate::mqtt::{self, Mqtt, MqttSettings};
 use crate::rest::{self, Service};
 use crate::state::{HubState, StateWorkers};
 use crate::tls::Certificates;
@@ -221,22 +222,19 @@ impl Parts {
         let acknowledged = tokio::spawn(workers.acknowledged.run());
         // Devices stay until the calls that are in flight have had their time.
         let devices = CancellationToken::new();
-        let mqtt = tokio::spawn(crate::mqtt::serve(
-            mqtt_listener,
-            certificates.acceptor.clone(),
+        let hub = Mqtt::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
             config.log,
             config.clock,
             config.seed,
-            devices.clone(),
-        ));
+            MqttSettings::default(),
+        );
+        let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.acceptor.clone(), hub, devices.clone()));
         rest::serve(listeners.https.0, certificates.acceptor, Arc::new(service), stop.clone(), GRACE).await;
         devices.cancel();
-        for (part, task) in [("MQTT side", mqtt)] {
-            if let Err(error) = task.await {
-                tracing::error!(%error, part, "a part of the hub failed");
-            }
+        if let Err(error) = mqtt.await {
+            tracing::error!(%error, "the MQTT side failed");
         }
         // Brings every change to the disk; acknowledgements end with the writer.
         state.close();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use wire::{DeviceFilter, HubError, Identity, PropertyBag, Username, property};
+use wire::{DeviceFilter, ErrorCode, HubError, Identity, PropertyBag, Username, property};
 
 /// What devices over MQTT need from the registry, the twins and the store. `HubState` is one; tests bring a fake.
 pub(crate) trait Backing: Send + Sync + 'static {
@@ -88,6 +88,22 @@ pub enum HubEvent {
     },
     /// A device-to-cloud message.
     Telemetry(Telemetry),
+    /// A service's call was refused with 401.
+    ServiceRefused {
+        /// From where.
+        peer: SocketAddr,
+        /// Why, as a lowercase fragment; never contains a credential.
+        reason: String,
+    },
+    /// A service called a method; said when it is over.
+    MethodCalled {
+        /// Whose method.
+        identity: Identity,
+        /// The method's name.
+        name: String,
+        /// The device's status, or the hub's code when no answer came.
+        outcome: Result<i32, ErrorCode>,
+    },
 }
 
 /// A device-to-cloud message as the hub accepted it.

@@ -6,11 +6,17 @@ use super::body;
 use super::call::Call;
 use super::reply::{Failure, Reply, json};
 use super::service::Service;
+use crate::seam::HubEvent;
 
 pub(super) async fn invoke(service: &Service, identity: &Identity, call: Call) -> Result<Reply, Failure> {
     service.state.expect_enabled(identity)?;
     let body = body::read(call.body, body::METHOD).await.map_err(Failure::Nested)?;
     let call = MethodCall::from_json(&body).map_err(Failure::Nested)?;
-    let reply = service.exchange.call(identity, &call).await.map_err(Failure::Nested)?;
-    Ok(json(reply.to_json()))
+    let outcome = service.exchange.call(identity, &call).await;
+    service.log.say(HubEvent::MethodCalled {
+        identity: identity.clone(),
+        name: call.name,
+        outcome: outcome.as_ref().map(|reply| reply.status).map_err(|error| error.code),
+    });
+    Ok(json(outcome.map_err(Failure::Nested)?.to_json()))
 }

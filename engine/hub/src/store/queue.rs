@@ -68,6 +68,10 @@ impl Acknowledgements {
     /// Until the writer ends.
     pub(crate) async fn run(mut self) {
         while let Some(group) = self.0.recv().await {
+            // An empty group is the end of a store without a disk.
+            if group.is_empty() {
+                break;
+            }
             for (job, result) in group {
                 (job.written)(result);
                 drop(job.slot);
@@ -122,12 +126,20 @@ impl Store {
         }
     }
 
+    /// Queues what a new folder begins with; nobody waits for it, and every later change is behind it.
+    pub(crate) fn write_first(&self, writes: Vec<Write>) {
+        if let Ok(place) = Arc::clone(&self.slots).try_acquire_owned() {
+            self.write(Slot { _place: place }, writes, Box::new(|_| ()));
+        }
+    }
+
     /// Ends the writer once it has committed everything queued so far, and the acknowledgements with it.
     pub(crate) fn close(&self) {
         self.slots.close();
-        if let Jobs::Keep(jobs) = &self.jobs {
-            // Gone already is closed.
-            let _ = jobs.send(None);
+        // Gone already is closed.
+        match &self.jobs {
+            Jobs::Forget(done) => drop(done.send(Vec::new())),
+            Jobs::Keep(jobs) => drop(jobs.send(None)),
         }
     }
 }
@@ -213,8 +225,8 @@ mod tests {
         for digit in 0..10 {
             assert_eq!(rows[&(Table::Twins, format!("d{digit}"))], (990 + digit).to_string().as_bytes());
         }
-        drop(store);
-        workers.writer.join().unwrap();
+        store.close();
+        workers.writer.unwrap().join().unwrap();
         running.await.unwrap();
     }
 
@@ -226,8 +238,8 @@ mod tests {
         for writes in [put("a", "1"), put("b", "2"), vec![Write::remove(Table::Twins, "a")]] {
             store.write(store.slot().await.unwrap(), writes, Box::new(|_| ()));
         }
-        drop(store);
-        workers.writer.join().unwrap();
+        store.close();
+        workers.writer.unwrap().join().unwrap();
         let (_, _, rows) = open(&path);
         assert_eq!(rows.into_iter().collect::<Vec<_>>(), [((Table::Twins, "b".to_owned()), b"2".to_vec())]);
     }
@@ -247,9 +259,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hub.redb");
         let (store, workers, _) = open(&path);
-        store.write(Slot(None), put("d1", "nonsense"), Box::new(|_| ()));
-        drop(store);
-        workers.writer.join().unwrap();
+        store.write_first(put("d1", "nonsense"));
+        store.close();
+        workers.writer.unwrap().join().unwrap();
         let error = Store::open(&path, &mut |_, _, _| Err("not a twin".into())).err().unwrap();
         assert!(error.to_string().contains("`d1` in Twins: not a twin"), "{error}");
     }
