@@ -20,7 +20,8 @@ pub fn parse_extra(
     read: &dyn Fn(&str) -> io::Result<String>,
 ) -> Result<Vec<(String, ExtraVar)>, Diagnostics> {
     if let Some(file) = text.strip_prefix('@') {
-        let content = read(file).map_err(|error| Diagnostic::error(format!("-e {text}: cannot read {file}: {error}")))?;
+        let content =
+            read(file).map_err(|error| Diagnostic::error(format!("-e {text}: cannot read {file}: {error}")))?;
         return map(&Source::new(file, content));
     }
     if text.trim_start().starts_with('{') {
@@ -48,10 +49,7 @@ fn map(source: &Source) -> Result<Vec<(String, ExtraVar)>, Diagnostics> {
 ///
 /// # Errors
 /// A name that no play declares, a text that is not of its default's type, a required name without a value.
-pub fn extra_vars(
-    book: &Book,
-    given: &[(String, ExtraVar)],
-) -> Result<Vec<IndexMap<Arc<str>, Template>>, Diagnostics> {
+pub fn extra_vars(book: &Book, given: &[(String, ExtraVar)]) -> Result<Vec<IndexMap<Arc<str>, Template>>, Diagnostics> {
     let mut found = Diagnostics::default();
     for (name, _) in given {
         if !book.plays.iter().any(|play| plays::is_declared(play, name)) {
@@ -64,9 +62,7 @@ pub fn extra_vars(
 }
 
 fn undeclared(name: &str, book: &Book) -> Diagnostic {
-    let declared = || {
-        book.plays.iter().flat_map(|play| play.vars.keys().chain(&play.required)).map(|known| &**known)
-    };
+    let declared = || book.plays.iter().flat_map(|play| play.vars.keys().chain(&play.required)).map(|known| &**known);
     let finding = Diagnostic::error(format!("-e {name}: {} has no variable of this name", book.source.name()));
     match did_you_mean(name, declared()) {
         Some(near) => finding.help(format!("did you mean `{near}`?")),

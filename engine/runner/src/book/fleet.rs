@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::walk::Walk;
 use super::{
-    AbortAction, AbortIf, BetweenWaves, Failing, Gate, Key, Node, NodeKind, OneOrMany, Order, Play, Rollout, Size, Targets,
-    steps,
+    AbortAction, AbortIf, BetweenWaves, Failing, Gate, Key, Node, NodeKind, OneOrMany, Order, Play, Rollout, Size,
+    Targets, steps,
 };
 use crate::{Class, Selection};
 
@@ -172,8 +172,7 @@ const MIN_SAMPLE: usize = 20;
 
 fn abort_if(node: &Node, walk: &mut Walk<'_>) -> Option<AbortIf> {
     const FIELDS: &[&str] = &["failed", "unreachable", "timeout", "rejected", "min_sample", "per_wave", "action"];
-    let mut budget =
-        AbortIf { limits: Vec::new(), min_sample: MIN_SAMPLE, per_wave: false, action: AbortAction::Stop };
+    let mut budget = AbortIf { limits: Vec::new(), min_sample: MIN_SAMPLE, per_wave: false, action: AbortAction::Stop };
     for (key, value) in walk.map(node, "`abort_if`") {
         let counted = match &*key.text {
             "failed" => Failing::Failed,

@@ -36,5 +36,6 @@ pub use play::{
     Size, Step, Targets,
 };
 pub use read::read;
+pub use steps::is_name;
 pub use template::Template;
 pub use yaml::read_yaml;

@@ -33,7 +33,9 @@ fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
     let place = match name {
         "item" => "`item` is known in a step with `loop`",
         "result" => "`result` is known in `until`, `failed_when` and `changed_when`",
-        "attempt" => "`attempt` is known in the keys of a verb, in `until`, `failed_when`, `changed_when` and `ignore_errors`",
+        "attempt" => {
+            "`attempt` is known in the keys of a verb, in `until`, `failed_when`, `changed_when` and `ignore_errors`"
+        }
         "error" => "`error` is known in `rescue` and `always`",
         "device" => "`before` and `after` run once, on the runner: there is no device",
         "devices" => "`devices` is known in `after`",

@@ -10,9 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::walk::Walk;
-use super::{
-    Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Retries, Step, Template, keys, verbs,
-};
+use super::{Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Retries, Step, Template, keys, verbs};
 
 /// Names that only exist while an attempt of a step is judged.
 const JUDGED: &[&str] = &["result", "attempt"];
@@ -30,6 +28,7 @@ pub(super) fn read(node: &Node, what: &str, walk: &mut Walk<'_>) -> Vec<Step> {
 /// A step with what its keys used, while it is being read.
 struct Reading {
     step: Step,
+    /// What the name, the loop and the verb's parameters used: the runner reads the facts of conditions when it judges them.
     used: BTreeSet<String>,
     /// Names beside those that are known: `item` in a loop, the step's own `vars`.
     own: Vec<String>,
@@ -119,7 +118,7 @@ impl Reading {
         let before = walk.found.0.len();
         match &*key.text {
             "loop" => {
-                self.step.each = self.with(walk, &[], |check| check.decode::<Filled<Vec<Value>>>(value)).flatten();
+                self.step.each = self.filled(walk, &[], |check| check.decode::<Filled<Vec<Value>>>(value));
                 self.own.push("item".into());
             }
             "vars" => self.step.vars = self.vars(value, walk),
@@ -135,7 +134,7 @@ impl Reading {
             "changed_when" => self.step.changed_when = self.expression(value, JUDGED, walk),
             "ignore_errors" => self.step.ignore_errors = self.expression(value, &["error", "attempt"], walk),
             "timeout" => {
-                self.step.timeout = self.with(walk, &[], |check| check.decode::<Filled<Duration>>(value)).flatten();
+                self.step.timeout = self.with(walk, &[], |check| check.decode::<Filled<Duration>>(value)).0;
             }
             "retries" => self.step.retries.retries = walk.decode(value),
             "delay" => self.step.retries.delay = walk.decode(value),
@@ -152,21 +151,31 @@ impl Reading {
         self.good &= walk.found.0[before..].iter().all(|found| found.severity != base::Severity::Error);
     }
 
-    /// Checks with the step's own names; remembers what was used.
+    /// Checks with the step's own names; also says what was used.
     fn with<T>(
+        &self,
+        walk: &mut Walk<'_>,
+        more: &[&str],
+        work: impl FnOnce(&mut super::Check<'_>) -> Option<T>,
+    ) -> (Option<T>, BTreeSet<String>) {
+        let names: Vec<&str> = self.own.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        walk.check(&names, work)
+    }
+
+    /// The same for what the runner fills before the verb runs: its facts must be at hand.
+    fn filled<T>(
         &mut self,
         walk: &mut Walk<'_>,
         more: &[&str],
-        work: impl FnOnce(&mut super::Check<'_>) -> T,
+        work: impl FnOnce(&mut super::Check<'_>) -> Option<T>,
     ) -> Option<T> {
-        let names: Vec<&str> = self.own.iter().map(String::as_str).chain(more.iter().copied()).collect();
-        let (value, used) = walk.check(&names, work);
+        let (value, used) = self.with(walk, more, work);
         self.used.extend(used);
-        Some(value)
+        value
     }
 
-    fn expression(&mut self, node: &Node, more: &[&str], walk: &mut Walk<'_>) -> Option<Expression> {
-        self.with(walk, more, |check| check.expression(node)).flatten()
+    fn expression(&self, node: &Node, more: &[&str], walk: &mut Walk<'_>) -> Option<Expression> {
+        self.with(walk, more, |check| check.expression(node)).0
     }
 
     fn name(&mut self, value: &Node, walk: &mut Walk<'_>) {
@@ -176,7 +185,7 @@ impl Reading {
             return;
         };
         walk.steps[self.step.index].0 = text.into();
-        if let Some(name) = self.with(walk, &[], |check| check.template(value)).flatten() {
+        if let Some(name) = self.filled(walk, &[], |check| check.template(value)) {
             self.step.name = name;
         }
     }
@@ -187,7 +196,7 @@ impl Reading {
             if !is_name(&key.text) {
                 walk.push(not_a_name(&key.text), key.span);
             }
-            if let Some(template) = self.with(walk, &[], |check| check.template(value)).flatten() {
+            if let Some(template) = self.with(walk, &[], |check| check.template(value)).0 {
                 vars.insert(Arc::clone(&key.text), template);
             }
             self.own.push(key.text.to_string());
@@ -212,11 +221,11 @@ impl Reading {
             return;
         };
         let parameters = verbs::parameters(action.as_ref(), value);
-        let ready = self.with(walk, &["attempt"], |check| {
+        let ready = self.filled(walk, &["attempt"], |check| {
             check.verb = Some((action.name(), key.span));
             action.check(&parameters, check)
         });
-        let Some(ready) = ready.flatten() else {
+        let Some(ready) = ready else {
             self.good = false;
             // Or each use of a name that the step gives would be one more error.
             if verbs::gives_names(action.as_ref()) {
@@ -263,7 +272,10 @@ impl Reading {
 
     fn finish(mut self, entries: &[(Key, Node)], walk: &mut Walk<'_>) -> Option<Step> {
         let retries = &self.step.retries;
-        if retries.retries.is_none() && retries.until.is_none() && (retries.delay.is_some() || retries.backoff.is_some()) {
+        if retries.retries.is_none()
+            && retries.until.is_none()
+            && (retries.delay.is_some() || retries.backoff.is_some())
+        {
             let (key, _) = entries
                 .iter()
                 .find(|(key, _)| matches!(&*key.text, "delay" | "backoff"))
@@ -284,8 +296,8 @@ fn learn(parameters: &Node, walk: &mut Walk<'_>) {
     walk.known.names.extend(names);
 }
 
-/// Whether an expression can name it.
-pub(super) fn is_name(text: &str) -> bool {
+/// Whether an expression can name it: letters, digits and `_`, no digit first.
+pub fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     let first = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     first && chars.all(|c| c.is_ascii_alphanumeric() || c == '_') && text.trim_start_matches('_') != ""

@@ -29,7 +29,7 @@ fn culprit(message: &str, explained: bool, line: &str) -> Option<(usize, usize)>
         key
     } else if let Some(tag) = message.strip_prefix("unsupported tag ") {
         tag.trim_matches('`')
-    } else if explained && message.contains("flow") {
+    } else if explained && message.contains("flow") && line.contains("${{") {
         "${{"
     } else {
         return None;
@@ -67,6 +67,12 @@ fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
             &["write \"${{ .. }}\"".into()],
         );
     }
+    if message.contains("flow") && value.matches(['[', '{']).count() > 1 {
+        return said(
+            "inside { } or [ ] a text with brackets or braces of its own must stand between quotes",
+            &["for instance [\"a[0] == 1\"]".into()],
+        );
+    }
     if message.contains("trailing content after") {
         return said(
             "YAML takes the first quoted text as the whole value",
@@ -88,7 +94,8 @@ fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
     if message.contains("cannot deserialize null into string") || message.contains("expected string scalar") {
         return said("a key must be a text", &[]);
     }
-    if message.contains("budget") || message.contains("alias") || message.contains("depth") || message.contains("nest") {
+    if message.contains("budget") || message.contains("alias") || message.contains("depth") || message.contains("nest")
+    {
         return said("too large, too deeply nested, or too often repeated by aliases for a playbook", &[]);
     }
     None

@@ -22,7 +22,8 @@ pub(super) fn find<'n>(entries: &'n [(Key, Node)], walk: &mut Walk<'_>) -> Optio
     match (verbs.as_slice(), block) {
         ([(key, value)], None) => Some((key, value)),
         ([(key, _), ..], Some(_)) => {
-            let finding = Diagnostic::error(format!("a step has a verb or a block, not both: `{}` and `block`", key.text));
+            let finding =
+                Diagnostic::error(format!("a step has a verb or a block, not both: `{}` and `block`", key.text));
             walk.push(finding.help(format!("put `- {}: ..` into the block", key.text)), key.span);
             None
         }
@@ -52,7 +53,8 @@ fn stray(key: &str, verb: Option<&str>, walk: &Walk<'_>) -> Diagnostic {
         };
     };
     let finding = Diagnostic::error(format!("unknown key `{key}`")).note("not a key of a step");
-    let inside = walk.registry.get(verb).is_some_and(|action| parameter_names(action.as_ref()).iter().any(|it| it == key));
+    let inside =
+        walk.registry.get(verb).is_some_and(|action| parameter_names(action.as_ref()).iter().any(|it| it == key));
     if inside {
         return finding.help(format!("`{key}` stands inside `{verb}`, not beside it: `{verb}: {{ {key}: .. }}`"));
     }

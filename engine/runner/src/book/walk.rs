@@ -48,8 +48,7 @@ impl<'a> Walk<'a> {
 
     /// Checks with the names known here and a few more; remembers which paths were used, and gives them back.
     pub(super) fn check<T>(&mut self, more: &[&str], work: impl FnOnce(&mut Check<'_>) -> T) -> (T, BTreeSet<String>) {
-        let added: Vec<_> =
-            more.iter().filter(|name| self.known.names.insert((**name).to_owned())).copied().collect();
+        let added: Vec<_> = more.iter().filter(|name| self.known.names.insert((**name).to_owned())).copied().collect();
         let mut check = Check::new(self.source, &mut self.found, &self.known, self.expressions);
         let value = work(&mut check);
         let used = check.used;

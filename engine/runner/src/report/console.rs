@@ -156,7 +156,7 @@ impl Console {
         let rest = match outcome {
             _ if *hidden => "(no_log)".to_owned(),
             Outcome::Done { .. } => summary.clone(),
-            Outcome::Skipped(skip) => line::skipped(skip),
+            Outcome::Skipped(skip) => skip.to_string(),
             Outcome::Failed(failure) if *ignored || diagnostic.is_none() => failure.message.clone(),
             Outcome::Failed(_) => String::new(),
         };

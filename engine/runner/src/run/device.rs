@@ -33,7 +33,9 @@ pub(super) struct Device<'a> {
     pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
     /// A call that must not be repeated blindly is in flight.
     pub(super) in_call: Cell<bool>,
-    /// Time spent waiting for it to come online: no step's deadline counts it.
+    /// It is not connected, and waited for since then.
+    pub(super) waited_since: Cell<Option<Instant>>,
+    /// Time spent on earlier such waits.
     pub(super) waited: Cell<Duration>,
 }
 
@@ -126,6 +128,7 @@ impl<'a> Device<'a> {
             names: Names::default(),
             facts: RefCell::default(),
             in_call: Cell::new(false),
+            waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
         }
     }
@@ -146,7 +149,7 @@ impl<'a> Device<'a> {
         };
         let (ended, error) = match result {
             Ok(()) => (Ended::Ok, None),
-            Err(End::Skip(_)) => (Ended::Skipped, None),
+            Err(End::Skip(skip)) => (Ended::Skipped, Some(skip.to_string())),
             Err(End::Failed(broken)) => (Ended::of(&broken.failure), Some(broken.failure.message)),
             Err(End::Stopped) => self.play.stopped_as(),
         };

@@ -21,7 +21,8 @@ pub(super) async fn fetch(play: &Play, options: &RunOptions) -> Result<Map<Strin
             .await
             .map_err(|why| Diagnostic::error(format!("the secret `{name}` has no value: {why}")))?;
         if !Mask::process().add(&value) {
-            let sentence = format!("the secret `{name}` is shorter than 6 characters: it could not be masked in the output");
+            let sentence =
+                format!("the secret `{name}` is shorter than 6 characters: it could not be masked in the output");
             return Err(Diagnostic::error(sentence).help("use a longer value, or `vars` if it is no secret"));
         }
         secrets.insert(name.to_string(), Value::String(value));

@@ -41,13 +41,18 @@ impl<'n> Nest<'n> {
 
     /// Inside a block.
     pub(super) fn inside(&self, step: &'n Step, rescued: bool) -> Self {
-        let tags = if step.tags.is_empty() { Rc::clone(&self.tags) } else { self.tags(step).collect() };
+        let own = step.tags.iter().map(AsRef::as_ref);
+        let tags =
+            if step.tags.is_empty() { Rc::clone(&self.tags) } else { self.tags.iter().copied().chain(own).collect() };
         Self {
             tags,
             offline: if step.offline == Offline::Fail { self.offline } else { step.offline },
             rescued: self.rescued || rescued,
             no_log: self.no_log || step.no_log,
-            wanted: self.wanted || step.register.is_some() || step.failed_when.is_some() || step.retries.until.is_some(),
+            wanted: self.wanted
+                || step.register.is_some()
+                || step.failed_when.is_some()
+                || step.retries.until.is_some(),
         }
     }
 
@@ -108,7 +113,8 @@ impl Device<'_> {
         if let Some(name) = &step.register {
             self.names.forget(name);
         }
-        let came = if step.run_once { self.once(step, frame, nest).await? } else { self.items(step, frame, nest).await? };
+        let came =
+            if step.run_once { self.once(step, frame, nest).await? } else { self.items(step, frame, nest).await? };
         let Came::Value(value) = came else { return Ok(Value::Null) };
         if let Body::Verb { ready, .. } = &step.body
             && ready.sets()
@@ -222,13 +228,7 @@ impl Device<'_> {
     }
 
     /// One item, or the only run of a step without `loop`.
-    async fn one(
-        &self,
-        step: &Step,
-        outer: &Frame<'_>,
-        nest: &Nest<'_>,
-        limit: Option<Duration>,
-    ) -> Result<Came, End> {
+    async fn one(&self, step: &Step, outer: &Frame<'_>, nest: &Nest<'_>, limit: Option<Duration>) -> Result<Came, End> {
         let started = Instant::now();
         self.facts.borrow_mut().clear();
         let frame = Frame::inside(outer);
@@ -281,10 +281,9 @@ impl Device<'_> {
 
     /// A failure before the step's first attempt, without an item.
     fn broke(&self, step: &Step, nest: &Nest<'_>, failure: Failure) -> Result<Came, End> {
-        let outcome = self.unready(failure);
         let name = Arc::clone(&self.play.book.steps[step.index].0);
-        self.ended(step, nest, &Tried::once(outcome.clone()), &name, Duration::ZERO, false);
-        match outcome {
+        let tried = self.ended(step, nest, Tried::once(self.unready(failure)), &name, Duration::ZERO, false);
+        match tried.outcome {
             Outcome::Failed(failure) => Err(End::Failed(Box::new(self.broken(step, failure, name, false)))),
             _ => Ok(Came::Nothing),
         }
@@ -292,13 +291,16 @@ impl Device<'_> {
 
     /// In `--check`, what depends on a call that was not made is not a failure.
     pub(super) fn unready(&self, failure: Failure) -> Outcome {
-        let unmade = |name: &&Arc<str>| failure.message.contains(&format!("`{name}`")) && self.names.get(name).is_none();
+        let unmade =
+            |name: &&Arc<str>| failure.message.contains(&format!("`{name}`")) && self.names.get(name).is_none();
         match self.play.registers.iter().find(unmade) {
             Some(name) if self.play.options.check => {
                 Outcome::Skipped(Skip::Check(format!("depends on `{name}`, which was not registered")))
             }
             Some(name) if failure.span.is_some() => Outcome::Failed(Failure {
-                message: format!("`{name}` has no value: the step that registers it was skipped, failed or not reached"),
+                message: format!(
+                    "`{name}` has no value: the step that registers it was skipped, failed or not reached"
+                ),
                 ..failure
             }),
             _ => Outcome::Failed(failure),
@@ -321,16 +323,15 @@ impl Device<'_> {
             }
             _ => false,
         };
-        let tried = self.ended(step, nest, &tried, name, took, ignored).unwrap_or(tried);
+        let tried = self.ended(step, nest, tried, name, took, ignored);
         match tried.outcome {
             Outcome::Done { value, .. } => Ok(Came::Value(value)),
             Outcome::Skipped(skip @ Skip::Offline { rest: true }) => Err(End::Skip(skip)),
             Outcome::Skipped(_) => Ok(Came::Nothing),
             Outcome::Failed(failure) => {
                 self.play.hub_gone(&failure);
-                let broken = tried.inner.unwrap_or_else(|| {
-                    Box::new(self.broken(step, failure, Arc::clone(name), tried.again))
-                });
+                let broken =
+                    tried.inner.unwrap_or_else(|| Box::new(self.broken(step, failure, Arc::clone(name), tried.again)));
                 if ignored {
                     return Ok(Came::Value(json!({ "failed": true, "error": broken.value() })));
                 }
@@ -344,21 +345,20 @@ impl Device<'_> {
         Broken { at: self.play.book.source.place(span).label(), failure, step: name, again }
     }
 
-    /// Says `StepEnded`. A block is only heard of when it fails by itself: its steps have said the rest. Gives the outcome
-    /// back that the event borrowed.
+    /// Says `StepEnded`. A block is only heard of when it fails by itself: its steps have said the rest.
     fn ended(
         &self,
         step: &Step,
         nest: &Nest<'_>,
-        tried: &Tried,
+        mut tried: Tried,
         name: &Arc<str>,
         took: Duration,
         ignored: bool,
-    ) -> Option<Tried> {
+    ) -> Tried {
         let own = matches!(step.body, Body::Verb { .. })
             || (tried.inner.is_none() && !matches!(tried.outcome, Outcome::Done { .. }));
         if !own {
-            return None;
+            return tried;
         }
         let diagnostic = match &tried.outcome {
             Outcome::Failed(failure) => {
@@ -366,19 +366,24 @@ impl Device<'_> {
             }
             _ => None,
         };
-        self.play.events.say(&RunEvent::StepEnded {
+        let event = RunEvent::StepEnded {
             device: Arc::clone(&self.target.id),
             step: step.index,
             name: Arc::clone(name),
-            outcome: tried.outcome.clone(),
+            summary: self.summary(step, &tried),
+            // Lent to the event and taken back: values may be large.
+            outcome: std::mem::replace(&mut tried.outcome, Outcome::Skipped(Skip::NotReached)),
             ignored: ignored || nest.rescued,
             attempts: tried.attempts,
             took,
-            summary: self.summary(step, tried),
             diagnostic,
             hidden: nest.no_log || step.no_log,
-        });
-        None
+        };
+        self.play.events.say(&event);
+        if let RunEvent::StepEnded { outcome, .. } = event {
+            tried.outcome = outcome;
+        }
+        tried
     }
 
     /// What the step's line shows: what the verb said last, else what later expressions read of its value.
@@ -406,9 +411,8 @@ impl Device<'_> {
         } else {
             sentence(&self.target.id, &failure.message, failure.span.is_some())
         };
-        let found = Diagnostic::error(message)
-            .labelled(failure.class.to_string())
-            .at(self.play.book.source.place(span));
+        let found =
+            Diagnostic::error(message).labelled(failure.class.to_string()).at(self.play.book.source.place(span));
         let found = match &failure.note {
             Some(note) => found.note(note.clone()),
             None => found,

@@ -22,16 +22,17 @@ pub(super) struct Values<'a> {
 
 /// Checks `-e` against what the plays declare: nothing may be misspelt, nothing required may be missing.
 pub(super) fn check_extra(book: &Book, options: &RunOptions) -> Result<(), Diagnostic> {
-    let declared = |play: &Play, name: &str| {
-        play.vars.keys().chain(&play.required).any(|known| known.as_ref() == name)
-    };
+    let declared = |play: &Play, name: &str| play.vars.keys().chain(&play.required).any(|known| known.as_ref() == name);
     for (name, _) in &options.vars {
         if !book.plays.iter().any(|play| declared(play, name)) {
             let known = book.plays.iter().flat_map(|play| play.vars.keys().chain(&play.required)).map(AsRef::as_ref);
             let close = did_you_mean(name, known).map(|close| format!("did you mean `-e {close}=..`?"));
-            return Err(Diagnostic::error(format!("-e {name}: no play of {} has a variable `{name}`", book.source.name()))
-                .help(close.unwrap_or_default())
-                .help(format!("variables are declared with their defaults: `vars: {{ {name}: .. }}`")));
+            return Err(Diagnostic::error(format!(
+                "-e {name}: no play of {} has a variable `{name}`",
+                book.source.name()
+            ))
+            .help(close.unwrap_or_default())
+            .help(format!("variables are declared with their defaults: `vars: {{ {name}: .. }}`")));
         }
     }
     let given = |name: &str| options.vars.iter().any(|(known, _)| known == name);
@@ -50,7 +51,8 @@ impl<'a> Values<'a> {
         options: &RunOptions,
         expressions: &script::Expressions,
     ) -> Result<Self, Diagnostic> {
-        let env = play.env.iter().map(|name| (name.to_string(), (options.env)(name).map_or(Value::Null, Value::String)));
+        let env =
+            play.env.iter().map(|name| (name.to_string(), (options.env)(name).map_or(Value::Null, Value::String)));
         let mut values = Self {
             vars: IndexMap::new(),
             own: Vec::new(),
@@ -62,7 +64,9 @@ impl<'a> Values<'a> {
         }
         for name in &play.required {
             if let Some(extra) = extra(name, options) {
-                values.vars.insert(name, typed(extra, None).map_err(|why| Diagnostic::error(format!("-e {name}: {why}")))?);
+                values
+                    .vars
+                    .insert(name, typed(extra, None).map_err(|why| Diagnostic::error(format!("-e {name}: {why}")))?);
             }
         }
         Ok(values)
@@ -76,20 +80,23 @@ impl<'a> Values<'a> {
         expressions: &script::Expressions,
     ) -> Result<(), Diagnostic> {
         if let Some(extra) = extra(name, options) {
-            let value = typed(extra, template.constant()).map_err(|why| Diagnostic::error(format!("-e {name}: {why}")))?;
+            let value =
+                typed(extra, template.constant()).map_err(|why| Diagnostic::error(format!("-e {name}: {why}")))?;
             self.vars.insert(name, value);
             return Ok(());
         }
         let shared = template.expressions().iter().all(|expression| {
             expression.roots().all(|root| matches!(root, "env" | "secret" | "vars") || self.vars.contains_key(root))
         });
-        if !shared || !self.own.is_empty() && template.expressions().iter().any(|it| it.roots().any(|root| root == "vars")) {
+        if !shared
+            || !self.own.is_empty() && template.expressions().iter().any(|it| it.roots().any(|root| root == "vars"))
+        {
             self.own.push((name, template));
             return Ok(());
         }
-        let value = template
-            .fill_value(self, expressions)
-            .map_err(|error| error.help.iter().fold(Diagnostic::error(error.message.clone()), |found, help| found.help(help)))?;
+        let value = template.fill_value(self, expressions).map_err(|error| {
+            error.help.iter().fold(Diagnostic::error(error.message.clone()), |found, help| found.help(help))
+        })?;
         self.vars.insert(name, value);
         Ok(())
     }
@@ -123,7 +130,10 @@ fn typed(extra: &ExtraVar, default: Option<&Value>) -> Result<Value, String> {
         ExtraVar::Text(text) => text,
     };
     let read = |what: &str, fits: fn(&Value) -> bool| {
-        serde_json::from_str::<Value>(text).ok().filter(fits).ok_or_else(|| format!("`{text}` is not {what}, as its default is"))
+        serde_json::from_str::<Value>(text)
+            .ok()
+            .filter(fits)
+            .ok_or_else(|| format!("`{text}` is not {what}, as its default is"))
     };
     match default {
         Some(Value::Bool(_)) => match text.as_str() {
