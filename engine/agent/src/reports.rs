@@ -202,7 +202,7 @@ mod tests {
     fn patches_that_do_not_merge_wait_in_line_up_to_a_bound() {
         let mut reports = Reports::default();
         let mut view = object(json!({"k": {"old": 1}}));
-        for _ in 0..MOST_WAITING / 2 {
+        for _ in 1..MOST_WAITING {
             reports.push(object(json!({"k": null}))).unwrap();
             reports.push(object(json!({"k": {"new": 1}}))).unwrap();
         }
