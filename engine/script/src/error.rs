@@ -84,7 +84,9 @@ pub(crate) fn sentence(error: &EvalAltResult) -> (String, Option<String>) {
         E::ErrorVariableNotFound(name, _) => (format!("unknown name `{name}`"), None),
         E::ErrorFunctionNotFound(signature, _) => function_not_found(signature),
         E::ErrorMismatchDataType(wanted, found, _) => (format!("expected {wanted}, found {found}"), None),
-        E::ErrorTooManyOperations(_) => ("the script did too much: its budget of operations is used up".to_owned(), None),
+        E::ErrorTooManyOperations(_) => {
+            ("the script did too much: its budget of operations is used up".to_owned(), None)
+        }
         E::ErrorDataTooLarge(what, _) => (format!("a value grew too large: {}", decapitalize(what)), None),
         E::ErrorStackOverflow(_) => ("calls are nested too deeply".to_owned(), None),
         E::ErrorTerminated(token, _) => (thrown(token), None),
@@ -115,14 +117,16 @@ fn function_not_found(signature: &str) -> (String, Option<String>) {
     let Some((name, types)) = signature.split_once(" (") else {
         return (format!("unknown function `{signature}`"), None);
     };
-    let types = types.trim_end_matches(')');
+    let types = types.strip_suffix(')').unwrap_or(types);
     let shown = format!("{}({})", name.trim(), types.replace("&str | ImmutableString | String", "text"));
     if name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         return (format!("no function `{shown}`"), None);
     }
     let help = (name == "!").then(|| "`!` binds tighter than `==`: write `not a == b` or `!(a == b)`".to_owned());
     let operands: Vec<&str> = types.split(", ").map(|name| name.trim()).collect();
-    let missing = operands.contains(&"()").then(|| "one side is `()`, nothing: give it a value with `?? 0` or `?? \"\"`".to_owned());
+    let missing = operands
+        .contains(&"()")
+        .then(|| "one side is `()`, nothing: give it a value with `?? 0` or `?? \"\"`".to_owned());
     (format!("`{name}` does not work with {}", operands.join(" and ")), help.or(missing))
 }
 

@@ -62,9 +62,9 @@ pub fn from_json(value: &Value) -> Dynamic {
     match value {
         Value::Null => Dynamic::UNIT,
         Value::Bool(truth) => (*truth).into(),
-        Value::Number(number) => number
-            .as_i64()
-            .map_or_else(|| Dynamic::from_float(number.as_f64().unwrap_or(f64::MAX)), Dynamic::from_int),
+        Value::Number(number) => {
+            number.as_i64().map_or_else(|| Dynamic::from_float(number.as_f64().unwrap_or(f64::MAX)), Dynamic::from_int)
+        }
         Value::String(text) => text.as_str().into(),
         Value::Array(items) => Dynamic::from_array(items.iter().map(from_json).collect()),
         Value::Object(entries) => {
@@ -101,7 +101,8 @@ pub(crate) fn detach(value: &Dynamic, left: usize) -> Option<Dynamic> {
     let inner = |value: &Dynamic| if left == 0 { None } else { detach(value, left - 1) };
     let plain = value.flatten_clone();
     if plain.is_map() {
-        let entries = plain.as_map_ref().ok()?.iter().map(|(k, v)| Some((k.clone(), inner(v)?))).collect::<Option<_>>()?;
+        let entries =
+            plain.as_map_ref().ok()?.iter().map(|(k, v)| Some((k.clone(), inner(v)?))).collect::<Option<_>>()?;
         return Some(Dynamic::from_map(entries));
     }
     if plain.is_array() {

@@ -99,7 +99,12 @@ pub(crate) fn seconds(value: &Dynamic) -> Answer<Duration> {
         (_, Ok(number)) => number,
         _ => match value.as_immutable_string_ref() {
             Ok(text) => return base::parse_duration(&text).or_else(|error| refuse(error.to_string())),
-            Err(_) => return refuse(format!("a duration is a number of seconds or a text such as `90s`, this is {}", missing::name_of(value))),
+            Err(_) => {
+                return refuse(format!(
+                    "a duration is a number of seconds or a text such as `90s`, this is {}",
+                    missing::name_of(value)
+                ));
+            }
         },
     };
     Duration::try_from_secs_f64(number).or_else(|_| refuse(format!("{number} is not a number of seconds")))

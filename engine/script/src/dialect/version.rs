@@ -37,14 +37,13 @@ impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
         let longest = self.numbers.len().max(other.numbers.len());
         let number = |of: &Self, at: usize| of.numbers.get(at).copied().unwrap_or(0);
-        (0..longest)
-            .map(|at| number(self, at).cmp(&number(other, at)))
-            .find(|order| order.is_ne())
-            .unwrap_or_else(|| match (self.suffix.is_empty(), other.suffix.is_empty()) {
+        (0..longest).map(|at| number(self, at).cmp(&number(other, at))).find(|order| order.is_ne()).unwrap_or_else(
+            || match (self.suffix.is_empty(), other.suffix.is_empty()) {
                 (true, false) => Ordering::Greater,
                 (false, true) => Ordering::Less,
                 _ => self.suffix.cmp(&other.suffix),
-            })
+            },
+        )
     }
 }
 

@@ -32,7 +32,9 @@ pub(super) fn comparison(text: &str) -> Option<Comparison<'_>> {
             Piece::Text if text[at.clone()].ends_with("${") => return None,
             Piece::Word if depth == 0 && ["and", "or", "not", "in"].contains(&&text[at.clone()]) => return None,
             Piece::Symbol if depth == 0 => {
-                if OTHERS.iter().any(|operator| rest.starts_with(operator)) || (rest.starts_with('!') && !rest.starts_with("!=")) {
+                if OTHERS.iter().any(|operator| rest.starts_with(operator))
+                    || (rest.starts_with('!') && !rest.starts_with("!="))
+                {
                     return None;
                 }
                 if let Some(operator) = OPERATORS.into_iter().find(|operator| rest.starts_with(operator)) {

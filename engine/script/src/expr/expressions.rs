@@ -16,8 +16,7 @@ use crate::error::{innermost, sentence};
 /// An expression is a few lines of somebody's playbook; longer is a mistake or an attack.
 const LONGEST: usize = 64 * 1024;
 /// They run on the caller's own stack, so few calls may nest.
-const LIMITS: Limits =
-    Limits { operations: 100_000, items: 10_000, text: 1024 * 1024, calls: 8, variables: 256 };
+const LIMITS: Limits = Limits { operations: 100_000, items: 10_000, text: 1024 * 1024, calls: 8, variables: 256 };
 
 /// What is wrong with an expression, and where in its text.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -55,11 +54,8 @@ impl Expressions {
 
     /// The same with more functions, which must not wait.
     pub fn with_functions(clock: impl Borrow<Clock>, functions: Module) -> Self {
-        let modules = vec![
-            dialect::standard(),
-            Shared::new(dialect::functions(clock.borrow())),
-            Shared::new(functions),
-        ];
+        let modules =
+            vec![dialect::standard(), Shared::new(dialect::functions(clock.borrow())), Shared::new(functions)];
         let mut engine = dialect::runtime(&modules, LIMITS);
         engine.on_print(|_| {});
         Self(Arc::new(Inner { modules, engine }))
