@@ -1,5 +1,6 @@
 //! One run of one handler: its deadlines, its one answer, its end. What natives of the script see of the agent.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::pin;
@@ -7,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use base::{Diagnostic, format_duration};
-use script::{Budget, Dynamic, Handler, ScriptError, ScriptResult, to_json};
+use script::{Budget, Dynamic, Handler, Position, ScriptError, ScriptResult, to_json};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep};
@@ -136,6 +137,22 @@ impl Call {
         self.cancel.notify_one();
     }
 
+    /// What the script prints, line by line.
+    pub(crate) fn print(&self, text: &str) {
+        for line in text.lines() {
+            self.device.say(AgentEvent::Said { device: self.device.identity.clone(), line: line.to_owned() });
+        }
+    }
+
+    /// A slip that the script goes on after.
+    pub(crate) fn log(&self, message: &str, source: Option<&str>, position: Position) {
+        let at = match (source, position.line()) {
+            (Some(source), Some(line)) => format!(" ({source}:{line}:{})", position.position().unwrap_or(1)),
+            _ => String::new(),
+        };
+        self.device.fault(Diagnostic::error(format!("{}: {message}{at}", self.handler)));
+    }
+
     fn status(&self) -> Option<i32> {
         match &*self.slot.borrow() {
             Slot::Answered(status) => Some(*status),
@@ -192,8 +209,9 @@ pub(crate) async fn run(call: Rc<Call>, work: Work) {
 
 async fn run_entered(call: Rc<Call>, work: Work) {
     let device = Rc::clone(&call.device);
-    let budget = Budget { deadline: Some(work.deadlines.work), ..Budget::handler() };
-    let script = call.scripts.bundle.call(&work.function, work.args, Rc::clone(&call), budget);
+    let budget = Budget::handler().deadline(work.deadlines.work);
+    let context: Rc<dyn Any> = Rc::<Call>::clone(&call);
+    let script = work.handler.call(work.args, context, budget);
     let result = tokio::select! {
         biased;
         () = call.cancel.notified() => None,
