@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 use script::Dynamic;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::book::{Check, Node};
-use crate::{Inventory, Outcome, Progress, Target};
+use crate::book::{Check, Expression, Filled, Node};
+use crate::{Failure, Inventory, Outcome, Progress, Target};
 
 /// Whether a verb may change a device. Undeclared would mean `Changes`; so there is no default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,11 @@ pub trait Ready {
         false
     }
 
+    /// Whether its value is a map whose members become names of this device (`set`).
+    fn sets(&self) -> bool {
+        false
+    }
+
     /// For `--check`: what it would send, in one line. Asked only of verbs that change.
     fn preview(&self, _step: &StepContext<'_>) -> String {
         String::new()
@@ -82,12 +88,19 @@ pub struct StepContext<'a> {
     pub target: &'a Target,
     /// What its expressions see.
     pub scope: &'a dyn Scope,
+    /// The one expression set-up.
+    pub expressions: &'a script::Expressions,
     /// Facts of this and other devices.
     pub inventory: &'a dyn Inventory,
     /// The step's own deadline (`timeout:` beside the verb), if given: for verbs that say more on timing out than "timed out".
     pub timeout: Option<std::time::Duration>,
-    /// Says how far it is, for the live line.
+    /// The step's `failed_when`, for verbs that wait: true ends the wait at once. After the run the runner judges it anyway.
+    pub failed_when: Option<&'a Expression>,
+    /// Says how far it is, for the live line. The last [`Progress::Says`] before the end is the step's summary: what its
+    /// line shows behind the time (`200 {"Response":..}`, `rebootTime: none -> 2026-..`).
     pub progress: &'a dyn Fn(Progress),
+    /// Says a line on purpose (`log`): level `info` goes to stdout, `warn` and `error` to stderr with their word.
+    pub say: &'a dyn Fn(&'static str, String),
     /// Ends when the run is being stopped.
     pub cancel: &'a CancellationToken,
     /// `--check`: nothing that changes may be sent.
@@ -96,4 +109,16 @@ pub struct StepContext<'a> {
     pub files: &'a std::path::Path,
     /// The run's id, for correlation.
     pub run: Arc<str>,
+}
+
+impl StepContext<'_> {
+    /// A parameter's value on this device.
+    pub fn fill<T: Clone + DeserializeOwned>(&self, parameter: &Filled<T>) -> Result<T, Failure> {
+        Ok(parameter.fill(self.scope, self.expressions)?)
+    }
+
+    /// Whether an expression holds on this device: `()` is false, anything else that is no bool a failure.
+    pub fn test(&self, expression: &Expression) -> Result<bool, Failure> {
+        Ok(expression.test(self.scope, self.expressions)?)
+    }
 }

@@ -55,6 +55,8 @@ pub enum RunEvent {
         file: Arc<str>,
         /// How many devices.
         devices: usize,
+        /// The names of all steps of the file in reading order, unfilled: what step indices mean, and how wide a column is.
+        steps: Arc<[Arc<str>]>,
     },
     /// A wave begins (only when there is more than one).
     WaveStarted {
@@ -131,6 +133,18 @@ pub enum RunEvent {
         /// The line.
         text: String,
     },
+    /// A device is not connected and is waited for (`offline: { wait: .. }`): it holds neither a fork nor a wave.
+    DeviceWaiting {
+        /// The device.
+        device: Arc<str>,
+        /// At most so long.
+        at_most: Duration,
+    },
+    /// Nothing was sent, or the run cannot go on: why, with help.
+    Stopped {
+        /// The finding.
+        diagnostic: Box<Diagnostic>,
+    },
     /// A device's run ended.
     DeviceEnded {
         /// The device.
@@ -143,6 +157,15 @@ pub enum RunEvent {
         took: Duration,
         /// Its registered values, for `after` and reports.
         vars: Arc<Value>,
+    },
+    /// A wave ended (devices that are still waited for go on).
+    WaveEnded {
+        /// From 1.
+        index: usize,
+        /// How its devices ended.
+        counts: Counts,
+        /// Devices that go on waiting.
+        waiting: usize,
     },
     /// A play ended.
     PlayEnded {
@@ -166,4 +189,7 @@ pub enum RunEvent {
 pub trait Reporter {
     /// One thing happened.
     fn on(&self, event: &RunEvent);
+
+    /// Called a few times a second while a run goes on, for lines that count.
+    fn tick(&self) {}
 }

@@ -5,11 +5,17 @@ mod action;
 pub mod book;
 mod event;
 mod inventory;
+mod options;
 mod outcome;
 mod plugin;
+mod report;
+mod run;
 
 pub use action::{Action, Effect, Ready, Scope, StepContext};
 pub use event::{Counts, Progress, Reporter, RunEvent};
 pub use inventory::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
+pub use options::{Confirm, ExtraVar, Question, RunOptions, RunResult};
 pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};
+pub use report::{Console, ConsoleOptions, Form, Json, Lines};
+pub use run::Runner;

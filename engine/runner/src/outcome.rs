@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base::Span;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -78,6 +79,8 @@ pub struct Failure {
     pub help: Vec<String>,
     /// Words beside the caret under the step ("last seen .., 2 days ago").
     pub note: Option<String>,
+    /// Where in the playbook, when the verb knows better than "at this step" (an expression in its parameters).
+    pub span: Option<Span>,
 }
 
 impl Failure {
@@ -91,6 +94,7 @@ impl Failure {
             value: Value::Null,
             help: Vec::new(),
             note: None,
+            span: None,
         }
     }
 }

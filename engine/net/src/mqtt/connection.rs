@@ -136,6 +136,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await.map_err(MqttError::Io)
     }
 
+    /// Puts packets that [`write_publish`](super::write_publish) wrote behind those waiting to be sent.
+    pub fn queue_written(&mut self, packets: &[u8]) {
+        self.outbox.extend_from_slice(packets);
+    }
+
+    /// Reads and forgets up to `limit` bytes, until the peer ends. For a server that closes after a refusal: closing
+    /// with bytes unread resets the connection, and the peer may lose the answer it was just sent.
+    ///
+    /// # Errors
+    /// When the stream fails.
+    pub async fn discard(&mut self, limit: usize) -> Result<(), MqttError> {
+        let mut left = limit;
+        while left > 0 {
+            self.inbox.clear();
+            self.taken = 0;
+            let received = poll_fn(|cx| self.poll_exchange(cx)).await?;
+            if received == 0 {
+                break;
+            }
+            left = left.saturating_sub(received);
+        }
+        Ok(())
+    }
+
     /// The stream itself, for its address or its TLS state.
     pub fn stream(&self) -> &S {
         &self.stream

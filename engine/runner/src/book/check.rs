@@ -1,14 +1,25 @@
-//! The check of a file at load: where findings, known names and compiled expressions come together.
+//! The check of a file at load: where findings, known names and compiled expressions come together. Plugins decode their
+//! parameters through it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Diagnostics, Source};
+use base::{Diagnostic, Diagnostics, Source, Span};
+use serde::de::DeserializeOwned;
+
+use super::decode;
+use super::expression::Expression;
+use super::template::Template;
+use super::{Node, keys};
 
 /// Names that an expression may use at the present point of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// vars, registered names, `device`, `item`, facts and so on.
     pub names: BTreeSet<String>,
+    /// Names that only a later step registers, with that step's line, for the message.
+    pub later: BTreeMap<String, usize>,
+    /// Names with a fixed set of members (`env`, `secret`): what `env.NAME` may say.
+    pub members: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// What a check of parameters works with.
@@ -18,7 +29,66 @@ pub struct Check<'a> {
     /// All findings so far.
     pub found: &'a mut Diagnostics,
     /// The names known here.
-    pub known: Known,
+    pub known: &'a Known,
     /// The one expression set-up.
     pub expressions: &'a script::Expressions,
+    /// The verb whose parameters are read, and the place of its key: where a missing parameter is shown.
+    pub verb: Option<(&'static str, Span)>,
+    /// Every dotted path that an expression used so far (`before.reported.rebootTime`, `twin`).
+    pub(crate) used: BTreeSet<String>,
+}
+
+impl<'a> Check<'a> {
+    /// A check that has found nothing.
+    pub fn new(
+        source: &'a Source,
+        found: &'a mut Diagnostics,
+        known: &'a Known,
+        expressions: &'a script::Expressions,
+    ) -> Self {
+        Self { source, found, known, expressions, verb: None, used: BTreeSet::new() }
+    }
+
+    /// Decodes a parameter struct: serde derive with `deny_unknown_fields`, fields of plain types, `Duration`,
+    /// [`Filled`](super::Filled), [`Expression`], [`Template`], [`OneOrMany`](super::OneOrMany) and [`Node`].
+    /// All errors of the node are found at once and placed exactly; `None` when there was one.
+    pub fn decode<T: DeserializeOwned>(&mut self, node: &Node) -> Option<T> {
+        decode::decode(node, self)
+    }
+
+    /// Compiles a bare expression (`when`, `until`). `None`, with a finding, when it is not one.
+    pub fn expression(&mut self, node: &Node) -> Option<Expression> {
+        Expression::compile(node, self)
+    }
+
+    /// Compiles every `${{ }}` in a tree. `None`, with a finding, when one is not an expression.
+    pub fn template(&mut self, node: &Node) -> Option<Template> {
+        Template::compile(node, self)
+    }
+
+    /// Says that the verb reads the facts of this expression itself (`wait_until`): the runner need not fetch them before.
+    pub fn reads_itself(&mut self, expression: &Expression) {
+        for path in expression.paths() {
+            self.used.remove(&path);
+        }
+    }
+
+    /// Adds an error at a place.
+    pub fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.push(Diagnostic::error(message), span);
+    }
+
+    /// Adds any finding at a place.
+    pub fn push(&mut self, diagnostic: Diagnostic, span: Span) {
+        let placed = diagnostic.at(self.source.place(span));
+        if !self.found.0.contains(&placed) {
+            self.found.push(placed);
+        }
+    }
+
+    /// Adds the finding that a key is not known here; `fields` are those that are.
+    pub(crate) fn unknown_key(&mut self, key: &super::Key, fields: &[&str]) {
+        let finding = keys::unknown(&key.text, fields, self.verb.map(|(verb, _)| verb));
+        self.push(finding, key.span);
+    }
 }

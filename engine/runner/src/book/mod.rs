@@ -1,14 +1,33 @@
 //! The playbook as a person wrote it: a spanned tree (`Node`), decoded into types (`Play`, `Step`) with every error placed.
+//!
+//! YAML -> `yaml` -> [`Node`] -> `reader` (serde) and `expression`, `template` (compiled at load) -> `steps`, `plays` ->
+//! [`Book`]. [`Check`] carries the findings along; a plugin's verb decodes its parameters through it.
 
 mod check;
+mod decode;
+mod expression;
 mod filled;
+mod handed;
+mod keys;
+mod names;
 mod node;
+mod origin;
 mod play;
+mod read;
+mod reader;
+mod scan;
+mod template;
+mod traps;
+mod yaml;
 
 pub use check::{Check, Known};
-pub use filled::{Expression, Filled, Template};
+pub use expression::{Expression, FillError, Sides};
+pub use filled::{DurationText, Filled, OneOrMany};
 pub use node::{Key, Node, NodeKind};
 pub use play::{
-    AbortAction, AbortIf, BetweenWaves, Body, Book, Failing, Gate, Offline, Order, Play, Retries, Rollout, Size, Step,
-    Targets,
+    AbortAction, AbortIf, BetweenWaves, Body, Book, Failing, Gate, Offline, Order, Play, Retries, Rollout, SecretFrom, Size,
+    Step, Targets,
 };
+pub use read::read;
+pub use template::Template;
+pub use yaml::read_yaml;

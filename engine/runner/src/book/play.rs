@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Source, Span};
+use base::{Diagnostic, Source, Span};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{Expression, Filled, Node, Template};
+use super::{Expression, Filled, Template};
 use crate::{Effect, Ready};
 
 /// A file: one play or several.
@@ -19,6 +19,8 @@ pub struct Book {
     pub plays: Vec<Play>,
     /// All steps of the file in reading order, nested ones included, name and span of each: what step indices in events mean.
     pub steps: Vec<(Arc<str>, Span)>,
+    /// What is worth a look but stops nothing.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// One play.
@@ -28,13 +30,13 @@ pub struct Play {
     /// Place of the play, for diagnostics.
     pub span: Span,
     /// `vars` with their defaults (possibly templates over earlier ones).
-    pub vars: IndexMap<Arc<str>, Node>,
+    pub vars: IndexMap<Arc<str>, Template>,
     /// `required`: names that `-e` must give.
     pub required: Vec<Arc<str>>,
     /// `env`: names of environment variables that expressions may see.
     pub env: Vec<Arc<str>>,
     /// `secrets`: name to where it comes from.
-    pub secrets: IndexMap<Arc<str>, Node>,
+    pub secrets: IndexMap<Arc<str>, SecretFrom>,
     /// `targets` (alias `hosts`).
     pub targets: Option<Targets>,
     /// `serial`: sizes of waves; empty = one wave.
@@ -61,6 +63,17 @@ pub struct Play {
     pub timeout: Option<Duration>,
     /// `tags` of the play.
     pub tags: Vec<Arc<str>>,
+}
+
+/// Where a secret comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretFrom {
+    /// An environment variable.
+    Env(Arc<str>),
+    /// A file's text, without the line end at its end.
+    File(Arc<str>),
+    /// What a program prints, without the line end at its end: program and arguments.
+    Command(Vec<Arc<str>>),
 }
 
 /// Whom a play runs on.
@@ -192,7 +205,13 @@ pub struct Step {
     /// `no_log`.
     pub no_log: bool,
     /// `vars` of this step.
-    pub vars: IndexMap<Arc<str>, Node>,
+    pub vars: IndexMap<Arc<str>, Template>,
+    /// The facts (`twin`) that the step's expressions and parameters name, each once: the runner has them at hand before the
+    /// step. Not those that the verb reads by itself, as `wait_until` does; a block names those of its own keys only.
+    pub facts: Vec<Arc<str>>,
+    /// What later expressions read of the registered value (`reported.rebootTime`), in the order written: what the step's
+    /// line shows of it.
+    pub shows: Vec<Arc<str>>,
     /// The verb, or a block.
     pub body: Body,
 }

@@ -1,0 +1,56 @@
+//! The names that an expression may use: unknown ones are errors at load, with the closest known name, or with the line of
+//! the later step that registers them.
+
+use base::{Diagnostic, did_you_mean};
+
+use super::Check;
+use super::expression::Expression;
+
+/// Checks the names of an expression and remembers what it reads. `false`, with findings, when one is unknown.
+pub(super) fn check(expression: &Expression, check: &mut Check<'_>) -> bool {
+    let mut good = true;
+    for (name, offset) in expression.expr().names() {
+        if check.known.names.contains(name.as_str()) {
+            continue;
+        }
+        good = false;
+        let finding = unknown(name, check);
+        check.push(finding, expression.at(*offset, offset + name.len()));
+    }
+    for path in expression.paths() {
+        good &= member(&path, expression, check);
+        check.used.insert(path);
+    }
+    good
+}
+
+fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
+    let finding = Diagnostic::error(format!("unknown name `{name}`"));
+    if let Some(line) = check.known.later.get(name) {
+        return finding.note(format!("only a later step registers it, at line {line}"));
+    }
+    let names = check.known.names.iter().map(String::as_str);
+    match did_you_mean(name, names) {
+        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        None => {
+            let all = check.known.names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            finding.help(format!("known here: {all}")).help(format!("a text stands between quotes: \"{name}\""))
+        }
+    }
+}
+
+/// `env.NAME` and `secret.NAME` are known when they are listed.
+fn member(path: &str, expression: &Expression, check: &mut Check<'_>) -> bool {
+    let mut parts = path.split('.');
+    let (Some(root), Some(name)) = (parts.next(), parts.next()) else { return true };
+    let Some(members) = check.known.members.get(root) else { return true };
+    if members.contains(name) {
+        return true;
+    }
+    let list = if root == "secret" { "secrets" } else { root };
+    let near = did_you_mean(name, members.iter().map(String::as_str)).map(|near| format!("did you mean `{root}.{near}`?"));
+    let finding = Diagnostic::error(format!("`{root}.{name}` is not listed under `{list}:`"))
+        .help(near.unwrap_or_else(|| format!("add it to the play: `{list}:`")));
+    check.push(finding, expression.span());
+    false
+}

@@ -1,0 +1,130 @@
+//! YAML's own traps, each with its own sentence: what the parser refuses, told in the words of the person who wrote it, and
+//! scalars that are read otherwise than they look.
+
+use base::{Diagnostic, Diagnostics, Source, Span};
+
+use super::{Node, NodeKind};
+
+/// The finding for what the YAML parser refused.
+pub(super) fn syntax(source: &Source, error: &serde_yaml::Error) -> Diagnostic {
+    let (line, column) = error.location().map_or((1, 1), |at| {
+        let count = |number| usize::try_from(number).unwrap_or(1).max(1);
+        (count(at.line()), count(at.column()))
+    });
+    let start = source.offset(line, column);
+    let text = source.line(line);
+    let message = told(error);
+    let finding = explain(&message, text);
+    let span = match (&finding, text.find("${{")) {
+        // The parser stops at the first brace inside: the person looks for the `${{`.
+        (Some((said, _)), Some(at)) if said.contains("${{") => {
+            let from = source.offset(line, 1) + at;
+            Span::new(from, from + 3)
+        }
+        _ => Span::new(start, start + source.text()[start..].chars().next().map_or(0, char::len_utf8)),
+    };
+    let (message, help) = finding.unwrap_or((message, Vec::new()));
+    help.into_iter().fold(Diagnostic::error(message).at(source.place(span)), Diagnostic::help)
+}
+
+/// The parser's sentence without its place and without advice about its own options.
+fn told(error: &serde_yaml::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(", set DuplicateKeyPolicy").next().unwrap_or(&text);
+    match text.rfind(" at line ") {
+        Some(at) => text[..at].to_owned(),
+        None => text.lines().next().unwrap_or("").to_owned(),
+    }
+}
+
+/// What is said instead, with help, for what people run into.
+fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
+    let (key, value) = split(line);
+    let said = |text: &str, help: &[String]| Some((text.to_owned(), help.to_vec()));
+    if let Some(key) = message.strip_prefix("duplicate mapping key: ") {
+        return said(&format!("duplicate key `{key}`"), &[]);
+    }
+    if let Some(tag) = message.strip_prefix("unsupported tag ") {
+        let name = tag.trim_matches('`').trim_start_matches('!');
+        return said(
+            &format!("`!{name}` is a tag in YAML, not the opposite of `{name}`"),
+            &[format!("write `{key}not {}` or put it between quotes", value.trim_start().trim_start_matches('!'))],
+        );
+    }
+    if message.contains("flow") && line.contains("${{") && !value.trim_start().starts_with("${{") {
+        return said(
+            "`${{ }}` inside { } or [ ] must stand between quotes: YAML reads its braces as a map",
+            &["write \"${{ .. }}\"".into()],
+        );
+    }
+    if message.contains("trailing content after") {
+        return said(
+            "YAML takes the first quoted text as the whole value",
+            &[format!("put the whole value between quotes: `{key}{}`", quote(value.trim()))],
+        );
+    }
+    if message.contains("mapping values are not allowed") && value.contains(": ") {
+        return said(
+            "`: ` inside plain text starts a map in YAML",
+            &[format!("put the text between quotes: `{key}{}`", quote(value.trim()))],
+        );
+    }
+    if message.contains("tabs disallowed") {
+        return said("YAML is indented with spaces: a tab stands here", &[]);
+    }
+    if message.contains("multiple YAML documents") {
+        return said("a second document begins here", &["write several plays as one list: `- name: ..`".into()]);
+    }
+    if message.contains("cannot deserialize null into string") || message.contains("expected string scalar") {
+        return said("a key must be a text", &[]);
+    }
+    if message.contains("budget") {
+        return said(&format!("too large or too deeply nested for a playbook ({message})"), &[]);
+    }
+    None
+}
+
+/// A line's key with its `: `, and what stands behind it.
+fn split(line: &str) -> (&str, &str) {
+    let line = line.trim_start().trim_start_matches("- ").trim_start();
+    match line.find(": ") {
+        Some(at) => line.split_at(at + 2),
+        None => ("", line),
+    }
+}
+
+/// A text between the quotes that need no escape in it.
+fn quote(text: &str) -> String {
+    if text.contains('\'') && !text.contains(['"', '\\']) {
+        return format!("\"{text}\"");
+    }
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Numbers that are printed otherwise than they were written.
+pub(super) fn warn(source: &Source, node: &Node, found: &mut Diagnostics) {
+    match &node.kind {
+        NodeKind::Number(number, text) if loses(number, text) => found.push(
+            Diagnostic::warning(format!("`{text}` is read as the number {number}"))
+                .at(source.place(node.span))
+                .help(format!("to keep every digit: \"{text}\"")),
+        ),
+        NodeKind::List(items) => items.iter().for_each(|item| warn(source, item, found)),
+        NodeKind::Map(entries) => entries.iter().for_each(|(_, item)| warn(source, item, found)),
+        _ => {}
+    }
+}
+
+fn loses(number: &serde_json::Number, text: &str) -> bool {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-');
+    plain && number.to_string() != text && !text.starts_with('.') && !text.ends_with('.')
+}
+
+/// Why a `${{` may not be closed as YAML read it.
+pub(super) fn unclosed(text: &str, node: &Node) -> String {
+    let line_end = text[node.span.end.min(text.len())..].split('\n').next().unwrap_or("");
+    if line_end.trim_start().starts_with('#') && line_end.contains("}}") {
+        return "` #` starts a comment in YAML: put the whole value between quotes".into();
+    }
+    String::new()
+}

@@ -1,0 +1,11 @@
+//! Before the first call: which devices, in which order, in which waves, and whether anybody must be asked. Sends nothing.
+
+mod ask;
+mod glob;
+mod limit;
+mod select;
+mod waves;
+
+pub(crate) use ask::{Asked, ask};
+pub(crate) use select::{Planned, select};
+pub(crate) use waves::waves;
