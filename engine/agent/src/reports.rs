@@ -33,11 +33,9 @@ struct Batch {
 }
 
 impl Batch {
-    fn tell(&mut self, taken: &Taken) {
-        for waiter in self.waiters.drain(..) {
-            // A waiter that is gone does not mind.
-            let _ = waiter.send(taken.clone());
-        }
+    /// Returns whether anybody heard it.
+    fn tell(&mut self, taken: &Taken) -> bool {
+        self.waiters.drain(..).fold(false, |heard, waiter| waiter.send(taken.clone()).is_ok() || heard)
     }
 }
 
@@ -80,11 +78,9 @@ impl Reports {
         self.flying.as_ref().map(|batch| serde_json::to_vec(&batch.patch).expect("a map with text keys is JSON"))
     }
 
-    /// The hub has answered about the patch on the line.
-    pub(crate) fn settle(&mut self, taken: &Taken) {
-        if let Some(mut batch) = self.flying.take() {
-            batch.tell(taken);
-        }
+    /// The hub has answered about the patch on the line. Returns whether a handler heard it.
+    pub(crate) fn settle(&mut self, taken: &Taken) -> bool {
+        self.flying.take().is_some_and(|mut batch| batch.tell(taken))
     }
 
     /// The connection is gone: what was on the line goes first again, and nobody is kept waiting.
@@ -202,7 +198,7 @@ mod tests {
     fn patches_that_do_not_merge_wait_in_line_up_to_a_bound() {
         let mut reports = Reports::default();
         let mut view = object(json!({"k": {"old": 1}}));
-        for _ in 0..MOST_WAITING / 2 {
+        for _ in 1..MOST_WAITING {
             reports.push(object(json!({"k": null}))).unwrap();
             reports.push(object(json!({"k": {"new": 1}}))).unwrap();
         }
