@@ -3,8 +3,10 @@
 mod app;
 mod args;
 mod command;
+mod play;
 mod process;
 mod project;
+mod world;
 
 fn main() -> std::process::ExitCode {
     app::main()

@@ -92,6 +92,7 @@ fn line(event: &HubEvent) -> String {
         HubEvent::Refused { client_id, peer, reason } => {
             format!("{}  refused{}: {reason}", client_id.as_deref().unwrap_or("?"), from(peer))
         }
+        HubEvent::ServiceRefused { peer, reason } => format!("service  refused{}: {reason}", from(peer)),
         HubEvent::Telemetry(message) => {
             let bytes = &message.body[..message.body.len().min(SHOWN)];
             // Control characters could draw on the terminal of whoever watches.
@@ -99,6 +100,7 @@ fn line(event: &HubEvent) -> String {
             let more = if message.body.len() > SHOWN { " .." } else { "" };
             format!("{}  telemetry {text}{more}", message.identity)
         }
-        other => format!("{other:?}"),
+        HubEvent::MethodCalled { identity, name, outcome: Ok(status) } => format!("{identity}  {name} -> {status}"),
+        HubEvent::MethodCalled { identity, name, outcome: Err(code) } => format!("{identity}  {name} -> {code}"),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use base::{Mask, Source};
-use runner::{Form, Json, Reporter, RunResult, Runner, book};
+use base::Source;
+use runner::{Form, Json, Reporter, RunResult, Runner};
 
 use crate::args::{Common, Output, RunArgs};
 use crate::play::{self, Changes};
@@ -16,7 +16,8 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let signals = Signals::listen()?;
     let found = project::playbook(&args.file)?;
     // A playbook that cannot be read needs no hub to be told so; with --watch it may be mended.
-    if let Err(trouble) = read(&found.source) {
+    let first = if found.is_script() { Ok(()) } else { play::read(found.source.clone()).map(drop) };
+    if let Err(trouble) = first {
         if !args.watch {
             return Err(trouble);
         }
@@ -86,7 +87,7 @@ impl Play {
         let result = if self.found.is_script() {
             runner.run_script(source, &options, &reporters).await
         } else {
-            let book = read(&source)?;
+            let book = play::read(source)?;
             runner.run_book(&book, &options, &reporters).await
         };
         Ok(self.exit(&result))

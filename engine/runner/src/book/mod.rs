@@ -19,6 +19,7 @@ mod plays;
 mod read;
 mod reader;
 mod scan;
+mod schema;
 mod steps;
 mod template;
 mod traps;
@@ -36,6 +37,7 @@ pub use play::{
     Size, Step, Targets,
 };
 pub use read::read;
+pub use schema::schema;
 pub use steps::is_name;
 pub use template::Template;
 pub use yaml::read_yaml;
