@@ -51,7 +51,8 @@ impl Assert {
             (step.progress)(Progress::Says(held));
             return Ok(Outcome::read(Value::Bool(true)));
         };
-        let sides: Vec<_> = wrong.iter().map(|that| told(that, that.sides(step.scope, step.expressions).as_ref())).collect();
+        let sides: Vec<_> =
+            wrong.iter().map(|that| told(that, that.sides(step.scope, step.expressions).as_ref())).collect();
         let message = match &self.message {
             Some(message) => step.fill(message)?,
             None => format!("`{}` does not hold", first.text()),

@@ -91,4 +91,3 @@ impl<'a> Watched<'a> {
 pub(crate) fn named<'a>(expression: &runner::book::Expression, known: &[&'a str]) -> Vec<&'a str> {
     known.iter().copied().filter(|fact| expression.roots().any(|root| root == *fact)).collect()
 }
-

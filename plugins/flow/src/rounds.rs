@@ -9,7 +9,7 @@ use runner::{Class, Facts, Failure, Inventory, InventoryError};
 use tokio::sync::oneshot;
 
 /// How long a round gathers devices: short beside a request, long beside the work of one lane.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(20);
 
 type Answer = Result<Option<Facts>, Failure>;
 

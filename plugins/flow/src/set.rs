@@ -26,7 +26,8 @@ impl Parameters for Set {
     fn ready(self, node: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>> {
         let mut good = true;
         for (key, _) in node.entries().iter().filter(|(key, _)| !is_name(&key.text)) {
-            let finding = Diagnostic::error(format!("`{}` is not a name: expressions know letters, digits and _", key.text));
+            let finding =
+                Diagnostic::error(format!("`{}` is not a name: expressions know letters, digits and _", key.text));
             check.push(finding, key.span);
             good = false;
         }

@@ -28,7 +28,9 @@ pub(crate) fn leaf(expression: &str) -> &str {
 /// Whether an expression is its own value: a number, a text in quotes, `true`.
 pub(crate) fn is_literal(expression: &str) -> bool {
     let first = expression.chars().next().unwrap_or(' ');
-    first.is_ascii_digit() || matches!(first, '"' | '\'' | '`' | '-') || matches!(expression, "true" | "false" | "null" | "()")
+    first.is_ascii_digit()
+        || matches!(first, '"' | '\'' | '`' | '-')
+        || matches!(expression, "true" | "false" | "null" | "()")
 }
 
 #[cfg(test)]

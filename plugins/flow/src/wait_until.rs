@@ -137,7 +137,11 @@ impl WaitUntil {
             Ended::Failed => {
                 let text = step.failed_when.map(Expression::text).unwrap_or_default();
                 let message = format!("`failed_when` is true while waiting: {text}");
-                Err(Failure { value, span: step.failed_when.map(Expression::span), ..Failure::new(Class::Failed, message) })
+                Err(Failure {
+                    value,
+                    span: step.failed_when.map(Expression::span),
+                    ..Failure::new(Class::Failed, message)
+                })
             }
             Ended::TimeUp if self.on_timeout == OnTimeout::Continue => {
                 (step.progress)(Progress::Says(format!("not within {}; goes on", format_duration(limit))));
@@ -174,7 +178,12 @@ impl WaitUntil {
         }
     }
 
-    fn pause(&self, step: &StepContext<'_>, given: Option<&Filled<Duration>>, otherwise: Duration) -> Result<Duration, Failure> {
+    fn pause(
+        &self,
+        step: &StepContext<'_>,
+        given: Option<&Filled<Duration>>,
+        otherwise: Duration,
+    ) -> Result<Duration, Failure> {
         given.map_or(Ok(otherwise), |given| step.fill(given)).map(|pause| pause.max(SHORTEST))
     }
 
@@ -240,7 +249,8 @@ impl WaitUntil {
             looks => format!("looked {looks} times"),
         };
         let heard = last_heard(&value).map(|when| format!(", last heard {when}")).unwrap_or_default();
-        let message = format!("`{}` did not come true within {}: {looks}{heard}", self.that.text(), format_duration(limit));
+        let message =
+            format!("`{}` did not come true within {}: {looks}{heard}", self.that.text(), format_duration(limit));
         let note = seen.last.as_ref().map_or_else(|| "never true".to_owned(), both);
         Failure {
             note: Some(note),

@@ -1,1 +1,6 @@
-//! iothub
+//! The vocabulary of IoT Hub for playbooks: [`HubClient`] over REST, the inventory of a hub's devices and their twins, and the
+//! verbs `invoke_method`, `get_twin`, `patch_twin`, `query`, `add_device`, `remove_device`, `set_device_status`.
+
+mod client;
+
+pub use client::{ClientError, Created, HubClient, HubOptions, Pages, SetupError, Statistics};
