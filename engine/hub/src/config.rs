@@ -90,7 +90,9 @@ pub enum HubStartError {
         mend: String,
     },
     /// Someone listens there already.
-    #[error("{what} cannot listen on {address}: the port is in use; stop what uses it, or choose another with {option}")]
+    #[error(
+        "{what} cannot listen on {address}: the port is in use; stop what uses it, or choose another with {option}"
+    )]
     PortInUse {
         /// MQTT or HTTPS.
         what: &'static str,
@@ -100,8 +102,10 @@ pub enum HubStartError {
         option: &'static str,
     },
     /// A port below 1024 needs rights.
-    #[error("{what} may not listen on {address}: ports below 1024 need rights (root, or setcap cap_net_bind_service=+ep); \
-             or choose another with {option}")]
+    #[error(
+        "{what} may not listen on {address}: ports below 1024 need rights (root, or setcap cap_net_bind_service=+ep); \
+             or choose another with {option}"
+    )]
     PortNotAllowed {
         /// MQTT or HTTPS.
         what: &'static str,
@@ -121,7 +125,9 @@ pub enum HubStartError {
         source: io::Error,
     },
     /// An address that other machines reach, without the word for it.
-    #[error("{0} can be reached from other machines, and this hub is made for tests on one: say so with --allow-remote")]
+    #[error(
+        "{0} can be reached from other machines, and this hub is made for tests on one: say so with --allow-remote"
+    )]
     Remote(IpAddr),
     /// The system gives no thread or no runtime.
     #[error("cannot start the hub's thread")]

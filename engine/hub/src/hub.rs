@@ -145,7 +145,8 @@ fn host(at: SocketAddr, well_known: u16) -> HostPort {
 }
 
 fn dialled(ip: IpAddr) -> String {
-    let usual = ip.is_unspecified() || ip == IpAddr::from([127, 0, 0, 1]) || ip == IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+    let usual =
+        ip.is_unspecified() || ip == IpAddr::from([127, 0, 0, 1]) || ip == IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
     if usual { "localhost".to_owned() } else { ip.to_string() }
 }
 

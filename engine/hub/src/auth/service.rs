@@ -143,8 +143,14 @@ mod tests {
             (owner("localhost", NOW - 299), None),
             (owner("localhost", NOW - 300), Some(AuthError::Expired(NOW - 300))),
             (owner("elsewhere", NOW + 60), Some(AuthError::WrongHost("elsewhere".into()))),
-            (sign("localhost", &other, NOW + 60, Some("nobody")).expose().into(), Some(AuthError::UnknownPolicy("nobody".into()))),
-            (sign("localhost", &other, NOW + 60, Some("service")).expose().into(), Some(AuthError::WrongKey("service".into()))),
+            (
+                sign("localhost", &other, NOW + 60, Some("nobody")).expose().into(),
+                Some(AuthError::UnknownPolicy("nobody".into())),
+            ),
+            (
+                sign("localhost", &other, NOW + 60, Some("service")).expose().into(),
+                Some(AuthError::WrongKey("service".into())),
+            ),
             (sign("localhost", &other, NOW + 60, None).expose().into(), Some(AuthError::NoPolicy)),
             ("Bearer abc".into(), Some(AuthError::Bearer)),
         ] {

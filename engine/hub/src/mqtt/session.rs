@@ -9,7 +9,7 @@ use net::mqtt::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use wire::DeviceFilter;
+use wire::{DeviceFilter, Identity};
 
 use super::admission::Admission;
 use super::keep_alive::{Patience, silence};
@@ -47,17 +47,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
 
     /// Lives until the end, and leaves nothing behind that belongs to this connection.
     pub(super) async fn run(mut self, peer: Option<SocketAddr>) {
-        let hub = Arc::clone(&self.hub);
-        let identity = self.login.identity.clone();
-        let note = || hub.backing.set_connected(&identity, true);
-        let previous = hub.exchange.attach(&identity, &self.link, note);
+        let (attached, previous) = Attached::enter(&self.hub, &self.login.identity, &self.link);
         let ending = match self.begin(previous, peer).await {
             Ok(()) => self.serve().await,
             Err(ending) => ending,
         };
-        // Whoever still waits for an answer of this connection learns now that there is none.
-        self.link.end(ending.clone());
-        hub.exchange.detach(&identity, &self.link, || hub.backing.set_connected(&identity, false));
+        attached.leave(&ending);
         if let Some(will) = self.will.take().filter(|_| ending != Ending::Disconnected) {
             self.report(will);
         }
@@ -65,10 +60,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
             // A polite end is worth a moment; a peer that is gone already is no news.
             let _ = timeout(FAREWELL, self.connection.close()).await;
         }
-        let link = Arc::clone(&self.link);
+        let identity = self.login.identity.clone();
+        self.hub.log.say(HubEvent::Disconnected { identity, why: ending.to_string() });
+        // The socket first: a successor waits for the word that it is closed.
         drop(self);
-        link.closed();
-        hub.log.say(HubEvent::Disconnected { identity, why: ending.to_string() });
+        drop(attached);
     }
 
     /// Waits for the socket it replaces to close, restores the session, says CONNACK.
@@ -218,5 +214,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
             body,
             enqueued: self.hub.clock.now(),
         }));
+    }
+}
+
+/// A connection's place in the exchange. Dropping it leaves, so that even a panic in the session's task keeps no ghost.
+struct Attached<B: Backing> {
+    hub: Arc<Mqtt<B>>,
+    identity: Identity,
+    link: Arc<Link>,
+}
+
+impl<B: Backing> Attached<B> {
+    /// Enters; the connection of the same identity that it replaces is on its way out.
+    fn enter(hub: &Arc<Mqtt<B>>, identity: &Identity, link: &Arc<Link>) -> (Self, Option<Arc<Link>>) {
+        let previous = hub.exchange.attach(identity, link, || hub.backing.set_connected(identity, true));
+        (Self { hub: Arc::clone(hub), identity: identity.clone(), link: Arc::clone(link) }, previous)
+    }
+
+    /// Leaves: whoever still waits for an answer of this connection learns that there is none. Twice is once.
+    fn leave(&self, why: &Ending) {
+        self.link.end(why.clone());
+        let note = || self.hub.backing.set_connected(&self.identity, false);
+        self.hub.exchange.detach(&self.identity, &self.link, note);
+    }
+}
+
+impl<B: Backing> Drop for Attached<B> {
+    fn drop(&mut self) {
+        self.leave(&Ending::Lost("its task ended".to_owned()));
+        self.link.closed();
     }
 }

@@ -76,7 +76,9 @@ fn not_supported(path: &HubPath, method: &str) -> Option<&'static str> {
         (HubPath::Jobs, "GET") | (HubPath::JobCreate, "POST") | (HubPath::Job(_), "GET" | "DELETE") => {
             "Import and export of devices by job"
         }
-        (HubPath::JobsV2Query, "GET") | (HubPath::JobV2(_), "GET" | "PUT") | (HubPath::JobV2Cancel(_), "POST") => "Jobs",
+        (HubPath::JobsV2Query, "GET") | (HubPath::JobV2(_), "GET" | "PUT") | (HubPath::JobV2Cancel(_), "POST") => {
+            "Jobs"
+        }
         (HubPath::Configurations, "GET")
         | (HubPath::ConfigurationTestQueries, "POST")
         | (HubPath::Configuration(_), "GET" | "PUT" | "DELETE") => "Automatic device management (configurations)",

@@ -25,7 +25,11 @@ impl HubState {
     /// The document of a device or module.
     pub(crate) fn identity(&self, identity: &Identity) -> Result<Document, HubError> {
         let inner = self.inner();
-        inner.registry.get(identity).map(|entry| entry.record.document(identity)).ok_or_else(|| rules::not_found(identity))
+        inner
+            .registry
+            .get(identity)
+            .map(|entry| entry.record.document(identity))
+            .ok_or_else(|| rules::not_found(identity))
     }
 
     /// The first devices by id; more than a thousand, or none, asked for is a thousand.

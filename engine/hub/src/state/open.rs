@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use base::{Clock, Seed};
 use wire::{ConnectionState, Identity, Twin};
 
+use super::HubState;
 use super::device_side::read_session;
 use super::hub_state::Inner;
 use super::record::{Document, Record};
 use super::registry::{Entry, Registry};
-use super::HubState;
 use crate::auth::{Hosts, Policies, ServiceAuth};
 use crate::config::HubStartError;
 use crate::data_dir::DataDir;
@@ -45,8 +45,10 @@ impl HubState {
         let mut loaded = Loaded::default();
         let (store, workers) = match data_dir {
             None => Store::memory(),
-            Some(data_dir) => Store::open(&data_dir.store(), &mut |table, key, value| loaded.row(table, key, value, &clock))
-                .map_err(|error| refuse(&error))?,
+            Some(data_dir) => {
+                Store::open(&data_dir.store(), &mut |table, key, value| loaded.row(table, key, value, &clock))
+                    .map_err(|error| refuse(&error))?
+            }
         };
         let policies = loaded.policies.unwrap_or_else(|| {
             let policies = Policies::generate(&mut rand::rng());
@@ -56,11 +58,8 @@ impl HubState {
             store.write_first(writes);
             policies
         });
-        let inner = Inner {
-            registry: loaded.registry,
-            rng: seed.of("etags").rng(),
-            last_generation: loaded.last_generation,
-        };
+        let inner =
+            Inner { registry: loaded.registry, rng: seed.of("etags").rng(), last_generation: loaded.last_generation };
         let auth = ServiceAuth::new(policies, hosts);
         Ok((Self { clock, auth, store, exchange, inner: Mutex::new(inner) }, workers))
     }

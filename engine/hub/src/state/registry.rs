@@ -92,7 +92,10 @@ impl Registry {
     }
 
     /// Devices behind `after`, in order of id.
-    pub(crate) fn devices_after<'a>(&'a self, after: Option<&DeviceId>) -> impl Iterator<Item = (&'a DeviceId, &'a Entry)> {
+    pub(crate) fn devices_after<'a>(
+        &'a self,
+        after: Option<&DeviceId>,
+    ) -> impl Iterator<Item = (&'a DeviceId, &'a Entry)> {
         let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
         self.devices.range((from, Bound::Unbounded)).map(|(id, device)| (id, &device.entry))
     }

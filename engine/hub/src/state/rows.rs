@@ -127,7 +127,8 @@ impl Scan<'_> {
 impl HubState {
     /// One page of a query's rows, in order of id. Others get their turn between a thousand rows looked at.
     pub(crate) async fn query(&self, query: &Query, start: PageStart, size: usize) -> Page {
-        let mut scan = Scan { query, rows: Vec::new(), after: start.after.clone(), sent: start.sent, size, full: false };
+        let mut scan =
+            Scan { query, rows: Vec::new(), after: start.after.clone(), sent: start.sent, size, full: false };
         let mut at = start.after;
         if !scan.is_done() && !self.named(&mut scan) {
             while self.turn(&mut scan, &mut at) {
@@ -143,7 +144,9 @@ impl HubState {
         if scan.query.collection != Collection::Devices {
             return false;
         }
-        let Some(ids) = scan.query.condition.as_ref().and_then(|condition| condition.device_ids()) else { return false };
+        let Some(ids) = scan.query.condition.as_ref().and_then(|condition| condition.device_ids()) else {
+            return false;
+        };
         let mut ids: Vec<DeviceId> = ids.into_iter().filter_map(|id| id.parse().ok()).collect();
         ids.sort();
         ids.dedup();

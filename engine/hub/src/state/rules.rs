@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use rand::Rng;
-use wire::{AuthKind, Authentication, ErrorCode, HubError, Identity, IfMatch, SasKey, Status, SymmetricKey, identity_etag};
+use wire::{
+    AuthKind, Authentication, ErrorCode, HubError, Identity, IfMatch, SasKey, Status, SymmetricKey, identity_etag,
+};
 
 use super::record::{Document, Edge, Record};
 use crate::link::DropReason;
@@ -82,10 +84,9 @@ fn locked_out(old: &Authentication, new: &Authentication) -> bool {
     let (keys, new_keys) = (&old.symmetric_key, &new.symmetric_key);
     let (prints, new_prints) = (&old.x509_thumbprint, &new.x509_thumbprint);
     match old.kind {
-        AuthKind::Sas => none_left(
-            [&keys.primary_key, &keys.secondary_key],
-            [&new_keys.primary_key, &new_keys.secondary_key],
-        ),
+        AuthKind::Sas => {
+            none_left([&keys.primary_key, &keys.secondary_key], [&new_keys.primary_key, &new_keys.secondary_key])
+        }
         AuthKind::SelfSigned => none_left(
             [&prints.primary_thumbprint, &prints.secondary_thumbprint],
             [&new_prints.primary_thumbprint, &new_prints.secondary_thumbprint],
@@ -99,7 +100,10 @@ fn edge(old: &Record, asked: Option<Box<Edge>>) -> Result<Option<Box<Edge>>, Hub
     let Some(old) = old.edge.as_ref().filter(|old| old.capable) else { return Ok(asked) };
     let asked = asked.unwrap_or_default();
     if asked.scope.is_some() && asked.scope != old.scope {
-        return Err(HubError::new(ErrorCode::INVALID_DEVICE_SCOPE, "The deviceScope of an IoT Edge device cannot be changed."));
+        return Err(HubError::new(
+            ErrorCode::INVALID_DEVICE_SCOPE,
+            "The deviceScope of an IoT Edge device cannot be changed.",
+        ));
     }
     Ok(Some(Box::new(Edge { capable: true, scope: old.scope.clone(), parents: asked.parents })))
 }
@@ -172,10 +176,12 @@ mod tests {
 
     #[test]
     fn empty_keys_are_made_and_later_kept() {
-        let record = made(json!({"deviceId": "d", "authentication": {"type": "sas", "symmetricKey": {"primaryKey": ""}}}));
+        let record =
+            made(json!({"deviceId": "d", "authentication": {"type": "sas", "symmetricKey": {"primaryKey": ""}}}));
         assert_eq!(keys(&record).len(), 2);
         assert!(keys(&record).iter().all(|key| key.len() == 44));
-        let given = json!({"deviceId": "d", "authentication": {"symmetricKey": {"primaryKey": "", "secondaryKey": null}}});
+        let given =
+            json!({"deviceId": "d", "authentication": {"symmetricKey": {"primaryKey": "", "secondaryKey": null}}});
         let (updated, why) = update(&record, &device(given), UNIX_EPOCH, &mut Seed(2).rng()).unwrap();
         assert_eq!((keys(&updated), why), (keys(&record), None));
         assert_ne!(updated.etag, record.etag);
@@ -186,9 +192,7 @@ mod tests {
     fn who_is_locked_out_is_dropped_and_who_is_not_stays() {
         let record = made(json!({"deviceId": "d"}));
         let other = |seed| SasKey::generate(&mut Seed(seed).rng()).expose().to_owned();
-        let with = |primary: &str, secondary: &str| {
-            json!({"deviceId": "d", "authentication": {"symmetricKey": {"primaryKey": primary, "secondaryKey": secondary}}})
-        };
+        let with = |primary: &str, secondary: &str| json!({"deviceId": "d", "authentication": {"symmetricKey": {"primaryKey": primary, "secondaryKey": secondary}}});
         let why = |value: Value| update(&record, &device(value), UNIX_EPOCH, &mut Seed(2).rng()).unwrap().1;
         let old = keys(&record);
         assert_eq!(why(with(&other(5), &other(6))), Some(DropReason::KeysChanged));

@@ -118,7 +118,9 @@ impl Store {
     pub(crate) fn write(&self, slot: Slot, writes: Vec<Write>, written: Written) {
         let job = Job { writes, written, slot };
         let refused = match &self.jobs {
-            Jobs::Forget(done) => done.send(vec![(job, Ok(()))]).err().and_then(|mut refused| refused.0.pop()).map(|(job, _)| job),
+            Jobs::Forget(done) => {
+                done.send(vec![(job, Ok(()))]).err().and_then(|mut refused| refused.0.pop()).map(|(job, _)| job)
+            }
             Jobs::Keep(jobs) => jobs.send(Some(job)).err().and_then(|refused| refused.0),
         };
         if let Some(job) = refused {

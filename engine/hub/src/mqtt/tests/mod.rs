@@ -9,3 +9,4 @@ mod lifetime;
 mod session;
 mod stage;
 mod twins;
+mod two_clients;
