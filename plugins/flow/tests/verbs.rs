@@ -147,12 +147,12 @@ impl Stage {
             names,
             timeout: None,
             check_mode: false,
-            files: tempfile::tempdir().unwrap(),
+            files: tempfile::tempdir().expect("a temp folder"),
         }
     }
 
     async fn run(&self, yaml: &str) -> Outcome {
-        self.run_on(&*check(yaml, None).unwrap().0, "press-7", None).await
+        self.run_on(&*check(yaml, None).expect("a good step").0, "press-7", None).await
     }
 
     async fn run_on(&self, ready: &dyn Ready, device: &str, failed_when: Option<&Expression>) -> Outcome {

@@ -69,7 +69,7 @@ fn device_steps(play: &mut Play, entries: &[(Key, Node)], walk: &mut Walk<'_>) {
         (Some(_), Some((key, _))) => walk.error(key.span, "`tasks` is another word for `steps`: write one of them"),
         (Some((key, value)), None) | (None, Some((key, value))) => play.steps = steps::read(value, &key.text, walk),
         (None, None) => {
-            if entries.first().is_some() {
+            if !entries.is_empty() {
                 let finding = Diagnostic::error("this play has no `steps`");
                 walk.push(finding.help("add `steps:` with a list of verbs"), steps::place(entries));
             }

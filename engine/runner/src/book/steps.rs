@@ -300,7 +300,7 @@ fn learn(parameters: &Node, walk: &mut Walk<'_>) {
 pub fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     let first = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-    first && chars.all(|c| c.is_ascii_alphanumeric() || c == '_') && text.trim_start_matches('_') != ""
+    first && chars.all(|c| c.is_ascii_alphanumeric() || c == '_') && !text.trim_start_matches('_').is_empty()
 }
 
 pub(super) fn not_a_name(text: &str) -> Diagnostic {

@@ -163,8 +163,11 @@ impl<'a> Device<'a> {
         }
     }
 
-    /// Variables whose defaults name something of the device.
+    /// Variables whose defaults name something of the device; the runner has none of these.
     async fn own_vars(&self, frame: &Frame<'_>) -> Result<(), Failure> {
+        if self.on_runner {
+            return Ok(());
+        }
         for (name, template) in &self.play.values.own {
             for expression in template.expressions() {
                 self.need(expression).await?;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use base::{Diagnostic, Source};
+use indexmap::IndexMap;
 use tokio::time::Instant;
 
 use super::device::{Device, DeviceEnd};
@@ -14,9 +15,9 @@ use super::frame::Frame;
 use super::play::{Doors, PlayRun};
 use super::scope::DeviceScope;
 use super::secrets;
-use super::values::{Values, check_extra};
+use super::values::Values;
 use super::waves::Driver;
-use crate::book::{Book, Play};
+use crate::book::{Book, Play, Template, extra_vars};
 use crate::plan::{self, Asked, Planned};
 use crate::{Inventory, Registry, Reporter, RunEvent, RunOptions, RunResult, Target};
 
@@ -26,6 +27,12 @@ pub struct Runner {
     inventory: Rc<dyn Inventory>,
     expressions: script::Expressions,
 }
+
+/// Ids that the start of a play names.
+const FIRST: usize = 10;
+
+/// The variables of a play, `-e` over its defaults.
+type Vars = IndexMap<Arc<str>, Template>;
 
 /// What the plays of a run have come to so far.
 #[derive(Default)]
@@ -66,14 +73,15 @@ impl Runner {
         let events = Events(reporters);
         events.say(&RunEvent::RunStarted { run: options.run.clone(), hub: self.inventory.hub() });
         let mut sum = Sum::default();
-        if let Err(diagnostic) = check_extra(book, options) {
-            sum.refuse(events, exit::USAGE, diagnostic);
-        }
-        for index in 0..book.plays.len() {
-            if sum.over {
-                break;
+        match extra_vars(book, &options.vars) {
+            Err(found) => found.0.into_iter().for_each(|finding| sum.refuse(events, exit::USAGE, finding)),
+            Ok(vars) => {
+                for (index, vars) in vars.iter().enumerate() {
+                    if !sum.over {
+                        self.play(book, (index, vars), options, events, &mut sum).await;
+                    }
+                }
             }
-            self.play(book, index, options, events, &mut sum).await;
         }
         self.finish(events, options, sum, started)
     }
@@ -97,7 +105,14 @@ impl Runner {
         RunResult { exit: sum.exit, counts, reason: sum.reason, interrupted }
     }
 
-    async fn play(&self, book: &Book, index: usize, options: &RunOptions, events: Events<'_>, sum: &mut Sum) {
+    async fn play(
+        &self,
+        book: &Book,
+        (index, vars): (usize, &Vars),
+        options: &RunOptions,
+        events: Events<'_>,
+        sum: &mut Sum,
+    ) {
         let play = &book.plays[index];
         let targets = match plan::select(play.targets.as_ref(), &*self.inventory, options).await {
             Planned::Devices(targets) => targets,
@@ -108,7 +123,7 @@ impl Runner {
             Asked::Allowed => {}
             Asked::Refused(diagnostic) => return sum.refuse(events, exit::USAGE, *diagnostic),
         }
-        let values = match self.values(play, options).await {
+        let values = match self.values(play, vars, options).await {
             Ok(values) => values,
             Err(diagnostic) => return sum.refuse(events, exit::USAGE, diagnostic),
         };
@@ -117,6 +132,7 @@ impl Runner {
             name: Arc::clone(&play.name),
             file: book.source.name().into(),
             devices: targets.len(),
+            first: targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
             steps: book.steps.iter().map(|(name, _)| Arc::clone(name)).collect(),
         });
         let doors = Doors { events, inventory: &*self.inventory, expressions: &self.expressions };
@@ -126,9 +142,9 @@ impl Runner {
         events.say(&RunEvent::PlayEnded { counts: run.tally.borrow().counts() });
     }
 
-    async fn values<'p>(&self, play: &'p Play, options: &RunOptions) -> Result<Values<'p>, Diagnostic> {
+    async fn values<'v>(&self, play: &Play, vars: &'v Vars, options: &RunOptions) -> Result<Values<'v>, Diagnostic> {
         let secrets = secrets::fetch(play, options).await?;
-        Values::new(play, secrets, options, &self.expressions)
+        Values::new(play, vars, secrets, options, &self.expressions)
     }
 }
 

@@ -1,12 +1,14 @@
 //! What a play's `vars`, `env` and `secret` come to: defaults, `-e` over them, templates over earlier ones. What needs no
 //! device is filled once and shared by all of them.
 
-use base::{Diagnostic, did_you_mean};
+use std::sync::Arc;
+
+use base::Diagnostic;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use crate::book::{Book, Play, Template};
-use crate::{ExtraVar, RunOptions, Scope};
+use crate::book::{Play, Template};
+use crate::{RunOptions, Scope};
 
 /// The names that all devices of a play share.
 pub(super) struct Values<'a> {
@@ -20,33 +22,11 @@ pub(super) struct Values<'a> {
     pub(super) secrets: Value,
 }
 
-/// Checks `-e` against what the plays declare: nothing may be misspelt, nothing required may be missing.
-pub(super) fn check_extra(book: &Book, options: &RunOptions) -> Result<(), Diagnostic> {
-    let declared = |play: &Play, name: &str| play.vars.keys().chain(&play.required).any(|known| known.as_ref() == name);
-    for (name, _) in &options.vars {
-        if !book.plays.iter().any(|play| declared(play, name)) {
-            let known = book.plays.iter().flat_map(|play| play.vars.keys().chain(&play.required)).map(AsRef::as_ref);
-            let close = did_you_mean(name, known).map(|close| format!("did you mean `-e {close}=..`?"));
-            return Err(Diagnostic::error(format!(
-                "-e {name}: no play of {} has a variable `{name}`",
-                book.source.name()
-            ))
-            .help(close.unwrap_or_default())
-            .help(format!("variables are declared with their defaults: `vars: {{ {name}: .. }}`")));
-        }
-    }
-    let given = |name: &str| options.vars.iter().any(|(known, _)| known == name);
-    let missing = book.plays.iter().flat_map(|play| &play.required).find(|name| !given(name));
-    missing.map_or(Ok(()), |name| {
-        Err(Diagnostic::error(format!("the variable `{name}` is required and was not given"))
-            .help(format!("-e {name}=VALUE")))
-    })
-}
-
 impl<'a> Values<'a> {
-    /// Fills what is shared. `secrets` are fetched already.
+    /// Fills what is shared: `vars` are the play's with `-e` over them; `secrets` are fetched already.
     pub(super) fn new(
-        play: &'a Play,
+        play: &Play,
+        vars: &'a IndexMap<Arc<str>, Template>,
         secrets: Map<String, Value>,
         options: &RunOptions,
         expressions: &script::Expressions,
@@ -59,15 +39,8 @@ impl<'a> Values<'a> {
             env: Value::Object(env.collect()),
             secrets: Value::Object(secrets),
         };
-        for (name, template) in &play.vars {
-            values.add(name, template, options, expressions)?;
-        }
-        for name in &play.required {
-            if let Some(extra) = extra(name, options) {
-                values
-                    .vars
-                    .insert(name, typed(extra, None).map_err(|why| Diagnostic::error(format!("-e {name}: {why}")))?);
-            }
+        for (name, template) in vars {
+            values.add(name, template, expressions)?;
         }
         Ok(values)
     }
@@ -76,15 +49,8 @@ impl<'a> Values<'a> {
         &mut self,
         name: &'a str,
         template: &'a Template,
-        options: &RunOptions,
         expressions: &script::Expressions,
     ) -> Result<(), Diagnostic> {
-        if let Some(extra) = extra(name, options) {
-            let value =
-                typed(extra, template.constant()).map_err(|why| Diagnostic::error(format!("-e {name}: {why}")))?;
-            self.vars.insert(name, value);
-            return Ok(());
-        }
         let shared = template.expressions().iter().all(|expression| {
             expression.roots().all(|root| matches!(root, "env" | "secret" | "vars") || self.vars.contains_key(root))
         });
@@ -117,61 +83,4 @@ impl Scope for Values<'_> {
 /// Many names as one map.
 pub(super) fn all<'v>(values: impl Iterator<Item = (&'v str, &'v Value)>) -> Value {
     Value::Object(values.map(|(name, value)| (name.to_owned(), value.clone())).collect())
-}
-
-fn extra<'o>(name: &str, options: &'o RunOptions) -> Option<&'o ExtraVar> {
-    options.vars.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
-}
-
-/// `-e k=v` takes the type of the default: a number stays a number, `true` a bool, a list or map is read as JSON.
-fn typed(extra: &ExtraVar, default: Option<&Value>) -> Result<Value, String> {
-    let text = match extra {
-        ExtraVar::Value(value) => return Ok(value.clone()),
-        ExtraVar::Text(text) => text,
-    };
-    let read = |what: &str, fits: fn(&Value) -> bool| {
-        serde_json::from_str::<Value>(text)
-            .ok()
-            .filter(fits)
-            .ok_or_else(|| format!("`{text}` is not {what}, as its default is"))
-    };
-    match default {
-        Some(Value::Bool(_)) => match text.as_str() {
-            "yes" | "on" => Ok(Value::Bool(true)),
-            "no" | "off" => Ok(Value::Bool(false)),
-            _ => read("true or false", Value::is_boolean),
-        },
-        Some(Value::Number(_)) => read("a number", Value::is_number),
-        Some(Value::Array(_)) => read("a list", Value::is_array),
-        Some(Value::Object(_)) => read("a map", Value::is_object),
-        Some(Value::Null | Value::String(_)) | None => Ok(Value::String(text.clone())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_default_decides_the_type() {
-        for (text, default, expected) in [
-            ("5", Some(json!("x")), Ok(json!("5"))),
-            ("5", Some(json!(1)), Ok(json!(5))),
-            ("5.5", Some(json!(1)), Ok(json!(5.5))),
-            ("five", Some(json!(1)), Err(())),
-            ("true", Some(json!(false)), Ok(json!(true))),
-            ("no", Some(json!(true)), Ok(json!(false))),
-            ("maybe", Some(json!(true)), Err(())),
-            ("[1]", Some(json!([])), Ok(json!([1]))),
-            ("1", Some(json!([])), Err(())),
-            ("{\"a\":1}", Some(json!({})), Ok(json!({ "a": 1 }))),
-            ("5", None, Ok(json!("5"))),
-            ("5", Some(Value::Null), Ok(json!("5"))),
-        ] {
-            let got = typed(&ExtraVar::Text(text.into()), default.as_ref()).map_err(|_| ());
-            assert_eq!(got, expected, "{text} over {default:?}");
-        }
-        assert_eq!(typed(&ExtraVar::Value(json!(5)), Some(&json!("x"))), Ok(json!(5)));
-    }
 }

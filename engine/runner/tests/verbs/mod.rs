@@ -14,13 +14,13 @@ use serde_json::{Map, Value};
 /// `get_twin`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Nothing {}
+pub(crate) struct Nothing {}
 
 /// `invoke_method`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "decoded, never run")]
-pub struct Invoke {
+pub(crate) struct Invoke {
     name: Filled<String>,
     payload: Option<Filled<Value>>,
     #[schemars(with = "Option<DurationText>")]
@@ -46,7 +46,7 @@ enum Via {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "decoded, never run")]
-pub struct Log {
+pub(crate) struct Log {
     text: Template,
 }
 
@@ -54,7 +54,7 @@ pub struct Log {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "decoded, never run")]
-pub struct Wait {
+pub(crate) struct Wait {
     that: Expression,
     #[schemars(with = "Option<DurationText>")]
     every: Option<Duration>,
@@ -64,7 +64,7 @@ pub struct Wait {
 #[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[expect(dead_code, reason = "decoded, never run")]
-pub struct Set(#[schemars(with = "Map<String, Value>")] indexmap::IndexMap<String, Template>);
+pub(crate) struct Set(#[schemars(with = "Map<String, Value>")] indexmap::IndexMap<String, Template>);
 
 struct Verb<P> {
     name: &'static str,
@@ -146,6 +146,6 @@ impl Plugin for Verbs {
 }
 
 /// The verbs above.
-pub fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     Registry::new(&[&Verbs])
 }
