@@ -88,6 +88,10 @@ pub(crate) fn sentence(error: &EvalAltResult) -> (String, Option<String>) {
             ("the script did too much: its budget of operations is used up".to_owned(), None)
         }
         E::ErrorDataTooLarge(what, _) => (format!("a value grew too large: {}", decapitalize(what)), None),
+        E::ErrorDataRace(..) => (
+            "a list or map is used by a function and by the closure that it calls".to_owned(),
+            Some("give the closure a copy: `let copy = list;` before it".to_owned()),
+        ),
         E::ErrorStackOverflow(_) => ("calls are nested too deeply".to_owned(), None),
         E::ErrorTerminated(token, _) => (thrown(token), None),
         E::ErrorParsing(what, _) => (decapitalize(&what.to_string()), None),

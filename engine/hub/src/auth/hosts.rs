@@ -40,7 +40,9 @@ mod tests {
     #[test]
     fn accepts_its_names_with_any_port() {
         let hosts = Hosts::new("127.0.0.77".parse().unwrap(), &["My-Hub.azure-devices.net".into()]);
-        for host in ["localhost", "LOCALHOST:8443", "127.0.0.1", "[::1]:443", "127.0.0.77:8883", "my-hub.azure-devices.net"] {
+        for host in
+            ["localhost", "LOCALHOST:8443", "127.0.0.1", "[::1]:443", "127.0.0.77:8883", "my-hub.azure-devices.net"]
+        {
             assert!(hosts.accept(host), "{host}");
         }
         for host in ["", "127.0.0.78", "azure-devices.net", "localhost.evil", "localhost:x", "localhost:8443/devices"] {

@@ -8,5 +8,5 @@ mod service;
 
 pub(crate) use hosts::Hosts;
 pub(crate) use permission::{Permission, Permissions};
-pub(crate) use policies::{Policies, Policy, StoredPolicies};
+pub(crate) use policies::Policies;
 pub(crate) use service::{Caller, ServiceAuth};

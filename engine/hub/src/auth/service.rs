@@ -43,6 +43,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whether the token is for the whole hub, as nearly all are: then any path will do.
+    pub(crate) fn is_for_whole_hub(&self) -> bool {
+        self.resource.segments().is_empty()
+    }
+
     /// Whether the token reaches this path and its policy has one of these permissions.
     pub(crate) fn may(&self, any_of: &[Permission], path: &[&str]) -> bool {
         self.resource.covers(path) && any_of.iter().any(|permission| self.permissions.allow(*permission))
@@ -138,8 +143,14 @@ mod tests {
             (owner("localhost", NOW - 299), None),
             (owner("localhost", NOW - 300), Some(AuthError::Expired(NOW - 300))),
             (owner("elsewhere", NOW + 60), Some(AuthError::WrongHost("elsewhere".into()))),
-            (sign("localhost", &other, NOW + 60, Some("nobody")).expose().into(), Some(AuthError::UnknownPolicy("nobody".into()))),
-            (sign("localhost", &other, NOW + 60, Some("service")).expose().into(), Some(AuthError::WrongKey("service".into()))),
+            (
+                sign("localhost", &other, NOW + 60, Some("nobody")).expose().into(),
+                Some(AuthError::UnknownPolicy("nobody".into())),
+            ),
+            (
+                sign("localhost", &other, NOW + 60, Some("service")).expose().into(),
+                Some(AuthError::WrongKey("service".into())),
+            ),
             (sign("localhost", &other, NOW + 60, None).expose().into(), Some(AuthError::NoPolicy)),
             ("Bearer abc".into(), Some(AuthError::Bearer)),
         ] {

@@ -38,9 +38,7 @@ impl Condition {
                 Expr::Literal(Value::String(id)) => Some(vec![id]),
                 _ => None,
             },
-            Expr::In { value, list, negated: false } if is_id(value) => {
-                list.iter().map(Value::as_str).collect()
-            }
+            Expr::In { value, list, negated: false } if is_id(value) => list.iter().map(Value::as_str).collect(),
             _ => None,
         }
     }

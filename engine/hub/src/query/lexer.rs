@@ -73,7 +73,8 @@ impl<'a> Lexer<'a> {
         let rest = self.rest();
         let first = rest.chars().next().expect("the caller saw that text is left");
         if first.is_ascii_alphabetic() || first == '_' || first == '$' {
-            let end = rest[1..].find(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(rest.len(), |end| end + 1);
+            let end =
+                rest[1..].find(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(rest.len(), |end| end + 1);
             self.at += end;
             return Ok(Token::Word(rest[..end].to_owned()));
         }
@@ -98,9 +99,7 @@ impl<'a> Lexer<'a> {
         let rest = self.rest();
         let start = self.at;
         let hex = rest.strip_prefix("0x").or_else(|| rest.strip_prefix("0X"));
-        let mut end = rest
-            .find(|c: char| !c.is_ascii_alphanumeric() && c != '.')
-            .unwrap_or(rest.len());
+        let mut end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
         // The sign of an exponent belongs to the number.
         if hex.is_none() && rest[..end].ends_with(['e', 'E']) && rest[end..].starts_with(['+', '-']) {
             end += 1 + rest[end + 1..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - end - 1);

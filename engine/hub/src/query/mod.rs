@@ -6,6 +6,6 @@ mod evaluate;
 mod lexer;
 mod parse;
 
-pub(crate) use ast::{Collection, Condition, Query, Segment};
+pub(crate) use ast::{Collection, Query, Segment};
 pub(crate) use evaluate::{Row, walk};
 pub(crate) use parse::QueryError;

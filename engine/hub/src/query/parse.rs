@@ -301,9 +301,7 @@ impl<'a> Parser<'a> {
 
 /// `devices.deviceId` and `devices.modules.moduleId` mean `deviceId` and `moduleId`.
 fn without_collection(mut path: Vec<Segment>) -> Vec<Segment> {
-    let is = |segment: Option<&Segment>, name: &str| {
-        matches!(segment, Some(Segment::Name(text)) if text.eq_ignore_ascii_case(name))
-    };
+    let is = |segment: Option<&Segment>, name: &str| matches!(segment, Some(Segment::Name(text)) if text.eq_ignore_ascii_case(name));
     if path.len() > 1 && is(path.first(), "devices") {
         path.remove(0);
         if path.len() > 1 && is(path.first(), "modules") {

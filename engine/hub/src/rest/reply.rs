@@ -1,22 +1,47 @@
 //! Answers: JSON, nothing, or an error in one of IoT Hub's shapes, each with the headers that clients look at.
 
-use std::time::SystemTime;
-
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use wire::{ErrorCode, HubError, headers};
+use wire::{ErrorCode, HubError, Tracking, framework_body, headers, quoted_etag};
 
 pub(super) type Reply = Response<Full<Bytes>>;
 
-/// Which of the two live shapes an error takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// Registry, twins, query, jobs: `ErrorCode:Name;text`.
-    Classic,
-    /// Direct methods: a JSON document inside the message.
-    Nested,
+/// Why there is no good answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// As the registry, twins, queries and jobs say it: `ErrorCode:Name;text`.
+    Classic(HubError),
+    /// As direct methods say it: a JSON document inside the message.
+    Nested(HubError),
+    /// As the web framework in front of IoT Hub says it: no code, only a message.
+    Framework(StatusCode, String),
+}
+
+impl From<HubError> for Failure {
+    fn from(error: HubError) -> Self {
+        Self::Classic(error)
+    }
+}
+
+impl Failure {
+    /// 501: IoT Hub has it, this hub has not.
+    pub(super) fn not_supported(what: &str) -> Self {
+        let text = format!("{what} is not supported by this local hub (iotplay); docs/hub.md lists what is.");
+        Self::Classic(HubError::new(ErrorCode::NOT_IMPLEMENTED, text))
+    }
+
+    /// Errors carry their name in `iothub-errorcode`.
+    pub(super) fn reply(&self, tracking: &Tracking) -> Reply {
+        let (error, body) = match self {
+            Self::Classic(error) => (error, error.body_a(tracking)),
+            Self::Nested(error) => (error, error.body_b(tracking)),
+            Self::Framework(status, message) => return with_body(*status, framework_body(message).into()),
+        };
+        let status = StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        header(with_body(status, body.into()), headers::IOTHUB_ERRORCODE, error.code.name())
+    }
 }
 
 /// 200 with a JSON body.
@@ -48,79 +73,5 @@ pub(super) fn header(mut reply: Reply, name: &'static str, value: &str) -> Reply
 
 /// With the quoted `ETag` of a resource.
 pub(super) fn etag(reply: Reply, etag: &str) -> Reply {
-    header(reply, headers::ETAG, &format!("\"{etag}\""))
-}
-
-/// An error with its name in `iothub-errorcode`.
-pub(super) fn error(error: &HubError, shape: Shape, tracking: &Tracking) -> Reply {
-    let tracking = tracking.to_string();
-    let body = match shape {
-        Shape::Classic => error.body_a(&tracking),
-        Shape::Nested => error.body_b(&tracking),
-    };
-    let status = StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    header(with_body(status, body.into()), headers::IOTHUB_ERRORCODE, error.code.name())
-}
-
-/// An answer of the web framework in front of IoT Hub: no code, only a message.
-pub(super) fn framework(status: StatusCode, message: &str) -> Reply {
-    with_body(status, serde_json::json!({ "Message": message }).to_string().into())
-}
-
-/// 501: IoT Hub has it, this hub has not.
-pub(super) fn not_supported(what: &str) -> Reply {
-    framework(
-        StatusCode::NOT_IMPLEMENTED,
-        &format!("{what} is not supported by this local hub (iotplay). Its document docs/hub.md lists what is."),
-    )
-}
-
-/// Shorthand for a refusal.
-pub(super) fn refused(code: ErrorCode, message: impl Into<String>) -> HubError {
-    HubError { code, message: message.into(), info: None }
-}
-
-/// A call's name in errors and logs: `<32 hex digits>-G:0-TimeStamp:10/18/2022 20:50:39`.
-#[derive(Clone, Debug)]
-pub(super) struct Tracking {
-    pub(super) id: u128,
-    pub(super) at: SystemTime,
-}
-
-impl std::fmt::Display for Tracking {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // `2022-10-18T20:50:39.000Z` cut into the order that the service writes.
-        let at = base::rfc3339_millis(self.at);
-        let part = |range: std::ops::Range<usize>| at.get(range).unwrap_or_default();
-        write!(f, "{:032x}-G:0-TimeStamp:", self.id)?;
-        write!(f, "{}/{}/{} {}", part(5..7), part(8..10), part(0..4), part(11..19))
-    }
-}
-
-impl Tracking {
-    /// The id in the form of `x-ms-request-id`: groups of 8-4-4-4-12.
-    pub(super) fn request_id(&self) -> String {
-        let digits = format!("{:032x}", self.id);
-        let mut text = String::with_capacity(36);
-        for (index, digit) in digits.chars().enumerate() {
-            if matches!(index, 8 | 12 | 16 | 20) {
-                text.push('-');
-            }
-            text.push(digit);
-        }
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
-
-    #[test]
-    fn tracking_reads_as_the_service_writes_it() {
-        let tracking = Tracking { id: 0xaeec, at: UNIX_EPOCH + Duration::from_secs(1_666_126_239) };
-        assert_eq!(tracking.to_string(), format!("{:032x}-G:0-TimeStamp:10/18/2022 20:50:39", 0xaeec));
-        assert_eq!(tracking.request_id(), "00000000-0000-0000-0000-00000000aeec");
-    }
+    header(reply, headers::ETAG, &quoted_etag(etag))
 }

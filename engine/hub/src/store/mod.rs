@@ -5,5 +5,5 @@ mod disk;
 mod queue;
 mod table;
 
-pub(crate) use queue::{Slot, Store, StoreFailed, StoreWorkers, Written};
+pub(crate) use queue::{Store, StoreFailed, StoreWorkers};
 pub(crate) use table::{StoreOpenError, Table, Write};

@@ -29,7 +29,9 @@ pub(crate) type Written = Box<dyn FnOnce(Result<(), StoreFailed>) + Send>;
 
 /// A place in the queue, taken before a change is made: the order of changes in memory is then the order on the disk.
 #[derive(Debug)]
-pub(crate) struct Slot(Option<OwnedSemaphorePermit>);
+pub(crate) struct Slot {
+    _place: OwnedSemaphorePermit,
+}
 
 struct Job {
     writes: Vec<Write>,
@@ -42,13 +44,20 @@ type Acknowledged = Vec<(Job, Result<(), StoreFailed>)>;
 /// Where changes go. Cheap to share; the last one dropped ends the writer after it has committed everything.
 pub(crate) struct Store {
     slots: Arc<Semaphore>,
-    /// None keeps nothing: every change is acknowledged at once.
-    jobs: Option<std_mpsc::Sender<Job>>,
+    jobs: Jobs,
+}
+
+enum Jobs {
+    /// Keeps nothing: every change is acknowledged as it is.
+    Forget(mpsc::UnboundedSender<Acknowledged>),
+    /// None tells the writer to commit what came before, and end.
+    Keep(std_mpsc::Sender<Option<Job>>),
 }
 
 /// The two ends that the hub joins when it stops.
 pub(crate) struct StoreWorkers {
-    pub(crate) writer: JoinHandle<()>,
+    /// None without a disk.
+    pub(crate) writer: Option<JoinHandle<()>>,
     pub(crate) acknowledged: Acknowledgements,
 }
 
@@ -59,6 +68,10 @@ impl Acknowledgements {
     /// Until the writer ends.
     pub(crate) async fn run(mut self) {
         while let Some(group) = self.0.recv().await {
+            // An empty group is the end of a store without a disk.
+            if group.is_empty() {
+                break;
+            }
             for (job, result) in group {
                 (job.written)(result);
                 drop(job.slot);
@@ -69,8 +82,10 @@ impl Acknowledgements {
 
 impl Store {
     /// A store that forgets: for tests and for the hub inside `iotplay run`.
-    pub(crate) fn memory() -> Self {
-        Self { slots: Arc::new(Semaphore::new(QUEUE)), jobs: None }
+    pub(crate) fn memory() -> (Self, StoreWorkers) {
+        let (done, acknowledged) = mpsc::unbounded_channel();
+        let store = Self { slots: Arc::new(Semaphore::new(QUEUE)), jobs: Jobs::Forget(done) };
+        (store, StoreWorkers { writer: None, acknowledged: Acknowledgements(acknowledged) })
     }
 
     /// Opens or creates the file and hands every document in it to `row`.
@@ -87,35 +102,62 @@ impl Store {
             .name("hub-store".into())
             .spawn(move || write(disk, &queued, &done))
             .map_err(|source| StoreOpenError::Io { path: path.to_owned(), source })?;
-        let store = Self { slots: Arc::new(Semaphore::new(QUEUE)), jobs: Some(jobs) };
-        Ok((store, StoreWorkers { writer, acknowledged: Acknowledgements(acknowledged) }))
+        let store = Self { slots: Arc::new(Semaphore::new(QUEUE)), jobs: Jobs::Keep(jobs) };
+        Ok((store, StoreWorkers { writer: Some(writer), acknowledged: Acknowledgements(acknowledged) }))
     }
 
     /// Waits for a place in the queue.
     pub(crate) async fn slot(&self) -> Result<Slot, StoreFailed> {
-        if self.jobs.is_none() {
-            return Ok(Slot(None));
-        }
         match tokio::time::timeout(SLOT_WAIT, Arc::clone(&self.slots).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Slot(Some(permit))),
+            Ok(Ok(permit)) => Ok(Slot { _place: permit }),
             Ok(Err(_)) | Err(_) => Err(StoreFailed(format!("no place in its queue for {} s", SLOT_WAIT.as_secs()))),
         }
     }
 
-    /// Queues a change; `written` runs when it is durable. Without a disk it runs before this returns.
+    /// Queues a change; `written` runs on the hub's runtime when it is durable, in the order of these calls.
     pub(crate) fn write(&self, slot: Slot, writes: Vec<Write>, written: Written) {
-        let Some(jobs) = &self.jobs else { return written(Ok(())) };
-        if let Err(std_mpsc::SendError(job)) = jobs.send(Job { writes, written, slot }) {
-            (job.written)(Err(StoreFailed("its writer has stopped".into())));
+        let job = Job { writes, written, slot };
+        let refused = match &self.jobs {
+            Jobs::Forget(done) => {
+                done.send(vec![(job, Ok(()))]).err().and_then(|mut refused| refused.0.pop()).map(|(job, _)| job)
+            }
+            Jobs::Keep(jobs) => jobs.send(Some(job)).err().and_then(|refused| refused.0),
+        };
+        if let Some(job) = refused {
+            (job.written)(Err(StoreFailed("the hub is stopping".into())));
+        }
+    }
+
+    /// Queues what a new folder begins with; nobody waits for it, and every later change is behind it.
+    pub(crate) fn write_first(&self, writes: Vec<Write>) {
+        if let Ok(place) = Arc::clone(&self.slots).try_acquire_owned() {
+            self.write(Slot { _place: place }, writes, Box::new(|_| ()));
+        }
+    }
+
+    /// Ends the writer once it has committed everything queued so far, and the acknowledgements with it.
+    pub(crate) fn close(&self) {
+        self.slots.close();
+        // Gone already is closed.
+        match &self.jobs {
+            Jobs::Forget(done) => drop(done.send(Vec::new())),
+            Jobs::Keep(jobs) => drop(jobs.send(None)),
         }
     }
 }
 
-fn write(mut disk: Disk, queued: &std_mpsc::Receiver<Job>, done: &mpsc::UnboundedSender<Acknowledged>) {
+fn write(mut disk: Disk, queued: &std_mpsc::Receiver<Option<Job>>, done: &mpsc::UnboundedSender<Acknowledged>) {
     let mut carried: Vec<Write> = Vec::new();
-    while let Ok(first) = queued.recv() {
+    let mut open = true;
+    while open {
+        let Ok(Some(first)) = queued.recv() else { break };
         let mut group = vec![first];
-        group.extend(queued.try_iter().take(GROUP - 1));
+        for job in queued.try_iter().take(GROUP - 1) {
+            match job {
+                Some(job) => group.push(job),
+                None => open = false,
+            }
+        }
         let mut writes = std::mem::take(&mut carried);
         writes.extend(group.iter_mut().flat_map(|job| std::mem::take(&mut job.writes)));
         let result = disk.commit(&writes).map_err(StoreFailed);
@@ -172,7 +214,8 @@ mod tests {
         for index in 0..1_000 {
             let slot = store.slot().await.unwrap();
             let sender = sender.clone();
-            let written = Box::new(move |result: Result<(), StoreFailed>| sender.send((index, result.is_ok())).unwrap());
+            let written =
+                Box::new(move |result: Result<(), StoreFailed>| sender.send((index, result.is_ok())).unwrap());
             store.write(slot, put(&format!("d{}", index % 10), &index.to_string()), written);
         }
         for index in 0..1_000 {
@@ -184,8 +227,8 @@ mod tests {
         for digit in 0..10 {
             assert_eq!(rows[&(Table::Twins, format!("d{digit}"))], (990 + digit).to_string().as_bytes());
         }
-        drop(store);
-        workers.writer.join().unwrap();
+        store.close();
+        workers.writer.unwrap().join().unwrap();
         running.await.unwrap();
     }
 
@@ -197,8 +240,8 @@ mod tests {
         for writes in [put("a", "1"), put("b", "2"), vec![Write::remove(Table::Twins, "a")]] {
             store.write(store.slot().await.unwrap(), writes, Box::new(|_| ()));
         }
-        drop(store);
-        workers.writer.join().unwrap();
+        store.close();
+        workers.writer.unwrap().join().unwrap();
         let (_, _, rows) = open(&path);
         assert_eq!(rows.into_iter().collect::<Vec<_>>(), [((Table::Twins, "b".to_owned()), b"2".to_vec())]);
     }
@@ -218,9 +261,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hub.redb");
         let (store, workers, _) = open(&path);
-        store.write(Slot(None), put("d1", "nonsense"), Box::new(|_| ()));
-        drop(store);
-        workers.writer.join().unwrap();
+        store.write_first(put("d1", "nonsense"));
+        store.close();
+        workers.writer.unwrap().join().unwrap();
         let error = Store::open(&path, &mut |_, _, _| Err("not a twin".into())).err().unwrap();
         assert!(error.to_string().contains("`d1` in Twins: not a twin"), "{error}");
     }

@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn values_made_by_code_decode_too() {
-        let decoded: Options = from_json(&json!({ "name": "x", "every": "1m30s", "list": [1, 2] }), Span::default()).unwrap();
+        let decoded: Options =
+            from_json(&json!({ "name": "x", "every": "1m30s", "list": [1, 2] }), Span::default()).unwrap();
         assert_eq!(
             decoded,
             Options { name: "x".into(), tries: 0, every: Some(Duration::from_secs(90)), list: vec![1, 2] }

@@ -45,7 +45,8 @@ impl Expression {
     /// Compiles a scalar. `${{ }}` around the whole is allowed and means nothing.
     pub(crate) fn compile(node: &Node, check: &mut Check<'_>) -> Option<Self> {
         let Some(text) = node.scalar() else {
-            let hint = if node.is_null() { "nothing stands here" } else { "put it between quotes if it starts with { or [" };
+            let hint =
+                if node.is_null() { "nothing stands here" } else { "put it between quotes if it starts with { or [" };
             check.push(Diagnostic::error("expected an expression").note(hint), node.span);
             return None;
         };

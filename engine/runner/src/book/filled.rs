@@ -71,7 +71,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Filled<T> {
             }
 
             fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-                let template = handed::take_template().ok_or_else(|| E::custom("a template can only be read from a playbook"))?;
+                let template =
+                    handed::take_template().ok_or_else(|| E::custom("a template can only be read from a playbook"))?;
                 Ok(Filled::Template(template, PhantomData))
             }
 

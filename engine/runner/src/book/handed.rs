@@ -3,9 +3,9 @@
 
 use std::cell::RefCell;
 
+use super::Node;
 use super::expression::Expression;
 use super::template::Template;
-use super::Node;
 
 /// Marks [`super::Filled`].
 pub(crate) const FILLED: &str = "$iotplay::filled";

@@ -5,14 +5,54 @@ use base::{Diagnostic, did_you_mean};
 
 /// What stands beside any verb.
 pub(super) const STEP: &[&str] = &[
-    "name", "when", "if", "loop", "register", "until", "retries", "delay", "backoff", "timeout", "ignore_errors", "failed_when",
-    "changed_when", "tags", "run_once", "throttle", "offline", "no_log", "vars", "block", "rescue", "always",
+    "name",
+    "when",
+    "if",
+    "loop",
+    "register",
+    "until",
+    "retries",
+    "delay",
+    "backoff",
+    "timeout",
+    "ignore_errors",
+    "failed_when",
+    "changed_when",
+    "tags",
+    "run_once",
+    "throttle",
+    "offline",
+    "no_log",
+    "vars",
+    "block",
+    "rescue",
+    "always",
 ];
 
 /// What a play knows.
 pub(super) const PLAY: &[&str] = &[
-    "name", "vars", "required", "env", "secrets", "targets", "hosts", "serial", "forks", "rollout", "abort_if",
-    "between_waves", "steps", "tasks", "before", "after", "on_abort", "success_if", "timeout", "tags", "concurrency", "window",
+    "name",
+    "vars",
+    "required",
+    "env",
+    "secrets",
+    "targets",
+    "hosts",
+    "serial",
+    "forks",
+    "rollout",
+    "abort_if",
+    "between_waves",
+    "steps",
+    "tasks",
+    "before",
+    "after",
+    "on_abort",
+    "success_if",
+    "timeout",
+    "tags",
+    "concurrency",
+    "window",
 ];
 
 /// The finding for a key that is not one of `fields`; `verb` when it stands inside a verb's parameters.

@@ -25,8 +25,8 @@ pub use expression::{Expression, FillError, Sides};
 pub use filled::{DurationText, Filled, OneOrMany};
 pub use node::{Key, Node, NodeKind};
 pub use play::{
-    AbortAction, AbortIf, BetweenWaves, Body, Book, Failing, Gate, Offline, Order, Play, Retries, Rollout, SecretFrom, Size,
-    Step, Targets,
+    AbortAction, AbortIf, BetweenWaves, Body, Book, Failing, Gate, Offline, Order, Play, Retries, Rollout, SecretFrom,
+    Size, Step, Targets,
 };
 pub use read::read;
 pub use template::Template;

@@ -48,7 +48,8 @@ fn member(path: &str, expression: &Expression, check: &mut Check<'_>) -> bool {
         return true;
     }
     let list = if root == "secret" { "secrets" } else { root };
-    let near = did_you_mean(name, members.iter().map(String::as_str)).map(|near| format!("did you mean `{root}.{near}`?"));
+    let near =
+        did_you_mean(name, members.iter().map(String::as_str)).map(|near| format!("did you mean `{root}.{near}`?"));
     let finding = Diagnostic::error(format!("`{root}.{name}` is not listed under `{list}:`"))
         .help(near.unwrap_or_else(|| format!("add it to the play: `{list}:`")));
     check.push(finding, expression.span());

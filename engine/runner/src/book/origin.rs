@@ -23,7 +23,8 @@ impl Style {
     pub(crate) fn of(text: &str, span: Span, value: &str) -> Self {
         let raw = text.get(span.start..span.end).unwrap_or("");
         let line_start = text[..span.start.min(text.len())].rfind('\n').map_or(0, |at| at + 1);
-        let first = text[line_start..].get(..span.start.saturating_sub(line_start)).is_some_and(|lead| lead.trim().is_empty());
+        let first =
+            text[line_start..].get(..span.start.saturating_sub(line_start)).is_some_and(|lead| lead.trim().is_empty());
         if first && text[..line_start].lines().rev().find(|line| !line.trim().is_empty()).is_some_and(is_header) {
             return Self::Block;
         }

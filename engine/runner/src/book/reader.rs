@@ -131,7 +131,11 @@ impl<'n, 's, 'a, 'c> Reader<'n, 's, 'a, 'c> {
         Ok(text)
     }
 
-    fn whole<'de, V: Visitor<'de>>(self, visitor: V, range: std::ops::RangeInclusive<i128>) -> Result<V::Value, DecodeError> {
+    fn whole<'de, V: Visitor<'de>>(
+        self,
+        visitor: V,
+        range: std::ops::RangeInclusive<i128>,
+    ) -> Result<V::Value, DecodeError> {
         let expected = || {
             if *range.end() > i128::from(u32::MAX) {
                 let sign = if *range.start() < 0 { "" } else { ", not negative" };
@@ -310,14 +314,20 @@ impl<'de> Deserializer<'de> for Reader<'_, '_, '_, '_> {
         self.deserialize_unit(visitor)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
         match name {
             handed::FILLED | handed::TEMPLATE | handed::EXPRESSION => self.handed(name, visitor),
             handed::NODE => {
                 handed::give_node(self.node.clone());
                 visitor.visit_unit()
             }
-            handed::ONE_OR_MANY if !matches!(self.node.kind, NodeKind::List(_)) => visitor.visit_newtype_struct(One(self)),
+            handed::ONE_OR_MANY if !matches!(self.node.kind, NodeKind::List(_)) => {
+                visitor.visit_newtype_struct(One(self))
+            }
             _ => visitor.visit_newtype_struct(self),
         }
     }

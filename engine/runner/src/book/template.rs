@@ -107,7 +107,11 @@ fn part(node: &Node, check: &mut Check<'_>) -> Option<Part> {
                 .iter()
                 .map(|(key, item)| {
                     if scan::is_template(&key.text) {
-                        check.push(Diagnostic::error("a key cannot be a `${{ }}`").help("build the whole map in one expression: `${{ #{ .. } }}`"), key.span);
+                        check.push(
+                            Diagnostic::error("a key cannot be a `${{ }}`")
+                                .help("build the whole map in one expression: `${{ #{ .. } }}`"),
+                            key.span,
+                        );
                         return None;
                     }
                     Some((Arc::clone(&key.text), part(item, check)?))
@@ -220,7 +224,10 @@ fn something(expression: &Expression, scope: &dyn Scope, expressions: &Expressio
         return Err(FillError {
             message: format!("`${{{{ {} }}}}` gives nothing", expression.text()),
             span: expression.span(),
-            help: vec![format!("say what to use instead: `${{{{ {} ?? \"x\" }}}}`, or write a literal `null`", expression.text())],
+            help: vec![format!(
+                "say what to use instead: `${{{{ {} ?? \"x\" }}}}`, or write a literal `null`",
+                expression.text()
+            )],
         });
     }
     Ok(script::to_json(&value))

@@ -36,8 +36,12 @@ pub(super) fn call_error(
     if let EvalAltResult::Exit(value, _) | EvalAltResult::Return(value, _) = inner {
         return Err(value.clone());
     }
+    let waited = call.ended_at();
+    let (file, position) = match &waited {
+        Some((file, position)) if inner.position().is_none() => (file.as_deref(), *position),
+        _ => (file, inner.position()),
+    };
     let source = file.and_then(|name| sources.iter().find(|source| source.name() == name)).unwrap_or(own);
-    let position = inner.position();
     let (message, help) = sentence(inner);
     let (message, kind) = match call.end.get() {
         Some(end) => ended(end, call),

@@ -1,11 +1,11 @@
 //! One call of a script: its budget, its context, and how it ends. Shared by the code on the coroutine and its driver.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use rhai::{Dynamic, EvalAltResult, Position};
+use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -123,6 +123,8 @@ pub(crate) struct Call {
     /// False while a file is loaded: nobody could wait for it.
     pub(crate) may_wait: bool,
     pub(crate) end: Cell<Option<End>>,
+    /// Where it waited when it was ended: Rhai forgets the place of a termination.
+    ended_at: RefCell<Option<(Option<String>, Position)>>,
     used: Cell<u64>,
     deep: Cell<bool>,
 }
@@ -138,6 +140,7 @@ impl Call {
             depth: 0,
             may_wait: true,
             end: Cell::new(None),
+            ended_at: RefCell::new(None),
             used: Cell::new(0),
             deep: Cell::new(false),
         }
@@ -192,7 +195,14 @@ impl Call {
     }
 
     /// The error that unwinds the script; scripts cannot catch it.
-    pub(crate) fn terminated(&self) -> Box<EvalAltResult> {
-        EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()
+    pub(crate) fn terminated(&self, ncc: &NativeCallContext<'_>) -> Box<EvalAltResult> {
+        let at = ncc.call_position();
+        self.ended_at.borrow_mut().get_or_insert_with(|| (ncc.call_source().map(str::to_owned), at));
+        EvalAltResult::ErrorTerminated(Dynamic::UNIT, at).into()
+    }
+
+    /// The file, if known, and the position at which the script waited when it was ended.
+    pub(crate) fn ended_at(&self) -> Option<(Option<String>, Position)> {
+        self.ended_at.borrow().clone()
     }
 }

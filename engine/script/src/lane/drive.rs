@@ -114,10 +114,11 @@ impl<T> Running<T> {
     async fn wait(&mut self) {
         let Some(future) = self.waiting.as_mut() else { return };
         let end = tokio::select! {
+            // The end of a call comes before the ends of its branches, which have the same deadline.
             biased;
-            () = future => None,
             () = deadline(self.call.until) => Some(End::Deadline),
             () = cancelled(&self.call) => Some(End::Cancelled),
+            () = future => None,
         };
         self.waiting = None;
         if let Some(end) = end {

@@ -35,7 +35,7 @@ pub fn wait<T: 'static>(ncc: &NativeCallContext<'_>, future: impl Future<Output 
         ));
     }
     if call.end.get().is_some() {
-        return Err(call.terminated());
+        return Err(call.terminated(ncc));
     }
     let slot = Rc::new(RefCell::new(None));
     let filled = Rc::clone(&slot);
@@ -45,7 +45,7 @@ pub fn wait<T: 'static>(ncc: &NativeCallContext<'_>, future: impl Future<Output 
     };
     tether.suspend(Pause::Wait(done.boxed_local()));
     let value = slot.borrow_mut().take();
-    value.ok_or_else(|| call.terminated())
+    value.ok_or_else(|| call.terminated(ncc))
 }
 
 /// The context that was handed to the call, when it is a `C`.
