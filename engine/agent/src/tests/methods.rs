@@ -96,7 +96,7 @@ async fn a_reply_leaves_at_once_and_the_work_goes_on() {
         assert_eq!((started.elapsed(), rig.said().len()), (Duration::ZERO, 0));
         sleep(Duration::from_secs(61)).await;
         assert_eq!(rig.said(), ["done"]);
-        assert_eq!(rig.faults(), ["go: this call was answered already, with 200 (test.rhai:1:84)"]);
+        assert_eq!(rig.faults(), ["go: this call was answered already, with 200 (test.rhai:1:82)"]);
         assert_eq!(rig.outcomes()[0].1, HandlerOutcome::Answered(200));
         assert_eq!(rig.lane.counters.snapshot(false).replies_twice, 1);
         rig.silent().await;
