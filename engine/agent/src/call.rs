@@ -46,7 +46,7 @@ pub(crate) enum AnswerError {
     NoCaller,
     #[error("this call was answered already, with {0}")]
     Twice(i32),
-    #[error("a reply has at most {} KiB, this one has {0} bytes", METHOD_PAYLOAD_BYTES / 1024)]
+    #[error("a reply has at most {limit} KiB, this one has {0} bytes", limit = METHOD_PAYLOAD_BYTES / 1024)]
     TooLarge(usize),
 }
 
@@ -145,9 +145,13 @@ impl Call {
     }
 
     /// A slip that the script goes on after.
-    pub(crate) fn log(&self, message: &str, source: Option<&str>, position: Position) {
-        let at = match (source, position.line()) {
-            (Some(source), Some(line)) => format!(" ({source}:{line}:{})", position.position().unwrap_or(1)),
+    pub(crate) fn log(&self, message: &str, position: Position) {
+        let place = match &self.handler {
+            HandlerName::Method(name) => self.scripts.methods.get(name).map(|handler| &handler.place),
+            _ => None,
+        };
+        let at = match (place, position.line()) {
+            (Some(place), Some(line)) => format!(" ({}:{line}:{})", place.source.name(), position.position().unwrap_or(1)),
             _ => String::new(),
         };
         self.device.fault(Diagnostic::error(format!("{}: {message}{at}", self.handler)));

@@ -12,7 +12,7 @@ use crate::device::Device;
 use crate::event::HandlerName;
 use crate::scripts::{DesiredHandler, Scripts};
 use crate::surface::DeviceRef;
-use crate::twin::touches;
+use crate::twin::{at, touches};
 
 /// Handlers of one device that must be told; by their place among the scripts' `on_desired`, so it is bounded by those.
 #[derive(Default)]
@@ -29,9 +29,10 @@ impl DesiredQueue {
     }
 }
 
-/// After a connect or a reload: everybody whose value is there.
-pub(crate) fn tell_all(device: &Rc<Device>) {
-    tell(device, |handler| device.twin.borrow().desired_at(&handler.path).is_some());
+/// After a connect or a reload: everybody whose value is there, or was there `before`.
+pub(crate) fn tell_all(device: &Rc<Device>, before: &Map<String, Value>) {
+    let there = |path: &str| path.is_empty() || at(device.twin.borrow().desired(), path).or_else(|| at(before, path)).is_some();
+    tell(device, |handler| there(&handler.path));
 }
 
 /// After a change: everybody whose path it touches.

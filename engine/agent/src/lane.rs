@@ -1,15 +1,16 @@
 //! What all devices of one lane share: settings, scripts, clock, randomness, counters and the way to say something.
 //! A lane is one thread; nothing here is locked.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use base::{Clock, Diagnostic};
 use rand::Rng;
 use rand::rngs::StdRng;
-use script::Live;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::Identity;
@@ -18,6 +19,7 @@ use crate::config::{Board, Deadlines, ErrorDetail, SimConfig};
 use crate::counters::Counters;
 use crate::device::Device;
 use crate::event::{AgentEvent, Sink};
+use crate::live::Live;
 use crate::memory::MemoryFolder;
 use crate::scripts::Scripts;
 
@@ -37,20 +39,49 @@ impl Habits {
     }
 }
 
+/// Whether the scripts on disk fail to load; set on the lane, read anywhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Broken(Arc<AtomicBool>);
+
+impl Broken {
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn set(&self, broken: bool) {
+        self.0.store(broken, Relaxed);
+    }
+}
+
+/// How far an agent is.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Devices that were never connected yet.
+    pub(crate) coming: usize,
+    /// Devices that run.
+    pub(crate) running: usize,
+    /// The first device that ended for good, and why.
+    pub(crate) ended: Option<Diagnostic>,
+}
+
 /// One thread's share of an agent.
 pub(crate) struct Lane {
     pub(crate) habits: Habits,
     pub(crate) clock: Clock,
     pub(crate) rng: RefCell<StdRng>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) scripts: Arc<Live<Scripts>>,
+    pub(crate) scripts: Live<Scripts>,
+    /// The scripts on disk do not load.
+    pub(crate) broken: Broken,
     /// Every task of every device; the lane waits for them at its end.
     pub(crate) tasks: TaskTracker,
     /// The agent is asked to end.
     pub(crate) stop: CancellationToken,
     /// How long handlers may still run once it is.
-    pub(crate) grace: Cell<Duration>,
+    pub(crate) grace: watch::Receiver<Duration>,
     pub(crate) devices: RefCell<Vec<Rc<Device>>>,
+    /// How far the agent is, for whoever started it.
+    pub(crate) progress: watch::Sender<Progress>,
     pub(crate) sink: Sink,
 }
 

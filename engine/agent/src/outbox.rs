@@ -187,6 +187,12 @@ impl Outbox {
         true
     }
 
+    /// Nothing is left that the line could take.
+    pub(crate) fn is_settled(&self) -> bool {
+        let inner = self.inner.borrow();
+        inner.connection == 0 || (inner.replies.is_empty() && inner.reports.is_empty() && inner.messages.is_empty())
+    }
+
     /// Puts a wish in; a restart outranks a reconnect.
     pub(crate) fn wish(&self, wish: Wish) {
         let mut inner = self.inner.borrow_mut();

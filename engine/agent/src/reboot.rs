@@ -120,7 +120,9 @@ fn away(device: &Rc<Device>, call: &Rc<Call>) {
         }
         back.rebooting.set(false);
         hooks::start(&back);
-        boot(&back, back.lane.fresh_boot_id()).await;
+        // On a task of its own, so that it comes after `on_start`.
+        let booted = Rc::clone(&back);
+        back.lane.tasks.spawn_local(async move { boot(&booted, booted.lane.fresh_boot_id()).await });
     });
 }
 
@@ -142,12 +144,12 @@ async fn command(device: &Rc<Device>, board: &Board) {
             }
         }
     };
-    device.rebooting.set(false);
     if let Err(why) = outcome {
         device.memory_mut().reboot = None;
         device.save().await;
         device.fault(Diagnostic::error(format!("the restart failed: {why}")));
     }
+    device.rebooting.set(false);
 }
 
 /// What a device is at the agent's start.
@@ -159,26 +161,24 @@ pub(crate) struct Waking {
 
 /// Puts together what is remembered and the boot that the machine is in. `fresh` is a boot id for a simulated device
 /// that never was. Reads the board's boot id: not for a lane.
-pub(crate) fn wake(remembered: Option<Memory>, board: Option<&Board>, fresh: String) -> Result<Waking, std::io::Error> {
-    let current = match board {
-        Some(board) => Some(fs::read_to_string(&board.boot_id)?.trim().to_owned()),
-        None => None,
-    };
+pub(crate) fn wake(remembered: Option<Memory>, board: Option<&Board>, fresh: String) -> Waking {
+    // It could be read when the agent started; should that change, the boot counts as the one that is remembered.
+    let current = board.and_then(|board| fs::read_to_string(&board.boot_id).ok()).map(|id| id.trim().to_owned());
     let Some(mut memory) = remembered else {
         // The very first start is no boot: nothing was there that could have gone down.
         let boot_id = current.unwrap_or(fresh);
-        return Ok(Waking { memory: Memory { greeted: Some(boot_id.clone()), boot_id, ..Memory::default() }, missed: None });
+        return Waking { memory: Memory { greeted: Some(boot_id.clone()), boot_id, ..Memory::default() }, missed: None };
     };
     if let Some(current) = current {
         memory.boot_id = current;
-    } else if memory.reboot.is_some() {
+    } else if board.is_none() && memory.reboot.is_some() {
         // A simulated device whose agent ended during its restart has restarted by being here again.
         memory.boot_id = fresh;
     }
     let missed = memory.reboot.take().filter(|pending| pending.boot_id == memory.boot_id).map(|pending| {
         Diagnostic::warning(format!("the restart asked for at {} has not happened: the machine is in the same boot", pending.asked))
     });
-    Ok(Waking { memory, missed })
+    Waking { memory, missed }
 }
 
 /// At the agent's start: `on_boot`, if the boot was not greeted yet.
@@ -230,7 +230,7 @@ mod tests {
             (remembered("now", "old", None), Some(&board), "now", true, false),
         ] {
             let label = format!("{memory:?} {board:?}");
-            let waking = wake(memory, board, "fresh".into()).unwrap();
+            let waking = wake(memory, board, "fresh".into());
             assert_eq!(waking.memory.boot_id, boot, "{label}");
             assert_eq!(waking.memory.greeted.as_deref() != Some(boot), greet, "{label}");
             assert_eq!(waking.missed.is_some(), missed, "{label}");

@@ -243,7 +243,11 @@ mod tests {
                 if send && let Some(bytes) = reports.take() {
                     // The hub takes it; the word of it is lost or arrives.
                     merge(&mut hub, &serde_json::from_slice(&bytes).unwrap());
-                    if cut { reports.lost() } else { reports.settle(&Taken::Yes) }
+                    if cut {
+                        reports.lost();
+                    } else {
+                        reports.settle(&Taken::Yes);
+                    }
                 }
             }
             while let Some(bytes) = reports.take() {

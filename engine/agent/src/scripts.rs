@@ -45,7 +45,7 @@ pub(crate) struct MethodHandler {
     pub(crate) mode: Mode,
     work: Option<Duration>,
     answer: Option<Duration>,
-    place: Place,
+    pub(crate) place: Place,
 }
 
 impl MethodHandler {

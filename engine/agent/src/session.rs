@@ -64,7 +64,8 @@ impl<L: DeviceLink> Session<L> {
         let device = Rc::clone(&self.device);
         loop {
             self.send_all();
-            if self.end_by.is_some_and(|by| device.running() == 0 || by <= Instant::now()) {
+            let quiet = || device.running() == 0 && device.outbox.is_settled();
+            if self.end_by.is_some_and(|by| quiet() || by <= Instant::now()) {
                 break;
             }
             let due = self.due();
@@ -78,7 +79,7 @@ impl<L: DeviceLink> Session<L> {
                 () = until(due) => self.overdue(),
                 () = device.lane.stop.cancelled(), if self.end_by.is_none() => {
                     device.cancel_timers();
-                    self.end_by = Some(Instant::now() + device.lane.grace.get());
+                    self.end_by = Some(Instant::now() + *device.lane.grace.borrow());
                 }
             }
         }
@@ -126,7 +127,7 @@ impl<L: DeviceLink> Session<L> {
                 let caller = Caller { connection: self.connections, rid };
                 methods::dispatch(&self.device, Incoming { caller, name: name.into(), payload });
             }
-            Inbound::Twin { rid, status, body, .. } => self.twin(&rid, status, &body),
+            Inbound::Twin { rid, status, body } => self.twin(&rid, status, &body),
             Inbound::Desired { version, patch } => self.desired(version, &patch),
             Inbound::Acknowledged(ticket) => self.acknowledged(ticket),
             Inbound::Ended(why) => return ControlFlow::Break(why),
@@ -139,6 +140,9 @@ impl<L: DeviceLink> Session<L> {
         self.greeted = false;
         self.renew_by = None;
         self.device.outbox.up(self.connections);
+        if self.connections == 1 {
+            self.device.lane.progress.send_modify(|progress| progress.coming = progress.coming.saturating_sub(1));
+        }
         self.requests.ask();
         let counters = &self.device.lane.counters;
         counters.connects.up();
@@ -204,11 +208,13 @@ impl<L: DeviceLink> Session<L> {
 
     /// The whole twin has come.
     fn know(&mut self, body: &[u8]) {
-        let known = {
+        let version = self.device.twin.borrow().version();
+        let (before, known) = {
             let mut twin = self.device.twin.borrow_mut();
+            let before = twin.desired().clone();
             let known = twin.replace(body);
             self.device.outbox.reports(|reports| reports.apply_to(twin.reported_mut()));
-            known
+            (before, known)
         };
         match known {
             Ok(true) => {}
@@ -217,8 +223,8 @@ impl<L: DeviceLink> Session<L> {
         }
         let first = !self.greeted;
         self.greet();
-        if first || matches!(known, Ok(true)) {
-            desired::tell_changed(&self.device, first);
+        if first || version != self.device.twin.borrow().version() {
+            desired::tell_all(&self.device, &before);
         }
     }
 
@@ -251,10 +257,6 @@ impl<L: DeviceLink> Session<L> {
     /// Puts on the line whatever is ready.
     fn send_all(&mut self) {
         if self.device.outbox.connection() != 0 {
-            if self.renew_by.is_some() && !self.device.unanswered() {
-                self.renew();
-                return;
-            }
             self.send_twin_requests();
             while let Some(reply) = self.device.outbox.take_reply() {
                 self.send_reply(reply);
@@ -262,6 +264,9 @@ impl<L: DeviceLink> Session<L> {
             while let Some((properties, body)) = self.device.outbox.take_message(self.tickets + 1) {
                 self.tickets += 1;
                 self.link.send(Outbound::Message { properties, body, ticket: self.tickets });
+            }
+            if self.renew_by.is_some() && !self.device.unanswered() {
+                self.renew();
             }
         }
         match self.device.outbox.take_wish() {

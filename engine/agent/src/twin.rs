@@ -88,15 +88,17 @@ impl Twin {
 
     /// The desired value at a dotted path; an empty path is the whole section.
     pub(crate) fn desired_at(&self, path: &str) -> Option<Value> {
-        if path.is_empty() {
-            return Some(Value::Object(self.desired.clone()));
-        }
-        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
-        let mut value = self.desired.get(first)?;
-        for key in rest.iter().flat_map(|rest| rest.split('.')) {
-            value = value.as_object()?.get(key)?;
-        }
-        Some(value.clone())
+        if path.is_empty() { Some(Value::Object(self.desired.clone())) } else { at(&self.desired, path).cloned() }
+    }
+}
+
+/// The value at a dotted path of at least one name.
+pub(crate) fn at<'a>(section: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let value = section.get(first)?;
+    match rest {
+        None => Some(value),
+        Some(rest) => at(value.as_object()?, rest),
     }
 }
 

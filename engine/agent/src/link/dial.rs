@@ -65,7 +65,8 @@ impl Dialer {
     pub(super) async fn dial(self: Rc<Self>, login: Rc<Login>) -> Result<Line<DeviceStream>, DialError> {
         let _turn = self.gate.acquire().await.expect("the gate is never closed");
         let limit = self.config.connect_timeout;
-        match timeout(limit, self.attempt(&login)).await {
+        // Made only now: most of a fleet waits for its turn, and an attempt is large.
+        match timeout(limit, Box::pin(self.attempt(&login))).await {
             Ok(result) => result,
             Err(_) => Err(DialError::Unreachable(format!(
                 "{} did not answer within {}",

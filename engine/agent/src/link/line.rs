@@ -143,8 +143,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             Ok(DeviceTopic::MethodRequest { name, rid }) => {
                 Inbound::Method { rid: rid.to_owned(), name: name.into_owned(), payload: publish.payload.clone() }
             }
-            Ok(DeviceTopic::TwinResponse { status, rid, version }) => {
-                Inbound::Twin { rid: rid.to_owned(), status, version, body: publish.payload.clone() }
+            Ok(DeviceTopic::TwinResponse { status, rid, .. }) => {
+                Inbound::Twin { rid: rid.to_owned(), status, body: publish.payload.clone() }
             }
             Ok(DeviceTopic::Desired { version }) => Inbound::Desired { version, patch: publish.payload.clone() },
             // Never asked for here, yet an earlier session of this device may have: unacknowledged, it stays in the

@@ -1,6 +1,8 @@
 //! The line to the hub, as the session sees it: what comes in, what goes out, and nothing of packets, topics or TLS.
 
 mod dial;
+#[cfg(test)]
+pub(crate) mod fake;
 mod line;
 mod login;
 mod mqtt;
@@ -27,7 +29,7 @@ pub(crate) enum Inbound {
     /// A direct method call. The payload is JSON, or empty when there is none.
     Method { rid: String, name: String, payload: Bytes },
     /// The answer to a twin request.
-    Twin { rid: String, status: u16, version: Option<u64>, body: Bytes },
+    Twin { rid: String, status: u16, body: Bytes },
     /// The service changed desired properties.
     Desired { version: u64, patch: Bytes },
     /// The hub has acknowledged what was sent with this ticket.

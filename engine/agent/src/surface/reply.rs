@@ -38,7 +38,7 @@ fn reply(ncc: &NativeCallContext<'_>, status: i64, payload: &Dynamic) -> Answer<
     match call.answer(status, &to_json(payload)) {
         Ok(()) => Ok(()),
         Err(error @ AnswerError::Twice(_)) => {
-            call.log(&error.to_string(), ncc.call_source(), ncc.call_position());
+            call.log(&error.to_string(), ncc.call_position());
             Ok(())
         }
         Err(error) => fail(error.to_string()),

@@ -127,7 +127,7 @@ impl Origin {
             Ok(value) | Err(Err(value)) => value,
             Err(Ok(error)) => return Err(error),
         };
-        if !is_shallow(&value, DEEPEST) {
+        if !is_shallow(&value) {
             let message = format!("the result is nested more than {DEEPEST} levels deep");
             return Err(ScriptError::new(message, ErrorKind::Limit));
         }

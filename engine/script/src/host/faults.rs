@@ -6,7 +6,7 @@ use rhai::{Dynamic, EvalAltResult, ParseError, Position};
 use crate::dialect::{explain, offset};
 use crate::error::{ErrorKind, ScriptError, innermost, sentence};
 use crate::lane::{Call, End};
-use crate::value::{DEEPEST, is_shallow};
+use crate::value::is_shallow;
 
 /// The place of a position: the word or sign that stands there.
 pub(super) fn place(source: &Source, position: Position) -> Place {
@@ -75,7 +75,7 @@ fn ended(end: End, call: &Call) -> (String, ErrorKind) {
 fn kind(error: &EvalAltResult) -> ErrorKind {
     use EvalAltResult as E;
     match error {
-        E::ErrorRuntime(value, _) if is_shallow(value, DEEPEST) => ErrorKind::Thrown(value.flatten_clone()),
+        E::ErrorRuntime(value, _) if is_shallow(value) => ErrorKind::Thrown(value.flatten_clone()),
         E::ErrorTooManyOperations(_)
         | E::ErrorDataTooLarge(..)
         | E::ErrorStackOverflow(_)

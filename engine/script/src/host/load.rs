@@ -17,7 +17,7 @@ use super::faults::{call_error, parse_error, place};
 use super::files;
 use crate::dialect::{self, SharedModule};
 use crate::lane::{Budget, Call, Tether, drive_now};
-use crate::value::{DEEPEST, detach};
+use crate::value::detach;
 
 /// A top level registers closures; one that takes longer would stop every reload.
 const LOAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -154,7 +154,7 @@ impl<'a> Loading<'a> {
         let found = self.collected();
         let mut globals = Module::new();
         for (name, _, value) in scope.iter() {
-            match detach(&value, DEEPEST) {
+            match detach(&value) {
                 Some(value) => {
                     globals.set_var(name, value);
                 }
@@ -196,7 +196,7 @@ fn registrations(loaded: Arc<Loaded>, found: ByUnit) -> Result<Bundle, Diagnosti
     for (unit, found) in found {
         let origin = Origin { loaded: Arc::clone(&loaded), unit };
         let at = place(&origin.unit().source, found.position);
-        let Some(args) = found.args.iter().map(|arg| detach(arg, DEEPEST)).collect::<Option<Vec<_>>>() else {
+        let Some(args) = found.args.iter().map(|arg| detach(arg)).collect::<Option<Vec<_>>>() else {
             let message = format!("what is handed to `{}` is nested too deeply, or holds itself", found.hook);
             diagnostics.push(Diagnostic::error(message).at(at));
             continue;
