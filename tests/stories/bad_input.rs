@@ -28,9 +28,8 @@ const HANDLER: &str = "on_method(\"slow\", |device, request| { sleep(20); reply(
 fn connection_strings() {
     let (set, hub) = with_hub(HANDLER);
     let service = hub.service();
-    let list = |connection: &str| {
-        set.iotplay.clone().with("IOTHUB_CONNECTION_STRING", connection).run(&["devices", "list"])
-    };
+    let list =
+        |connection: &str| set.iotplay.clone().with("IOTHUB_CONNECTION_STRING", connection).run(&["devices", "list"]);
     refused(&list(&with_wrong_key(&service)), 7, &["key"]);
     refused(&list("HostName=hub.azure-devices.net"), 2, &["quotes", "IOTHUB_CONNECTION_STRING"]);
     refused(&list("nonsense"), 2, &["connection string"]);
@@ -137,7 +136,11 @@ fn a_hub_that_cannot_start() {
     refused(&in_use, 2, &["port is in use", "--mqtt-port"]);
     refused(&other.iotplay.run(&["hub", "--bind", "0.0.0.0"]), 2, &["--allow-remote"]);
     let other = other.file("a-file", "");
-    refused(&other.iotplay.run(&["hub", "--data", "a-file/hub", "--mqtt-port", "0", "--https-port", "0"]), 2, &["a-file"]);
+    refused(
+        &other.iotplay.run(&["hub", "--data", "a-file/hub", "--mqtt-port", "0", "--https-port", "0"]),
+        2,
+        &["a-file"],
+    );
     let state = other.file("broken/hub.redb", "this is no database");
     let broken = state.iotplay.run(&["hub", "--data", "broken", "--mqtt-port", "0", "--https-port", "0"]);
     refused(&broken, 2, &["hub.redb"]);

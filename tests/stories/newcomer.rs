@@ -53,7 +53,11 @@ fn an_agent_without_anything_says_how_to_start_one() {
     let set = empty();
     let ended = set.iotplay.start(&["agent"]).end(Duration::from_secs(20));
     assert_eq!(ended.code, Some(2), "{}", ended.err);
-    assert!(ended.err.contains("iotplay hub") && ended.err.contains("IOTHUB_DEVICE_CONNECTION_STRING"), "{}", ended.err);
+    assert!(
+        ended.err.contains("iotplay hub") && ended.err.contains("IOTHUB_DEVICE_CONNECTION_STRING"),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
@@ -61,7 +65,9 @@ fn help_names_every_command_and_wrong_words_are_refused() {
     let set = empty();
     let help = set.iotplay.run(&["--help"]);
     assert_eq!(help.code, Some(0));
-    for command in ["run", "check", "invoke", "twin", "devices", "agent", "hub", "init", "plugins", "schema", "completions"] {
+    for command in
+        ["run", "check", "invoke", "twin", "devices", "agent", "hub", "init", "plugins", "schema", "completions"]
+    {
         assert!(help.out.contains(command), "{command}");
         assert_eq!(set.iotplay.run(&[command, "--help"]).code, Some(0), "{command}");
     }

@@ -16,7 +16,7 @@ const RENEWALS: usize = 3;
 
 fn invoke(set: &Set, device: &str) {
     // The device may be between two connections: the call waits for it.
-    let called = set.iotplay.run(&["invoke", device, "rebootDevice", "--connect-timeout", "40s"]);
+    let called = set.iotplay.run(&["invoke", device, "rebootDevice", "{}", "--connect-timeout", "40s"]);
     assert_eq!(called.code, Some(0), "{}", called.err);
     assert!(called.out.contains("back again"), "{}", called.out);
 }
@@ -113,7 +113,7 @@ fn survives_a_killed_hub(sdk: fn(&std::path::Path) -> Option<Sdk>, file: &str, i
     hub.kill_and_restart();
     // No new subscription comes: the hub has kept the old one through the kill.
     let called = stage::eventually(PATIENCE, "the device is back and can be called", || {
-        let called = set.iotplay.run(&["invoke", id, "rebootDevice", "--connect-timeout", "30s"]);
+        let called = set.iotplay.run(&["invoke", id, "rebootDevice", "{}", "--connect-timeout", "30s"]);
         (called.code == Some(0)).then_some(called)
     });
     assert!(called.out.contains("back again"), "{}", called.out);

@@ -11,7 +11,8 @@ fn no_output_holds_a_key() {
     let service = hub.service();
     let device = hub.device("press-7");
     let secrets = [key(&service), key(&device)];
-    let mut agent = set.iotplay.clone().with("IOTHUB_DEVICE_CONNECTION_STRING", &device).start(&["--log", "trace", "agent"]);
+    let mut agent =
+        set.iotplay.clone().with("IOTHUB_DEVICE_CONNECTION_STRING", &device).start(&["--log", "trace", "agent"]);
     agent.line("connected");
     let wrong = with_wrong_key(&service);
     let cases: [&[&str]; 9] = [
@@ -28,7 +29,12 @@ fn no_output_holds_a_key() {
     for case in cases {
         let ended = set.iotplay.run(case);
         for secret in secrets.iter().chain([&key(&wrong)]) {
-            assert!(!ended.out.contains(secret) && !ended.err.contains(secret), "{case:?}\n{}\n{}", ended.out, ended.err);
+            assert!(
+                !ended.out.contains(secret) && !ended.err.contains(secret),
+                "{case:?}\n{}\n{}",
+                ended.out,
+                ended.err
+            );
         }
     }
     let ended = agent.signal("TERM");

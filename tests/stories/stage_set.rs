@@ -6,14 +6,14 @@ use stage::Iotplay;
 use tempfile::TempDir;
 
 /// A folder that goes away with the story, and the binary in it.
-pub struct Set {
+pub(crate) struct Set {
     folder: TempDir,
     /// The binary, run in the folder.
-    pub iotplay: Iotplay,
+    pub(crate) iotplay: Iotplay,
 }
 
 /// An empty folder.
-pub fn empty() -> Set {
+pub(crate) fn empty() -> Set {
     let folder = TempDir::new().expect("a temporary folder can be made");
     let iotplay = Iotplay::new(env!("CARGO_BIN_EXE_iotplay"), folder.path());
     Set { folder, iotplay }
@@ -21,12 +21,12 @@ pub fn empty() -> Set {
 
 impl Set {
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// With one more file.
-    pub fn file(self, name: &str, text: &str) -> Self {
+    pub(crate) fn file(self, name: &str, text: &str) -> Self {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder can be made");
         std::fs::write(path, text).expect("a file can be written");
@@ -35,11 +35,11 @@ impl Set {
 }
 
 /// The key of a connection string, to look for where it must not be.
-pub fn key(connection: &str) -> &str {
+pub(crate) fn key(connection: &str) -> &str {
     connection.split(';').find_map(|part| part.strip_prefix("SharedAccessKey=")).expect("the string has a key")
 }
 
 /// A connection string with another key of the same form.
-pub fn with_wrong_key(connection: &str) -> String {
+pub(crate) fn with_wrong_key(connection: &str) -> String {
     connection.replace(key(connection), "d3Jvbmcta2V5LXdyb25nLWtleS13cm9uZy1rZXk9PT0=")
 }

@@ -149,8 +149,7 @@ fn launch(iotplay: &Iotplay, options: HubOptions, (mqtt, https): (u16, u16)) -> 
     // Its own first line would be there a moment before the endpoint file; the file is what others look for.
     program.line("hub ");
     let data = iotplay.folder().join(".iotplay/hub");
-    let endpoint = eventually(START, "the hub listens", || {
-        hub::find(&data).filter(|endpoint| endpoint.pid == program.pid())
-    });
+    let endpoint =
+        eventually(START, "the hub listens", || hub::find(&data).filter(|endpoint| endpoint.pid == program.pid()));
     (program, endpoint)
 }

@@ -73,7 +73,9 @@ async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
     let Some(chosen) = project::configured(common)? else {
         return Err(Trouble::usage("no device and no hub: nothing is configured, and no hub runs for this folder")
             .help("a local hub: iotplay hub (in another terminal), then iotplay agent again")
-            .help(format!("a device of your own hub: export {DEVICE_VARIABLE}='HostName=..;DeviceId=..;SharedAccessKey=..'")));
+            .help(format!(
+                "a device of your own hub: export {DEVICE_VARIABLE}='HostName=..;DeviceId=..;SharedAccessKey=..'"
+            )));
     };
     if !chosen.local && !allowed(args.yes.as_deref(), chosen.production.as_deref())? {
         return Err(Trouble::usage(format!("identities would be made on {}, which is not local", chosen.title))

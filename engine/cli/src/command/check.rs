@@ -33,7 +33,12 @@ fn check(file: &Path) -> Result<String, Trouble> {
     let book = play::read(found.source)?;
     let warnings: String = book.warnings.iter().map(|warning| format!("{warning}\n")).collect();
     let steps = book.steps.len();
-    Ok(format!("{warnings}ok      {name}: {} play{}, {steps} step{}\n", book.plays.len(), s(book.plays.len()), s(steps)))
+    Ok(format!(
+        "{warnings}ok      {name}: {} play{}, {steps} step{}\n",
+        book.plays.len(),
+        s(book.plays.len()),
+        s(steps)
+    ))
 }
 
 fn s(count: usize) -> &'static str {

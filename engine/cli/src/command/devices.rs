@@ -2,7 +2,7 @@
 
 use base::Diagnostic;
 use serde_json::Value;
-use wire::{Authentication, AuthKind, DeviceDocument, DeviceId, ErrorCode, IfMatch};
+use wire::{AuthKind, Authentication, DeviceDocument, DeviceId, ErrorCode, IfMatch};
 
 use crate::args::{Common, DevicesCommand, RemoveArgs};
 use crate::play;
@@ -26,7 +26,8 @@ pub(crate) async fn run(common: &Common, command: DevicesCommand) -> CommandResu
                 add(&open(common).await?, device).await
             }
             DevicesCommand::Remove(args) => {
-                let devices = args.devices.iter().map(|device| super::device_id(device)).collect::<Result<Vec<_>, _>>()?;
+                let devices =
+                    args.devices.iter().map(|device| super::device_id(device)).collect::<Result<Vec<_>, _>>()?;
                 remove(&open(common).await?, &signals, &args, &devices).await
             }
         }
@@ -61,7 +62,8 @@ async fn show(world: &World, device: &DeviceId) -> CommandResult {
         Ok(found) => {
             // Keys are not for looking at.
             let kind: AuthKind = found.authentication.kind;
-            let shown = DeviceDocument { authentication: Authentication { kind, ..Authentication::default() }, ..found };
+            let shown =
+                DeviceDocument { authentication: Authentication { kind, ..Authentication::default() }, ..found };
             println!("{}", serde_json::to_string_pretty(&shown).expect("a document is JSON"));
             Ok(Exit::OK)
         }
@@ -75,7 +77,10 @@ async fn add(world: &World, device: DeviceId) -> CommandResult {
         Ok(created) => created,
         Err(error) if error.code() == Some(ErrorCode::DEVICE_ALREADY_EXISTS) => {
             let diagnostic = Diagnostic::error(format!("there is already a device `{device}`; nothing was changed"));
-            return Err(Trouble::new(Exit::FAILED, diagnostic.help(format!("iotplay devices remove {device}, then add it again with new keys"))));
+            return Err(Trouble::new(
+                Exit::FAILED,
+                diagnostic.help(format!("iotplay devices remove {device}, then add it again with new keys")),
+            ));
         }
         Err(error) => return Err(world::trouble(&error, Some(device.as_str()))),
     };

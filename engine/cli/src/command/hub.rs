@@ -53,7 +53,10 @@ fn greet(running: &RunningHub, common: &Common, memory: bool) {
     eprintln!("        iotplay devices add my-device    a device's connection string");
     eprintln!("        eval \"$(iotplay hub env)\"        programs with the official SDKs trust and reach it");
     if running.mqtt().port() != SDK_MQTT {
-        eprintln!("note    the Python device SDK can only dial port {SDK_MQTT}; MQTT is on {} here", running.mqtt().port());
+        eprintln!(
+            "note    the Python device SDK can only dial port {SDK_MQTT}; MQTT is on {} here",
+            running.mqtt().port()
+        );
     }
     eprintln!();
 }
@@ -70,7 +73,6 @@ fn refused(error: HubStartError) -> Trouble {
     };
     Trouble::new(exit, Diagnostic::error(process::chain(&error)))
 }
-
 
 /// One line per event on stderr: `13:27:42.118  press-7  connected`.
 fn log(clock: Clock) -> HubLog {
@@ -92,11 +94,12 @@ fn line(event: &HubEvent) -> String {
         HubEvent::Refused { client_id, peer, reason } => {
             format!("{}  refused{}: {reason}", client_id.as_deref().unwrap_or("?"), from(peer))
         }
-        HubEvent::ServiceRefused { peer, reason } => format!("service  refused{}: {reason}", from(peer)),
+        HubEvent::ServiceRefused { peer, reason } => format!("service  refused from {peer}: {reason}"),
         HubEvent::Telemetry(message) => {
             let bytes = &message.body[..message.body.len().min(SHOWN)];
             // Control characters could draw on the terminal of whoever watches.
-            let text: String = String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '.' } else { c }).collect();
+            let text: String =
+                String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '.' } else { c }).collect();
             let more = if message.body.len() > SHOWN { " .." } else { "" };
             format!("{}  telemetry {text}{more}", message.identity)
         }

@@ -29,7 +29,13 @@ pub(crate) async fn run(common: &Common, args: InvokeArgs) -> CommandResult {
     }
 }
 
-async fn one(world: &World, signals: &Signals, args: &InvokeArgs, device: &DeviceId, call: &MethodCall) -> CommandResult {
+async fn one(
+    world: &World,
+    signals: &Signals,
+    args: &InvokeArgs,
+    device: &DeviceId,
+    call: &MethodCall,
+) -> CommandResult {
     play::consent(world, signals, args.yes.as_deref(), "invoke", &[device.as_str()]).await?;
     match world.client().invoke(&Identity::device(device.clone()), call).await {
         Ok(reply) => answer(device, &reply),
@@ -68,8 +74,9 @@ fn payload(text: &str) -> Result<Box<RawValue>, Trouble> {
     if text.len() > limits::METHOD_PAYLOAD_BYTES {
         return Err(Trouble::usage(format!("the payload has {} bytes; a method takes 128 KiB at most", text.len())));
     }
-    serde_json::from_str(text)
-        .map_err(|error| Trouble::usage(format!("the payload is not JSON: {error}")).help("a text needs its quotes: '\"text\"'"))
+    serde_json::from_str(text).map_err(|error| {
+        Trouble::usage(format!("the payload is not JSON: {error}")).help("a text needs its quotes: '\"text\"'")
+    })
 }
 
 fn within(flag: &str, given: Duration, least: Duration, most: Duration) -> Result<(), Trouble> {

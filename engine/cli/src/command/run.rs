@@ -98,7 +98,10 @@ impl Play {
             Output::Json => Form::Document,
             Output::Ndjson => Form::Lines,
         };
-        let json = self.args.output.map(|output| Rc::new(Json::new(form(output), Box::new(std::io::stdout()))) as Rc<dyn Reporter>);
+        let json = self
+            .args
+            .output
+            .map(|output| Rc::new(Json::new(form(output), Box::new(std::io::stdout()))) as Rc<dyn Reporter>);
         [Some(Rc::clone(&self.console)), json].into_iter().flatten().collect()
     }
 

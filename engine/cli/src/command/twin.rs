@@ -53,8 +53,9 @@ async fn patch(common: &Common, signals: &Signals, args: TwinPatchArgs) -> Comma
 /// `{"tags":{..},"desired":{..}}` as the service wants it.
 fn body(text: &str) -> Result<Value, Trouble> {
     let form = "{\"tags\":{..},\"desired\":{..}}, with null to delete a key";
-    let given: Map<String, Value> = serde_json::from_str(text)
-        .map_err(|error| Trouble::usage(format!("the patch is not a JSON object: {error}")).help(format!("write {form}")))?;
+    let given: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+        Trouble::usage(format!("the patch is not a JSON object: {error}")).help(format!("write {form}"))
+    })?;
     let mut body = Map::new();
     for (key, value) in given {
         match key.as_str() {
@@ -64,7 +65,9 @@ fn body(text: &str) -> Result<Value, Trouble> {
                 return Err(Trouble::usage("reported properties are the device's own: a service cannot write them")
                     .help(format!("write {form}")));
             }
-            other => return Err(Trouble::usage(format!("unknown key `{other}` in the patch")).help(format!("write {form}"))),
+            other => {
+                return Err(Trouble::usage(format!("unknown key `{other}` in the patch")).help(format!("write {form}")));
+            }
         }
     }
     Ok(Value::Object(body))

@@ -26,8 +26,11 @@ pub(crate) async fn consent(
     };
     let Some(confirm) = terminal(signals.asked()) else {
         let them = if devices.len() == 1 { devices[0].to_owned() } else { format!("{} devices", devices.len()) };
-        return Err(Trouble::usage(format!("{verb} would change {them} of {}, and there is no terminal to ask on", world.title()))
-            .help("give --yes (IOTPLAY_YES=1) to go on without being asked"));
+        return Err(Trouble::usage(format!(
+            "{verb} would change {them} of {}, and there is no terminal to ask on",
+            world.title()
+        ))
+        .help("give --yes (IOTPLAY_YES=1) to go on without being asked"));
     };
     let expected = question.expected();
     match confirm(question).await {

@@ -27,11 +27,6 @@ impl Trouble {
         Self::new(Exit::INVALID, found)
     }
 
-    /// The hub refused or is away.
-    pub(crate) fn hub(message: impl Into<String>) -> Self {
-        Self::new(Exit::HUB, Diagnostic::error(message))
-    }
-
     /// The machine refused something that should work.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(Exit::INTERNAL, Diagnostic::error(message))

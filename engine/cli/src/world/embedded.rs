@@ -60,7 +60,9 @@ impl Embedded {
         match tokio::time::timeout(READY, agent.ready()).await {
             Ok(Ok(())) => Ok((client, info, Self { hub, agent, reloads: RefCell::new(reloads) })),
             Ok(Err(finding)) => Err(Trouble::new(crate::process::Exit::INTERNAL, finding)),
-            Err(_) => Err(Trouble::internal(format!("the simulated devices did not connect within {} s", READY.as_secs()))),
+            Err(_) => {
+                Err(Trouble::internal(format!("the simulated devices did not connect within {} s", READY.as_secs())))
+            }
         }
     }
 

@@ -11,4 +11,4 @@ pub(crate) use devices::{connection, device_trouble, identities, trouble};
 pub(crate) use embedded::{cannot_start, place};
 pub(crate) use open::{Embed, World, client};
 pub(crate) use screen::{Screen, agent_line};
-pub(crate) use wiring::{expressions, registry, vocabulary};
+pub(crate) use wiring::{expressions, vocabulary};

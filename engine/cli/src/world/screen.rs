@@ -43,7 +43,9 @@ pub(crate) fn agent_line(event: &AgentEvent) -> Option<String> {
         AgentEvent::Fault { device, finding } => format!("{device}  {}", reason(finding)),
         AgentEvent::Rebooting { device } => format!("{device}  restarting"),
         AgentEvent::Reloaded { methods } => format!("reloaded: {}", methods.join(", ")),
-        AgentEvent::Broken(found) => format!("the scripts do not load; the last good ones stay in force\n{}", found.to_string().trim_end()),
+        AgentEvent::Broken(found) => {
+            format!("the scripts do not load; the last good ones stay in force\n{}", found.to_string().trim_end())
+        }
         AgentEvent::Handler { device, handler, outcome: HandlerOutcome::Failed { finding, .. }, .. }
         | AgentEvent::Handler { device, handler, outcome: HandlerOutcome::FailedLate { finding, .. }, .. } => {
             format!("{device}  {handler} failed\n{}", reason(finding))

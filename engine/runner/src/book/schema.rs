@@ -35,7 +35,9 @@ pub fn schema(registry: &Registry) -> Value {
 
 fn step_key(key: &str) -> Value {
     match key {
-        "when" | "if" | "until" | "ignore_errors" | "failed_when" | "changed_when" => json!({ "$ref": "#/$defs/expression" }),
+        "when" | "if" | "until" | "ignore_errors" | "failed_when" | "changed_when" => {
+            json!({ "$ref": "#/$defs/expression" })
+        }
         "delay" | "timeout" => json!({ "$ref": "#/$defs/duration" }),
         "retries" | "throttle" => json!({ "type": "integer", "minimum": 0 }),
         "backoff" => json!({ "type": "number", "minimum": 1 }),
