@@ -3,6 +3,7 @@
 mod verbs;
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use base::{Clock, Diagnostics, Source};
@@ -16,7 +17,8 @@ use script::Expressions;
 use serde_json::json;
 
 fn book(name: &str, text: &str) -> Result<Book, Diagnostics> {
-    read(Source::new(name, text), &verbs::registry(), &Expressions::new(Clock::system()), &["twin"])
+    static EXPRESSIONS: LazyLock<Expressions> = LazyLock::new(|| Expressions::new(Clock::system()));
+    read(Source::new(name, text), &verbs::registry(), &EXPRESSIONS, &["twin"])
 }
 
 fn failing() -> Vec<PathBuf> {
@@ -96,7 +98,7 @@ steps:
     no_log: true
 after:
   - log: "${{ devices.len() }} devices"
-success_if: ok > failed
+success_if: run.ok > run.failed
 timeout: 1h
 "#;
 

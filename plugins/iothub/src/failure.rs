@@ -70,12 +70,37 @@ mod tests {
         for (error, class, in_doubt, message) in [
             (away, Class::Hub, false, "cannot reach the hub h"),
             (lost, Class::Timeout, true, "the connection broke"),
-            (refused(ErrorCode::UNAUTHORIZED_ACCESS, "x"), Class::Hub, false, "the hub does not accept the key, the token or its rights (401002 IotHubUnauthorizedAccess)"),
-            (refused(ErrorCode::QUOTA_EXCEEDED, ""), Class::Hub, false, "the hub's messages of today are used up (403002 IotHubQuotaExceeded)"),
-            (refused(ErrorCode::THROTTLED, ""), Class::Hub, false, "the hub is asked to do too much at once (429001 ThrottlingException)"),
-            (refused(ErrorCode::DEVICE_NOT_FOUND, "d"), Class::Failed, false, "is not known to the hub (404001 DeviceNotFound)"),
+            (
+                refused(ErrorCode::UNAUTHORIZED_ACCESS, "x"),
+                Class::Hub,
+                false,
+                "the hub does not accept the key, the token or its rights (401002 IotHubUnauthorizedAccess)",
+            ),
+            (
+                refused(ErrorCode::QUOTA_EXCEEDED, ""),
+                Class::Hub,
+                false,
+                "the hub's messages of today are used up (403002 IotHubQuotaExceeded)",
+            ),
+            (
+                refused(ErrorCode::THROTTLED, ""),
+                Class::Hub,
+                false,
+                "the hub is asked to do too much at once (429001 ThrottlingException)",
+            ),
+            (
+                refused(ErrorCode::DEVICE_NOT_FOUND, "d"),
+                Class::Failed,
+                false,
+                "is not known to the hub (404001 DeviceNotFound)",
+            ),
             (refused(ErrorCode::DEVICE_DISABLED, "d"), Class::Failed, false, "is disabled (403012 DeviceDisabled)"),
-            (refused(ErrorCode::ARGUMENT_INVALID, "a.b is bad."), Class::Failed, false, "a value in the request is not valid: a.b is bad (400004 ArgumentInvalid)"),
+            (
+                refused(ErrorCode::ARGUMENT_INVALID, "a.b is bad."),
+                Class::Failed,
+                false,
+                "a value in the request is not valid: a.b is bad (400004 ArgumentInvalid)",
+            ),
         ] {
             let failure = failure(&error);
             assert_eq!((failure.class, failure.in_doubt, failure.message.as_str()), (class, in_doubt, message));

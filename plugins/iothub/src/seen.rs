@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use jiff::Zoned;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use wire::Identity;
 
@@ -32,7 +32,7 @@ fn words(last: &str, now: SystemTime, zone: &TimeZone) -> Option<String> {
         return Some("never seen".to_owned());
     }
     let at = base::parse_time(last)?;
-    let local = Zoned::new(at.try_into().ok()?, zone.clone());
+    let local = Timestamp::try_from(at).ok()?.to_zoned_datetime(zone.clone());
     let ago = ago(now.duration_since(at).unwrap_or_default());
     Some(format!("last seen {}, {ago}", local.strftime("%Y-%m-%d %H:%M %:z")))
 }

@@ -93,7 +93,14 @@ mod tests {
         assert_eq!(value["desired"], json!({"a": 1}));
         assert_eq!(value["reported"], json!({"b": {"c": 2}}));
         assert_eq!(value["properties"], document["properties"]);
-        let rest = json!([value["id"], value["tags"], value["status"], value["connection_state"], value["version"], value["etag"]]);
+        let rest = json!([
+            value["id"],
+            value["tags"],
+            value["status"],
+            value["connection_state"],
+            value["version"],
+            value["etag"]
+        ]);
         assert_eq!(rest, json!(["d", {"t": 1}, "enabled", "Connected", 7, "e"]));
         assert_eq!(twin_version(&document), 7);
         assert_eq!(twin_value(&json!({}))["tags"], json!({}));
@@ -132,7 +139,9 @@ mod tests {
 
     fn tree() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![Just(Value::Null), (0..3).prop_map(Value::from)];
-        leaf.prop_recursive(3, 12, 3, |inner| proptest::collection::btree_map("[a-c]", inner, 0..3).prop_map(|m| json!(m)))
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            proptest::collection::btree_map("[a-c]", inner, 0..3).prop_map(|m| json!(m))
+        })
     }
 
     proptest! {

@@ -26,7 +26,10 @@ fn failed(result: &Result<MethodReply, ClientError>, accept: &[Accept]) -> Failu
 fn replies() {
     let ok = Outcome::changed(json!({"status": 200, "payload": {"a": 1}, "lost": false}));
     assert_eq!(judge(&reply(200, r#"{"a":1}"#), &[], "30s"), ok);
-    assert_eq!(judge(&reply(299, ""), &[], "30s"), Outcome::changed(json!({"status": 299, "payload": null, "lost": false})));
+    assert_eq!(
+        judge(&reply(299, ""), &[], "30s"),
+        Outcome::changed(json!({"status": 299, "payload": null, "lost": false}))
+    );
     let rejected = failed(&reply(409, r#""busy""#), &[Accept::Lost, Accept::Status(404)]);
     assert_eq!((rejected.class, rejected.status, rejected.in_doubt), (Class::Rejected, Some(409), false));
     assert_eq!(rejected.message, "answered 409 \"busy\"");

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use base::{NEVER, parse_time, rfc3339_ticks};
 use wire::{
-    AuthKind, Authentication, Capabilities, ConnectionState, DeviceDocument, Identity, ModuleDocument, SasKey, Status,
+    AuthKind, Authentication, Capabilities, ConnectionState, DeviceDocument, HubError, Identity, ModuleDocument,
+    SasKey, Status,
 };
 
 /// An identity. A module's status is always enabled.
@@ -47,6 +48,14 @@ impl Document {
         match self {
             Self::Device(device) => device.identity(),
             Self::Module(module) => module.identity(),
+        }
+    }
+
+    /// Refuses what a client may not ask for.
+    pub(crate) fn check(&self) -> Result<(), HubError> {
+        match self {
+            Self::Device(device) => device.check(),
+            Self::Module(module) => module.authentication.check(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! YAML -> `yaml` -> [`Node`] -> `reader` (serde) and `expression`, `template` (compiled at load) -> `steps`, `plays` ->
 //! [`Book`]. [`Check`] carries the findings along; a plugin's verb decodes its parameters through it.
 
+mod access;
 mod check;
 mod decode;
 mod expression;
@@ -11,6 +12,7 @@ mod filled;
 mod fleet;
 mod handed;
 mod keys;
+mod misfit;
 mod names;
 mod node;
 mod origin;
