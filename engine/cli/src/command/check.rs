@@ -6,7 +6,7 @@ use base::Mask;
 
 use crate::args::CheckArgs;
 use crate::process::{CommandResult, Exit, Trouble};
-use crate::{play, project};
+use crate::{play, project, world};
 
 /// Checks them all; one bad file does not hide the next.
 pub(crate) fn run(args: &CheckArgs) -> CommandResult {
@@ -30,7 +30,7 @@ fn check(file: &Path) -> Result<String, Trouble> {
         play::check_script(&found)?;
         return Ok(format!("ok      {name}\n"));
     }
-    let book = play::read(found.source)?;
+    let book = play::read(found.source, &world::vocabulary())?;
     let warnings: String = book.warnings.iter().map(|warning| format!("{warning}\n")).collect();
     let steps = book.steps.len();
     Ok(format!(

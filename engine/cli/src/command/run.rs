@@ -16,7 +16,7 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let signals = Signals::listen()?;
     let found = project::playbook(&args.file)?;
     // A playbook that cannot be read needs no hub to be told so; with --watch it may be mended.
-    let first = if found.is_script() { Ok(()) } else { play::read(found.source.clone()).map(drop) };
+    let first = if found.is_script() { Ok(()) } else { play::read(found.source.clone(), &world::vocabulary()).map(drop) };
     if let Err(trouble) = first {
         if !args.watch {
             return Err(trouble);
@@ -83,11 +83,12 @@ impl Play {
     async fn once(&self, source: Source) -> CommandResult {
         let options = play::options(&self.args, &self.world, &self.signals)?;
         let reporters = self.reporters();
-        let runner = Runner::new(self.world.registry(), self.world.inventory(), world::expressions());
+        let (registry, inventory) = self.world.wired();
+        let runner = Runner::new(registry.clone(), inventory, world::expressions());
         let result = if self.found.is_script() {
             runner.run_script(source, &options, &reporters).await
         } else {
-            let book = play::read(source)?;
+            let book = play::read(source, &registry)?;
             runner.run_book(&book, &options, &reporters).await
         };
         Ok(self.exit(&result))

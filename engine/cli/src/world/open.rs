@@ -72,14 +72,9 @@ impl World {
         self.production.as_deref()
     }
 
-    /// Its devices, for the runner.
-    pub(crate) fn inventory(&self) -> Rc<dyn Inventory> {
-        wiring::inventory(&self.client, self.info.clone())
-    }
-
-    /// The verbs, working on this hub.
-    pub(crate) fn registry(&self) -> Registry {
-        wiring::registry(&self.client)
+    /// The verbs, working on this hub, and its devices.
+    pub(crate) fn wired(&self) -> (Registry, Rc<dyn Inventory>) {
+        wiring::on_hub(&self.client, &self.info)
     }
 
     /// Tells when the devices of this process have taken over new handlers.

@@ -4,23 +4,20 @@ use std::rc::Rc;
 
 use base::Clock;
 use flow::Flow;
-use iothub::HubClient;
-use runner::{HubInfo, Inventory, Registry};
+use iothub::{HubClient, IotHub};
+use runner::{HubInfo, Inventory, Plugin as _, Registry};
 use script::Expressions;
 
-/// The verbs, working on this hub.
-pub(crate) fn registry(_client: &HubClient) -> Registry {
-    Registry::new(&[&Flow])
+/// The verbs, working on this hub, and its devices.
+pub(crate) fn on_hub(client: &HubClient, info: &HubInfo) -> (Registry, Rc<dyn Inventory>) {
+    let iothub = IotHub::new(client.clone(), info.title.as_str());
+    let inventory = iothub.inventory().expect("a plugin on a hub has an inventory");
+    (Registry::new(&[&iothub, &Flow]), inventory)
 }
 
 /// The verbs for reading and checking playbooks: they know their parameters and have no hub to talk to.
 pub(crate) fn vocabulary() -> Registry {
-    Registry::new(&[&Flow])
-}
-
-/// The hub's devices.
-pub(crate) fn inventory(_client: &HubClient, _info: HubInfo) -> Rc<dyn Inventory> {
-    panic!()
+    Registry::new(&[&IotHub::without_hub(), &Flow])
 }
 
 /// The one expression set-up.
