@@ -1,1 +1,37 @@
-//! agent
+//! The device side: devices that connect to an IoT Hub over MQTT and answer it with scripts. One real board or ten
+//! thousand simulated ones, each with its own connection, twin and state, on one thread with the scripts shared.
+//! Knows no method by name: those come from the scripts.
+
+mod agent;
+mod answer;
+mod call;
+mod config;
+mod counters;
+mod desired;
+mod device;
+mod event;
+mod fleet;
+mod hooks;
+mod lane;
+mod link;
+mod live;
+mod memory;
+mod methods;
+mod outbox;
+mod reboot;
+mod reload;
+mod reports;
+mod requests;
+mod scripts;
+mod session;
+mod surface;
+mod timers;
+mod twin;
+
+pub use agent::{Agent, AgentStartError, RunningAgent};
+pub use config::{AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig};
+pub use counters::AgentStatus;
+pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,26 @@
-//! hub
+//! The local IoT Hub: official SDKs connect to it unchanged, over real TLS sockets. What it does not support it says.
+//! Has no scripts and no business: devices and operators bring those.
+
+mod auth;
+mod config;
+mod data_dir;
+mod exchange;
+mod hub;
+mod link;
+mod listen;
+mod mqtt;
+mod query;
+mod rest;
+mod seam;
+mod state;
+mod store;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
+pub use data_dir::{DataDirError, Endpoint, find};
+pub use hub::{Hub, RunningHub};
+pub use seam::{HubEvent, HubLog, Sender, Telemetry};
+pub use tls::CertificateError;

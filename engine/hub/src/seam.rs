@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use wire::{DeviceFilter, HubError, Identity, PropertyBag, Username};
+use wire::{DeviceFilter, ErrorCode, HubError, Identity, PropertyBag, Username, property};
 
 /// What devices over MQTT need from the registry, the twins and the store. `HubState` is one; tests bring a fake.
 pub(crate) trait Backing: Send + Sync + 'static {
@@ -28,11 +28,8 @@ pub(crate) trait Backing: Send + Sync + 'static {
     fn load_session(&self, identity: &Identity) -> Option<Vec<Subscription>>;
 
     /// Keeps a session's subscriptions (`None` ends the session); durable before it returns.
-    fn store_session(
-        &self,
-        identity: &Identity,
-        session: Option<Vec<Subscription>>,
-    ) -> impl Future<Output = ()> + Send;
+    fn store_session(&self, identity: &Identity, session: Option<Vec<Subscription>>)
+    -> impl Future<Output = ()> + Send;
 }
 
 /// A subscription as it is kept: the filter, and the quality of service granted (0 or 1).
@@ -91,6 +88,22 @@ pub enum HubEvent {
     },
     /// A device-to-cloud message.
     Telemetry(Telemetry),
+    /// A service's call was refused with 401.
+    ServiceRefused {
+        /// From where.
+        peer: SocketAddr,
+        /// Why, as a lowercase fragment; never contains a credential.
+        reason: String,
+    },
+    /// A service called a method; said when it is over.
+    MethodCalled {
+        /// Whose method.
+        identity: Identity,
+        /// The method's name.
+        name: String,
+        /// The device's status, or the hub's code when no answer came.
+        outcome: Result<i32, ErrorCode>,
+    },
 }
 
 /// A device-to-cloud message as the hub accepted it.
@@ -101,12 +114,40 @@ pub struct Telemetry {
     /// The bag of the topic, system keys (`$.ct`) and application keys alike, plus what the hub adds for MQTT
     /// (`mqtt-retain`, `mqtt-dup`, `iothub-MessageType`).
     pub properties: PropertyBag,
-    /// What the hub stamps on: connection ids, authentication method, enqueued time, model id.
-    pub stamps: Vec<(&'static str, String)>,
+    /// What is known about the connection it came over; shared by all messages of that connection.
+    pub sender: Arc<Sender>,
     /// The payload.
     pub body: Bytes,
     /// When the hub took it.
     pub enqueued: SystemTime,
+}
+
+/// What the hub knows about the connection that a message came over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// How the sender proved who it is, as JSON.
+    pub auth_method: &'static str,
+    /// The generation of the device in the registry.
+    pub generation: Arc<str>,
+    /// The DTDL model that it announced.
+    pub model_id: Option<String>,
+}
+
+impl Telemetry {
+    /// What the hub stamps on a message, by the names that IoT Hub gives these properties.
+    pub fn stamps(&self) -> Vec<(&'static str, String)> {
+        let mut stamps = vec![(property::CONNECTION_DEVICE, self.identity.device.to_string())];
+        if let Some(module) = &self.identity.module {
+            stamps.push((property::CONNECTION_MODULE, module.to_string()));
+        }
+        stamps.push((property::CONNECTION_GENERATION, self.sender.generation.to_string()));
+        stamps.push((property::CONNECTION_AUTH, self.sender.auth_method.to_owned()));
+        stamps.push((property::ENQUEUED, base::rfc3339_millis(self.enqueued)));
+        if let Some(model) = &self.sender.model_id {
+            stamps.push((property::DATA_SCHEMA, model.clone()));
+        }
+        stamps
+    }
 }
 
 /// A sink for [`HubEvent`]s; called on the hub's thread, so it must not block.

@@ -81,37 +81,57 @@ pub fn from_json_bytes(bytes: &[u8]) -> Result<Dynamic, JsonError> {
     Ok(serde_json::from_slice(bytes)?)
 }
 
-/// Whether a value can leave the coroutine: walking and dropping it needs little stack.
-pub(crate) fn is_shallow(value: &Dynamic, left: usize) -> bool {
-    let inner = |value: &Dynamic| left > 0 && is_shallow(value, left - 1);
+/// Values looked at when a value is checked or copied. Closures can share what they captured, so that a small value is an
+/// exponentially large tree.
+const MOST_VALUES: usize = 1_000_000;
+
+/// Whether a value can leave the coroutine: walking and dropping it needs little stack and time.
+pub(crate) fn is_shallow(value: &Dynamic) -> bool {
+    shallow(value, DEEPEST, &mut { MOST_VALUES })
+}
+
+fn shallow(value: &Dynamic, left: usize, values: &mut usize) -> bool {
+    if *values == 0 {
+        return false;
+    }
+    *values -= 1;
+    let mut inner = |value: &Dynamic| left > 0 && shallow(value, left - 1, values);
     if let Ok(map) = value.as_map_ref() {
         map.values().all(inner)
     } else if let Ok(list) = value.as_array_ref() {
         list.iter().all(inner)
     } else if let Some(function) = value.read_lock::<FnPtr>() {
-        function.iter_curry().all(inner)
+        function.iter_curry().all(&mut inner)
     } else {
         true
     }
 }
 
 /// A copy that shares nothing: captured variables become plain values, all the way down. `None` when it is nested too
-/// deeply, as is a closure that captures itself.
-pub(crate) fn detach(value: &Dynamic, left: usize) -> Option<Dynamic> {
-    let inner = |value: &Dynamic| if left == 0 { None } else { detach(value, left - 1) };
+/// deeply, as is a closure that captures itself, or is too large.
+pub(crate) fn detach(value: &Dynamic) -> Option<Dynamic> {
+    if is_shallow(value) { copy(value) } else { None }
+}
+
+/// Of a value that is shallow.
+fn copy(value: &Dynamic) -> Option<Dynamic> {
     let plain = value.flatten_clone();
     if plain.is_map() {
-        let entries =
-            plain.as_map_ref().ok()?.iter().map(|(k, v)| Some((k.clone(), inner(v)?))).collect::<Option<_>>()?;
+        let entries = plain
+            .as_map_ref()
+            .ok()?
+            .iter()
+            .map(|(key, value)| Some((key.clone(), copy(value)?)))
+            .collect::<Option<_>>()?;
         return Some(Dynamic::from_map(entries));
     }
     if plain.is_array() {
-        return Some(Dynamic::from_array(plain.as_array_ref().ok()?.iter().map(inner).collect::<Option<_>>()?));
+        return Some(Dynamic::from_array(plain.as_array_ref().ok()?.iter().map(copy).collect::<Option<_>>()?));
     }
     match plain.try_cast_result::<FnPtr>() {
         Ok(mut function) => {
             for captured in function.iter_curry_mut() {
-                *captured = inner(captured)?;
+                *captured = copy(captured)?;
             }
             Some(function.into())
         }
@@ -165,8 +185,8 @@ mod tests {
         for _ in 0..DEEPEST + 5 {
             deep = Dynamic::from_array(vec![deep]);
         }
-        assert!(!is_shallow(&deep, DEEPEST));
-        assert!(detach(&deep, DEEPEST).is_none());
+        assert!(!is_shallow(&deep));
+        assert!(detach(&deep).is_none());
         assert!(to_json(&deep).to_string().contains("(nested too deeply)"));
     }
 }

@@ -160,7 +160,8 @@ fn what_cannot_be_loaded_says_where_and_how_to_mend_it() {
 
 #[test]
 fn every_broken_file_is_named() {
-    let files = [Source::new("a.rhai", "let"), Source::new("lib/b.rhai", "fn"), Source::new("c.rhai", "on_boot(|d| 1)")];
+    let files =
+        [Source::new("a.rhai", "let"), Source::new("lib/b.rhai", "fn"), Source::new("c.rhai", "on_boot(|d| 1)")];
     let found = host(&Said::default()).load(&files).unwrap_err();
     assert_eq!(found.0.len(), 2, "{found}");
 }
@@ -201,7 +202,8 @@ async fn context_and_print_belong_to_the_call() {
 #[tokio::test]
 async fn a_script_runs_from_top_to_bottom_with_names_from_outside() {
     let host = host(&Said::default());
-    let source = Source::new("fix.rhai", "let double = |x| x * factor;\nfn half(x) { x / 2 }\n[2, 4].map(double).map(half)");
+    let source =
+        Source::new("fix.rhai", "let double = |x| x * factor;\nfn half(x) { x / 2 }\n[2, 4].map(double).map(half)");
     let script = host.script(&source, &[], &["factor"]).unwrap_or_else(|found| panic!("{found}"));
     let value = script.run(vec![("factor".into(), 3.into())], Rc::new(()), Budget::runner()).await.unwrap();
     assert_eq!(to_json(&value), json!([3, 6]));

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use base::{Clock, Source};
 use futures_util::future::join_all;
 use iotplay_script::{
-    Budget, Bundle, Caller, Dynamic, ErrorKind, EvalAltResult, FnPtr, Module, NativeCallContext, ScriptHost, ScriptResult,
-    StackConfig, context, to_json, wait,
+    Budget, Bundle, Caller, Dynamic, ErrorKind, EvalAltResult, FnPtr, Module, NativeCallContext, ScriptHost,
+    ScriptResult, StackConfig, context, to_json, wait,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -34,13 +34,16 @@ fn natives() -> Module {
         let _ = function.call_within_context::<Dynamic>(&ncc, (1_i64,))?;
         function.call_within_context(&ncc, (2_i64,))
     });
-    module.set_native_fn("parallel", |ncc: NativeCallContext<'_>, list: Vec<Dynamic>, function: FnPtr| -> Answer<Vec<Dynamic>> {
-        let caller = Caller::of(&ncc)?;
-        let handler = caller.handler(&function)?;
-        let branches: Vec<_> = list.into_iter().map(|item| caller.call(&handler, vec![item])).collect();
-        let results = wait(&ncc, join_all(branches))?;
-        Ok(results.into_iter().map(|result| result.unwrap_or_else(|error| error.message.into())).collect())
-    });
+    module.set_native_fn(
+        "parallel",
+        |ncc: NativeCallContext<'_>, list: Vec<Dynamic>, function: FnPtr| -> Answer<Vec<Dynamic>> {
+            let caller = Caller::of(&ncc)?;
+            let handler = caller.handler(&function)?;
+            let branches: Vec<_> = list.into_iter().map(|item| caller.call(&handler, vec![item])).collect();
+            let results = wait(&ncc, join_all(branches))?;
+            Ok(results.into_iter().map(|result| result.unwrap_or_else(|error| error.message.into())).collect())
+        },
+    );
     module
 }
 
@@ -52,7 +55,12 @@ fn bundle(host: &ScriptHost, text: &str) -> Bundle {
     host.load(&[Source::new("a.rhai", text)]).unwrap_or_else(|found| panic!("{found}"))
 }
 
-fn start(bundle: &Bundle, index: usize, log: &Rc<Log>, budget: Budget) -> impl Future<Output = ScriptResult<Value>> + use<> {
+fn start(
+    bundle: &Bundle,
+    index: usize,
+    log: &Rc<Log>,
+    budget: Budget,
+) -> impl Future<Output = ScriptResult<Value>> + use<> {
     let handler = bundle.registrations()[index].handler.clone().unwrap();
     let call = handler.call(vec![Dynamic::UNIT], Rc::clone(log) as Rc<dyn std::any::Any>, budget);
     async move { call.await.map(|value| to_json(&value)) }
@@ -89,7 +97,8 @@ async fn calls_beyond_the_stacks_queue() {
     let results = join_all((0..9).map(|_| start(&bundle, 0, &log, Budget::handler()))).await;
     assert!(results.iter().all(Result::is_ok));
     assert_eq!(before.elapsed().as_secs(), 30);
-    let impatient = join_all((0..4).map(|_| start(&bundle, 0, &log, Budget::handler().deadline(Duration::from_secs(11))))).await;
+    let impatient =
+        join_all((0..4).map(|_| start(&bundle, 0, &log, Budget::handler().deadline(Duration::from_secs(11))))).await;
     let failed: Vec<_> = impatient.into_iter().filter_map(Result::err).collect();
     assert_eq!(failed.len(), 1, "three run, the fourth starts at 10 s and is ended at 11 s: {failed:?}");
     assert!(matches!(failed[0].kind, ErrorKind::Deadline));
@@ -110,7 +119,8 @@ async fn the_deadline_ends_a_call_that_waits() {
 #[tokio::test]
 async fn the_deadline_ends_a_loop() {
     let budget = Budget { operations: None, ..Budget::handler() }.deadline(Duration::from_millis(50));
-    let error = run("on(|x| { try { loop { } } catch { note('caught'); } note('after'); });", budget).await.unwrap_err();
+    let error =
+        run("on(|x| { try { loop { } } catch { note('caught'); } note('after'); });", budget).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Deadline), "{error:?}");
 }
 
@@ -228,7 +238,8 @@ async fn branches_of_branches_do_not_lock_up() {
 
 #[tokio::test]
 async fn a_bundle_serves_several_lanes() {
-    let bundle = Arc::new(bundle(&host().build(), "let list = [1, 2]; on(|x| { list.push(3); sleep(0.001); list.len() });"));
+    let bundle =
+        Arc::new(bundle(&host().build(), "let list = [1, 2]; on(|x| { list.push(3); sleep(0.001); list.len() });"));
     let lanes: Vec<_> = (0..2)
         .map(|_| {
             let bundle = Arc::clone(&bundle);
@@ -249,6 +260,7 @@ async fn a_bundle_serves_several_lanes() {
 async fn results_that_need_stack_to_drop_do_not_leave_the_coroutine() {
     let error = run("on(|x| { let a = []; for i in 0..500 { a = [a]; } a });", Budget::handler()).await.unwrap_err();
     assert!(error.message.contains("nested more than"), "{error:?}");
-    let error = run("on(|x| { let a = []; for i in 0..500 { a = [a]; } throw a; });", Budget::handler()).await.unwrap_err();
+    let error =
+        run("on(|x| { let a = []; for i in 0..500 { a = [a]; } throw a; });", Budget::handler()).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Runtime), "{error:?}");
 }

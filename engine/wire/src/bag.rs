@@ -39,6 +39,10 @@ pub mod property {
     pub const MESSAGE_TYPE: &str = "iothub-MessageType";
     /// Stamped on a message that was published with RETAIN.
     pub const MQTT_RETAIN: &str = "mqtt-retain";
+    /// Stamped on a message that was published again with DUP.
+    pub const MQTT_DUP: &str = "mqtt-dup";
+    /// Stamped by the hub: the model of a plug-and-play device.
+    pub const DATA_SCHEMA: &str = "dt-dataschema";
     /// Stamped by the hub: the sending device.
     pub const CONNECTION_DEVICE: &str = "iothub-connection-device-id";
     /// Stamped by the hub: the sending module.

@@ -3,25 +3,38 @@
 
 mod bag;
 mod connection;
+mod document;
+mod error;
+mod etag;
 mod filter;
 pub mod headers;
 mod host;
 mod identity;
 pub mod limits;
+mod method;
 mod path;
 mod percent;
 mod sas;
 mod topic;
+mod twin;
 mod username;
 
 pub use bag::{BagError, PropertyBag, property};
 pub use connection::{ConnectionString, ConnectionStringError, DeviceConnection, DeviceCredential, ServiceConnection};
+pub use document::{
+    AuthKind, Authentication, Capabilities, ConnectionState, DeviceDocument, ModuleDocument, Status, SymmetricKey,
+    X509Thumbprint,
+};
+pub use error::{ErrorCode, HubError, Tracking, framework_body, twin_error_body};
+pub use etag::{IfMatch, identity_etag, quoted_etag, twin_etag};
 pub use filter::DeviceFilter;
 pub use host::{HostError, HostPort};
 pub use identity::{DeviceId, IdError, Identity, ModuleId};
+pub use method::{MethodCall, MethodReply};
 pub use path::{HubPath, WEBSOCKET_PATH, WEBSOCKET_PROTOCOL};
 pub use sas::{SasError, SasKey, SasResource, SasToken, device_resource, sign};
 pub use topic::{DeviceTopic, TopicError};
+pub use twin::{Changed, Section, SectionKind, Twin, check_limits, counted_size};
 pub use username::{Username, UsernameError, client_id};
 
 /// The version of the service API and of the device protocol that our clients ask for.

@@ -65,6 +65,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self { stream, limits, inbox: Vec::new(), taken: 0, outbox: BytesMut::new(), sent: 0, unflushed: false }
     }
 
+    /// Other limits from now on: a server takes less from a stranger than from a client it knows.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// The next packet; `None` when the peer closed between two packets. Whatever is queued is sent while waiting, so
     /// a loop of `read` and `queue` flushes once per batch by itself. Cancel-safe.
     ///
@@ -134,6 +139,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub async fn close(&mut self) -> Result<(), MqttError> {
         self.flush().await?;
         poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await.map_err(MqttError::Io)
+    }
+
+    /// Puts packets that [`write_publish`](super::write_publish) wrote behind those waiting to be sent.
+    pub fn queue_written(&mut self, packets: &[u8]) {
+        self.outbox.extend_from_slice(packets);
+    }
+
+    /// Reads and forgets up to `limit` bytes, until the peer ends. For a server that closes after a refusal: closing
+    /// with bytes unread resets the connection, and the peer may lose the answer it was just sent.
+    ///
+    /// # Errors
+    /// When the stream fails.
+    pub async fn discard(&mut self, limit: usize) -> Result<(), MqttError> {
+        let mut left = limit;
+        while left > 0 {
+            self.inbox.clear();
+            self.taken = 0;
+            let received = poll_fn(|cx| self.poll_exchange(cx)).await?;
+            if received == 0 {
+                break;
+            }
+            left = left.saturating_sub(received);
+        }
+        Ok(())
     }
 
     /// The stream itself, for its address or its TLS state.

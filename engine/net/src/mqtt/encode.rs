@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Connect, MqttError, Packet, Publish, QoS};
+use super::{Connect, Limits, MqttError, Packet, Publish, QoS};
 
 /// Appends a packet; on an error the buffer is unchanged.
 pub(super) fn packet(packet: &Packet, max_packet: usize, out: &mut BytesMut) -> Result<(), MqttError> {
@@ -71,6 +71,15 @@ impl PublishHead for AtMostOnce {
     fn retain(&self) -> bool {
         false
     }
+}
+
+/// Appends a publish of QoS 0 to `out`, for a connection's [`queue_written`](super::Connection::queue_written): a
+/// sender in another task prepares the bytes, the connection's own task only passes them on.
+///
+/// # Errors
+/// [`MqttError::Unwritable`]; `out` is unchanged then.
+pub fn write_publish(topic: &str, payload: &[u8], limits: Limits, out: &mut BytesMut) -> Result<(), MqttError> {
+    publish(topic, &AtMostOnce, payload, limits.max_packet, out)
 }
 
 /// Appends a publish straight from borrowed parts, with no packet in between.

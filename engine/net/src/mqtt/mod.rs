@@ -11,6 +11,7 @@ mod reader;
 
 pub use connection::{Connection, Incoming, Limits};
 pub use decode::RawFlags;
+pub use encode::write_publish;
 pub use error::{MqttError, Violation};
 pub use rumqttc::mqttbytes::v4::{
     ConnAck, Connect, ConnectReturnCode, LastWill, Login, Packet, PubAck, Publish, SubAck, Subscribe, SubscribeFilter,

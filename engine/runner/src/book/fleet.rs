@@ -14,9 +14,6 @@ use super::{
 };
 use crate::{Class, Selection};
 
-/// Numbers that `success_if` sees, beside `wave` and the play's variables.
-pub(super) const COUNTS: &[&str] = &["ok", "failed", "unreachable", "skipped"];
-
 /// Reads the keys that concern the fleet; `between_waves` has steps and is read by [`between`].
 pub(super) fn read(play: &mut Play, key: &Key, value: &Node, walk: &mut Walk<'_>) {
     match &*key.text {
@@ -219,7 +216,7 @@ pub(super) fn between(play: &mut Play, entries: &[(Key, Node)], walk: &mut Walk<
         match &*key.text {
             "soak" => between.soak = walk.decode::<Duration>(value),
             "verify" => between.verify = steps::read(value, "verify", walk),
-            "gate" => between.gate = gate(value, walk),
+            "gate" => between.gate = walk.on_runner(None, |walk| gate(value, walk)),
             _ => walk.unknown(key, &["soak", "verify", "gate"]),
         }
     }

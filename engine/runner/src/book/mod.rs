@@ -3,6 +3,7 @@
 //! YAML -> `yaml` -> [`Node`] -> `reader` (serde) and `expression`, `template` (compiled at load) -> `steps`, `plays` ->
 //! [`Book`]. [`Check`] carries the findings along; a plugin's verb decodes its parameters through it.
 
+mod access;
 mod check;
 mod decode;
 mod expression;
@@ -11,6 +12,7 @@ mod filled;
 mod fleet;
 mod handed;
 mod keys;
+mod misfit;
 mod names;
 mod node;
 mod origin;
@@ -19,6 +21,7 @@ mod plays;
 mod read;
 mod reader;
 mod scan;
+mod schema;
 mod steps;
 mod template;
 mod traps;
@@ -36,6 +39,7 @@ pub use play::{
     Size, Step, Targets,
 };
 pub use read::read;
+pub use schema::schema;
 pub use steps::is_name;
 pub use template::Template;
 pub use yaml::read_yaml;

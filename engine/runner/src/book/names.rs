@@ -37,7 +37,7 @@ fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
             "`attempt` is known in the keys of a verb, in `until`, `failed_when`, `changed_when` and `ignore_errors`"
         }
         "error" => "`error` is known in `rescue` and `always`",
-        "device" => "`before` and `after` run once, on the runner: there is no device",
+        "device" => "`before`, `after`, `gate` and `success_if` are judged once, on the runner: there is no device",
         "devices" => "`devices` is known in `after`",
         "env" => "list the variables that may be seen: `env: [NAME]`",
         "secret" => "list the secrets: `secrets: { NAME: { env: NAME } }`",

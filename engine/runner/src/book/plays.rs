@@ -86,15 +86,7 @@ fn device_steps(play: &mut Play, entries: &[(Key, Node)], walk: &mut Walk<'_>) {
 /// Steps that run once, on the runner: there is no device, and no fact of one.
 fn runner_steps(entries: &[(Key, Node)], name: &str, more: Option<&str>, walk: &mut Walk<'_>) -> Vec<Step> {
     let Some((_, value)) = entries.iter().find(|(key, _)| &*key.text == name) else { return Vec::new() };
-    let facts = walk.facts.iter().copied();
-    let hidden: Vec<_> = facts.chain(["device"]).filter(|name| walk.known.names.remove(*name)).collect();
-    walk.known.names.extend(more.map(str::to_owned));
-    let steps = steps::read(value, name, walk);
-    walk.known.names.extend(hidden.into_iter().map(str::to_owned));
-    if let Some(more) = more {
-        walk.known.names.remove(more);
-    }
-    steps
+    walk.on_runner(more, |walk| steps::read(value, name, walk))
 }
 
 fn registered(now: &BTreeSet<String>, before: &BTreeSet<String>) -> BTreeSet<String> {
@@ -225,9 +217,9 @@ fn whole(play: &mut Play, key: &Key, value: &Node, walk: &mut Walk<'_>) {
         "tags" => play.tags = walk.decode::<OneOrMany<Arc<str>>>(value).map(|tags| tags.0).unwrap_or_default(),
         "timeout" => play.timeout = walk.decode::<Duration>(value),
         "success_if" => {
-            play.success_if = walk.check(fleet::COUNTS, |check| check.expression(value)).0;
+            play.success_if = walk.on_runner(None, |walk| walk.check(&[], |check| check.expression(value)).0);
         }
-        "concurrency" | "window" => walk.not_yet(key),
+        name if keys::NOT_YET.contains(&name) => walk.not_yet(key),
         _ => {}
     }
 }

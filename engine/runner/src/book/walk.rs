@@ -59,6 +59,19 @@ impl<'a> Walk<'a> {
         (value, used)
     }
 
+    /// Reads what runs once, on the runner: there is no device, and no fact of one; perhaps one name more.
+    pub(super) fn on_runner<T>(&mut self, more: Option<&str>, work: impl FnOnce(&mut Self) -> T) -> T {
+        let facts = self.facts.iter().copied();
+        let hidden: Vec<_> = facts.chain(["device"]).filter(|name| self.known.names.remove(*name)).collect();
+        self.known.names.extend(more.map(str::to_owned));
+        let value = work(self);
+        self.known.names.extend(hidden.into_iter().map(str::to_owned));
+        if let Some(more) = more {
+            self.known.names.remove(more);
+        }
+        value
+    }
+
     /// Decodes a value that uses no names.
     pub(super) fn decode<T: serde::de::DeserializeOwned>(&mut self, node: &Node) -> Option<T> {
         self.check(&[], |check| check.decode(node)).0

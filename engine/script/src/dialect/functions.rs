@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use base::Clock;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use rhai::{Dynamic, EvalAltResult, FuncRegistration, ImmutableString, Module, Position};
+use rhai::{Dynamic, EvalAltResult, FnPtr, FuncRegistration, ImmutableString, Module, Position};
 use sha2::{Digest as _, Sha256};
 
 use super::{Version, missing};
@@ -68,6 +68,8 @@ fn versions(module: &mut Module) {
 }
 
 fn texts(module: &mut Module) {
+    // Rhai's own shows what a closure captured, which can be exponentially long.
+    module.set_native_fn("to_debug", |function: FnPtr| Ok(format!("Fn({})", function.fn_name())));
     module.set_native_fn("parse_json", |text: ImmutableString| -> Answer<Dynamic> {
         from_json_bytes(text.as_bytes()).or_else(|error| refuse(format!("this text is not JSON: {error}")))
     });

@@ -65,6 +65,8 @@ pub(crate) fn parser(modules: &[SharedModule], limits: Limits) -> Engine {
     let mut engine = runtime(modules, limits);
     engine.set_optimization_level(OptimizationLevel::None);
     engine.disable_symbol("eval");
+    // `f = f.curry(f)` doubles a value with every step and no limit sees it; closures capture without it.
+    engine.disable_symbol("curry");
     engine.disable_symbol("import");
     engine.disable_symbol("export");
     engine.register_custom_operator(NOT, NOT_PRECEDENCE).expect("a reserved symbol may become an operator");
@@ -109,7 +111,9 @@ fn read(token: Token, before: u8) -> Token {
         // Rhai's lexer takes our text for an error, after which it expects an operand.
         Token::UnaryPlus if before == Before::TEXT => Token::Plus,
         Token::UnaryMinus if before == Before::TEXT => Token::Minus,
-        Token::Reserved(word) if (before == Before::DOT || before == Before::KEY) && is_word(&word) => Token::Identifier(word),
+        Token::Reserved(word) if (before == Before::DOT || before == Before::KEY) && is_word(&word) => {
+            Token::Identifier(word)
+        }
         other if before == Before::DOT && other.is_literal() && is_word(other.literal_syntax()) => {
             Token::Identifier(Box::new(other.literal_syntax().into()))
         }

@@ -17,6 +17,9 @@ pub(crate) fn explain(error: &ParseError, at: &str) -> (String, Option<String>) 
         ParseErrorType::Reserved(word) if word == "eval" => {
             Some(("`eval` is switched off", "write the code in place, or choose between closures"))
         }
+        ParseErrorType::BadInput(LexError::ImproperSymbol(_, text)) if text.contains("'curry'") => {
+            Some(("`curry` is switched off", "capture the value in a closure: `|x| f.call(value, x)`"))
+        }
         ParseErrorType::BadInput(LexError::ImproperSymbol(_, text)) if text.contains("'eval'") => {
             Some(("`eval` is switched off", "write the code in place, or choose between closures"))
         }

@@ -105,7 +105,7 @@ impl std::fmt::Debug for Bundle {
 impl Origin {
     /// A closure of the same file; `None` when what it captured is nested too deeply.
     pub(crate) fn handler(&self, function: &FnPtr) -> Option<Handler> {
-        let function = detach(&function.clone().into(), DEEPEST)?.try_cast()?;
+        let function = detach(&function.clone().into())?.try_cast()?;
         Some(Handler { origin: self.clone(), function })
     }
 
@@ -123,11 +123,11 @@ impl Origin {
         result: Result<Dynamic, Box<rhai::EvalAltResult>>,
         call: &Call,
     ) -> ScriptResult<Dynamic> {
-        let value = match result.map_err(|error| call_error(error, &self.unit().source, &self.loaded.sources, call)) {
+        let value = match result.map_err(|error| call_error(&error, &self.unit().source, &self.loaded.sources, call)) {
             Ok(value) | Err(Err(value)) => value,
             Err(Ok(error)) => return Err(error),
         };
-        if !is_shallow(&value, DEEPEST) {
+        if !is_shallow(&value) {
             let message = format!("the result is nested more than {DEEPEST} levels deep");
             return Err(ScriptError::new(message, ErrorKind::Limit));
         }

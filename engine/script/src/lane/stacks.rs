@@ -5,8 +5,13 @@ use std::sync::{Arc, Mutex};
 use corosensei::stack::DefaultStack;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Address space, not memory: only touched pages count. Rhai's own limits need up to this much (nested values, deep calls).
-const SIZE: usize = 8 * 1024 * 1024;
+/// Address space, not memory: only touched pages count. The bombs of `tests/bombs.rs` need it: comparing, printing and
+/// dropping values nested as deeply as the limits allow, with the large frames of a debug build.
+const SIZE: usize = match (cfg!(target_pointer_width = "64"), cfg!(debug_assertions)) {
+    (true, true) => 128 * 1024 * 1024,
+    (true, false) => 32 * 1024 * 1024,
+    (false, _) => 8 * 1024 * 1024,
+};
 /// A stack takes two mappings and `vm.max_map_count` is 65,530 by default: this leaves the process a third of them.
 const LIVE: usize = 20_000;
 /// Kept for reuse. A used stack holds some 12 KiB; a fresh one costs ten times a pooled one.

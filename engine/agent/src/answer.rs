@@ -1,0 +1,53 @@
+//! What a caller gets for a script's error: a thrown map's own status and payload, or an error with its place.
+
+use script::{Dynamic, ErrorKind, ScriptError, to_json};
+use serde_json::{Value, json};
+
+use crate::config::ErrorDetail;
+
+/// A status and a payload.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: i32,
+    pub(crate) payload: Value,
+}
+
+impl Answer {
+    /// An answer that is nothing but an error's text.
+    pub(crate) fn error(status: i32, text: &str) -> Self {
+        Self { status, payload: json!({ "error": text }) }
+    }
+}
+
+/// What an error says to the caller.
+pub(crate) fn of_error(error: &ScriptError, detail: ErrorDetail) -> Answer {
+    if let ErrorKind::Thrown(value) = &error.kind
+        && let Some(answer) = of_thrown(value)
+    {
+        return answer;
+    }
+    let status = if matches!(error.kind, ErrorKind::Deadline) { 504 } else { 500 };
+    let message = match &error.kind {
+        // A thrown text is the message itself, without words around it; any other value stays data.
+        ErrorKind::Thrown(value) => to_json(value),
+        _ => Value::from(error.message.as_str()),
+    };
+    let mut answer = Answer { status, payload: json!({ "error": message }) };
+    if let (ErrorDetail::Full, Some(place)) = (detail, &error.place) {
+        answer.payload["at"] = place.label().into();
+    }
+    answer
+}
+
+/// A thrown map with a status, or at least a payload, is an answer.
+fn of_thrown(value: &Dynamic) -> Option<Answer> {
+    let map = value.read_lock::<rhai::Map>()?;
+    let status = match map.get("status") {
+        Some(status) => i32::try_from(status.as_int().ok()?).ok()?,
+        None => 500,
+    };
+    if !map.contains_key("status") && !map.contains_key("payload") {
+        return None;
+    }
+    Some(Answer { status, payload: map.get("payload").map_or(Value::Null, to_json) })
+}

@@ -1,0 +1,178 @@
+//! What an agent is told at its start: which devices, which scripts, how to connect, how to behave.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base::{Clock, Secret, Seed, Source};
+use net::tls::Roots;
+use wire::DeviceConnection;
+
+use crate::event::Sink;
+
+/// Everything that [`Agent::start`](crate::Agent::start) needs.
+#[derive(Clone)]
+pub struct AgentConfig {
+    /// The devices to be: one for a board, many for a simulated fleet.
+    pub devices: Vec<DeviceConnection>,
+    /// Their handlers, shared by all.
+    pub scripts: ScriptPlace,
+    /// Whether a change of the scripts on disk is taken over while running.
+    pub watch: bool,
+    /// How a simulated device restarts.
+    pub sim: SimConfig,
+    /// A real board: its restart is a command. None is a simulated device.
+    pub board: Option<Board>,
+    /// Which certificates a hub may show.
+    pub roots: Roots,
+    /// The devices' own certificate, for those that log in with one.
+    pub certificate: Option<ClientCertificate>,
+    /// How connections are made and kept.
+    pub link: LinkConfig,
+    /// How long handlers may take, when they do not say it themselves.
+    pub deadlines: Deadlines,
+    /// What a caller learns of a handler's error.
+    pub errors: ErrorDetail,
+    /// Where `device.state` and the boot's id survive the agent's end; none keeps them in memory.
+    pub state: Option<PathBuf>,
+    /// Randomness: jitter and simulated boot ids.
+    pub seed: Seed,
+    /// Wall time.
+    pub clock: Clock,
+    /// Where events go.
+    pub sink: Sink,
+}
+
+impl AgentConfig {
+    /// An agent with every default: simulated, no watching, the system's roots, clock and randomness.
+    pub fn new(devices: Vec<DeviceConnection>, scripts: ScriptPlace, sink: Sink) -> Self {
+        Self {
+            devices,
+            scripts,
+            watch: false,
+            sim: SimConfig::default(),
+            board: None,
+            roots: Roots::System,
+            certificate: None,
+            link: LinkConfig::default(),
+            deadlines: Deadlines::default(),
+            errors: ErrorDetail::Full,
+            state: None,
+            seed: Seed::from_os(),
+            clock: Clock::system(),
+            sink,
+        }
+    }
+}
+
+/// Where the handlers come from.
+#[derive(Clone, Debug)]
+pub enum ScriptPlace {
+    /// A `.rhai` file, or a folder of them.
+    Path(PathBuf),
+    /// A text that needs no file.
+    BuiltIn(Source),
+}
+
+/// How a simulated device restarts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimConfig {
+    /// How long a restart takes.
+    pub reboot: Duration,
+    /// Whether the device is gone meanwhile, as a board is. Without it the call of `reboot()` waits and the device stays
+    /// connected.
+    pub away: bool,
+}
+
+impl Default for SimConfig {
+    /// 20 seconds, connected: what Microsoft's tutorial does.
+    fn default() -> Self {
+        Self { reboot: Duration::from_secs(20), away: false }
+    }
+}
+
+/// A real board.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Board {
+    /// The program that restarts the machine, and its arguments.
+    pub command: Vec<String>,
+    /// A file whose content is another one after every boot of the machine.
+    pub boot_id: PathBuf,
+}
+
+impl Board {
+    /// A Linux machine that this command restarts.
+    pub fn new(command: Vec<String>) -> Self {
+        Self { command, boot_id: PathBuf::from("/proc/sys/kernel/random/boot_id") }
+    }
+}
+
+/// A device's certificate chain and key, as PEM.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// The chain, leaf first.
+    pub chain: String,
+    /// The key of the leaf.
+    pub key: Secret,
+}
+
+/// How connections are made and kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkConfig {
+    /// Silence after which a ping is sent; held within 30 s to 1177 s, the most that IoT Hub honours.
+    pub keep_alive: Duration,
+    /// How long a minted token lives. The link renews it ahead of time.
+    pub token_lifetime: Duration,
+    /// The first pause after a loss; it doubles with each further try, and all are jittered.
+    pub back_off: Duration,
+    /// The longest pause after a loss.
+    pub back_off_cap: Duration,
+    /// The pause after a refused login: it takes a person to mend that, mostly.
+    pub refused_pause: Duration,
+    /// How long one attempt may take, from the first packet to the last subscription.
+    pub connect_timeout: Duration,
+    /// Attempts at the same time, over all devices of the agent.
+    pub connects_at_once: usize,
+    /// What the agent says it is (`DeviceClientType`).
+    pub client_type: String,
+}
+
+impl Default for LinkConfig {
+    fn default() -> Self {
+        Self {
+            keep_alive: Duration::from_secs(60),
+            token_lifetime: Duration::from_secs(3600),
+            back_off: Duration::from_secs(1),
+            back_off_cap: Duration::from_secs(30),
+            refused_pause: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(30),
+            // A TLS handshake is work for both ends; more at once only lengthens each.
+            connects_at_once: 64,
+            client_type: concat!("iotplay/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// How long a handler may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Until it answers its call.
+    pub answer: Duration,
+    /// Until it ends.
+    pub work: Duration,
+}
+
+impl Default for Deadlines {
+    /// No caller waits longer than 5 minutes; half an hour is enough for an update.
+    fn default() -> Self {
+        Self { answer: Duration::from_secs(300), work: Duration::from_secs(1800) }
+    }
+}
+
+/// What a caller learns of a handler's error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorDetail {
+    /// The message and its place in the script.
+    Full,
+    /// The message alone.
+    Terse,
+}

@@ -1,0 +1,105 @@
+//! What all devices of one lane share: settings, scripts, clock, randomness, counters and the way to say something.
+//! A lane is one thread; nothing here is locked.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use base::{Clock, Diagnostic};
+use rand::Rng;
+use rand::rngs::StdRng;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::Identity;
+
+use crate::config::{Board, Deadlines, ErrorDetail, SimConfig};
+use crate::counters::Counters;
+use crate::device::Device;
+use crate::event::{AgentEvent, Sink};
+use crate::live::Live;
+use crate::memory::MemoryFolder;
+use crate::scripts::Scripts;
+
+/// How devices behave.
+pub(crate) struct Habits {
+    pub(crate) sim: SimConfig,
+    pub(crate) board: Option<Board>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) errors: ErrorDetail,
+    pub(crate) memory: Option<MemoryFolder>,
+}
+
+impl Habits {
+    /// Whether a restart cuts the connection, so that an answer must be known to have arrived before.
+    pub(crate) fn cuts(&self) -> bool {
+        self.board.is_some() || self.sim.away
+    }
+}
+
+/// Whether the scripts on disk fail to load; set on the lane, read anywhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Broken(Arc<AtomicBool>);
+
+impl Broken {
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn set(&self, broken: bool) {
+        self.0.store(broken, Relaxed);
+    }
+}
+
+/// How far an agent is.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Devices that were never connected yet.
+    pub(crate) coming: usize,
+    /// Devices that run.
+    pub(crate) running: usize,
+    /// The first device that ended for good, and why.
+    pub(crate) ended: Option<Diagnostic>,
+}
+
+/// One thread's share of an agent.
+pub(crate) struct Lane {
+    pub(crate) habits: Habits,
+    pub(crate) clock: Clock,
+    pub(crate) rng: RefCell<StdRng>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) scripts: Live<Scripts>,
+    /// The scripts on disk do not load.
+    pub(crate) broken: Broken,
+    /// Every task of every device; the lane waits for them at its end.
+    pub(crate) tasks: TaskTracker,
+    /// The agent is asked to end.
+    pub(crate) stop: CancellationToken,
+    /// How long handlers may still run once it is.
+    pub(crate) grace: watch::Receiver<Duration>,
+    pub(crate) devices: RefCell<Vec<Rc<Device>>>,
+    /// How far the agent is, for whoever started it.
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) sink: Sink,
+}
+
+impl Lane {
+    /// Tells the world.
+    pub(crate) fn say(&self, event: AgentEvent) {
+        (self.sink)(event);
+    }
+
+    /// Tells of something that no handler sees.
+    pub(crate) fn fault(&self, device: &Identity, finding: Diagnostic) {
+        self.say(AgentEvent::Fault { device: device.clone(), finding });
+    }
+
+    /// A boot id as Linux writes them.
+    pub(crate) fn fresh_boot_id(&self) -> String {
+        let bits: u128 = self.rng.borrow_mut().random();
+        let hex = format!("{bits:032x}");
+        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    }
+}

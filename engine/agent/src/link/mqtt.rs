@@ -1,0 +1,164 @@
+//! The link to a real hub: dials, comes back after losses with jittered pauses, renews tokens ahead of time.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base::Backoff;
+use futures_util::future::LocalBoxFuture;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::dial::{DeviceStream, DialError, Dialer};
+use super::line::{Line, Step, never};
+use super::login::Login;
+use super::{DeviceLink, Down, Inbound, Outbound};
+
+/// A connection that lasted this long was a good one; a shorter one, as two clients with one name give each other, is
+/// answered with a longer pause each time.
+const GOOD: Duration = Duration::from_secs(30);
+
+type Dialing = LocalBoxFuture<'static, Result<Line<DeviceStream>, DialError>>;
+
+enum State {
+    /// Waits before the next attempt.
+    Pausing(Pin<Box<Sleep>>),
+    /// Tries to connect.
+    Dialing(Dialing),
+    /// Is connected, since then.
+    Up(Box<Line<DeviceStream>>, Instant),
+    /// Says goodbye, to come back after a pause.
+    Leaving(LocalBoxFuture<'static, ()>, Duration),
+    /// Done for good.
+    Over,
+}
+
+/// A device's link over TLS.
+pub(crate) struct MqttLink {
+    dialer: Rc<Dialer>,
+    login: Rc<Login>,
+    backoff: Backoff,
+    state: State,
+    /// The word of a connection that was left on purpose.
+    left: Option<String>,
+}
+
+impl MqttLink {
+    /// A link that dials as soon as somebody waits for it; `fleet` is how many come back together after a cut.
+    pub(crate) fn new(dialer: Rc<Dialer>, login: Login, fleet: usize) -> Self {
+        let backoff = Backoff::new(first_pause(&dialer.config, fleet), dialer.config.back_off_cap);
+        Self { dialer, login: Rc::new(login), backoff, state: State::Pausing(Box::pin(sleep(Duration::ZERO))), left: None }
+    }
+
+    fn dial(&mut self) {
+        let attempt = Rc::clone(&self.dialer).dial(Rc::clone(&self.login));
+        self.state = State::Dialing(Box::pin(attempt));
+    }
+
+    fn pause(&mut self, pause: Duration) {
+        self.state = State::Pausing(Box::pin(sleep(pause)));
+    }
+
+    fn failed(&mut self, error: DialError) -> Inbound {
+        match error {
+            DialError::Unreachable(why) => {
+                let again_in = self.dialer.pause(&mut self.backoff);
+                self.pause(again_in);
+                Inbound::Down(Down::Unreachable { why, again_in })
+            }
+            DialError::Refused(finding) => {
+                // Between half and all of it, so that a fleet with one fault does not knock in step.
+                let again_in = self.dialer.pause(&mut Backoff::new(self.dialer.config.refused_pause, self.dialer.config.refused_pause));
+                self.pause(again_in);
+                Inbound::Down(Down::Refused { finding, again_in })
+            }
+            DialError::Never(finding) => {
+                self.state = State::Over;
+                Inbound::Ended(finding)
+            }
+        }
+    }
+
+    fn lost(&mut self, why: String, since: Instant) -> Inbound {
+        if since.elapsed() >= GOOD {
+            self.backoff.reset();
+        }
+        let pause = self.dialer.pause(&mut self.backoff);
+        self.pause(pause);
+        Inbound::Down(Down::Lost(why))
+    }
+}
+
+/// A fleet that is cut off at once must not knock at once: its first pauses are longer, so that no second sees too many.
+fn first_pause(config: &crate::config::LinkConfig, fleet: usize) -> Duration {
+    /// A hub of one unit takes 100 new connections in a second.
+    const EACH: Duration = Duration::from_millis(10);
+    let spread = EACH.saturating_mul(u32::try_from(fleet.saturating_sub(1)).unwrap_or(u32::MAX));
+    config.back_off.max(spread).min(config.back_off_cap)
+}
+
+impl DeviceLink for MqttLink {
+    async fn next(&mut self) -> Inbound {
+        loop {
+            if let Some(why) = self.left.take() {
+                return Inbound::Down(Down::Lost(why));
+            }
+            match &mut self.state {
+                State::Pausing(pause) => {
+                    pause.as_mut().await;
+                    self.dial();
+                }
+                State::Dialing(attempt) => match attempt.as_mut().await {
+                    Ok(line) => {
+                        self.state = State::Up(Box::new(line), Instant::now());
+                        return Inbound::Up;
+                    }
+                    Err(error) => return self.failed(error),
+                },
+                State::Up(line, since) => {
+                    let since = *since;
+                    return match line.next().await {
+                        Step::Inbound(inbound) => inbound,
+                        Step::Over(why) => self.lost(why, since),
+                        Step::Expired => {
+                            let State::Up(line, _) = std::mem::replace(&mut self.state, State::Over) else { continue };
+                            line.leave().await;
+                            Inbound::Ended(self.login.expired())
+                        }
+                    };
+                }
+                State::Leaving(goodbye, pause) => {
+                    goodbye.as_mut().await;
+                    let pause = *pause;
+                    self.pause(pause);
+                }
+                State::Over => never().await,
+            }
+        }
+    }
+
+    fn send(&mut self, out: Outbound) {
+        if let State::Up(line, _) = &mut self.state {
+            line.send(out);
+        }
+    }
+
+    fn reconnect(&mut self, why: &str, pause: Duration) {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Up(line, _) => {
+                self.left = Some(why.to_owned());
+                self.state = State::Leaving(Box::pin(line.leave()), pause);
+            }
+            State::Leaving(goodbye, before) => self.state = State::Leaving(goodbye, before.max(pause)),
+            State::Pausing(_) | State::Dialing(_) => self.pause(pause),
+            State::Over => {}
+        }
+    }
+
+    async fn close(&mut self) {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Up(line, _) => line.leave().await,
+            State::Leaving(goodbye, _) => goodbye.await,
+            _ => {}
+        }
+    }
+}

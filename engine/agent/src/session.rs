@@ -1,0 +1,304 @@
+//! One device's conversation with its hub, over whatever line: calls in, answers out, twin kept, reports until they are
+//! taken, and a graceful end. Knows no packets; runs no scripts itself.
+
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base::Diagnostic;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use crate::call::Caller;
+use crate::desired;
+use crate::device::Device;
+use crate::event::AgentEvent;
+use crate::hooks;
+use crate::link::{DeviceLink, Down, Inbound, Outbound};
+use crate::methods::{self, Incoming};
+use crate::outbox::{Reply, Wish};
+use crate::reports::Taken;
+use crate::requests::{Requests, Verdict};
+use crate::twin::Change;
+
+/// An end of the agent leaves this much for the goodbye of one device.
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// A line that swallows twin requests is left for a new one, after this pause.
+const DEAF: Duration = Duration::from_secs(5);
+
+/// A device's session.
+pub(crate) struct Session<L> {
+    device: Rc<Device>,
+    link: L,
+    /// Connections so far.
+    connections: u64,
+    /// Tickets so far: of replies and messages that are to be acknowledged.
+    tickets: u64,
+    requests: Requests,
+    /// `on_connect` has run for this connection.
+    greeted: bool,
+    arrivals: Vec<(u64, oneshot::Sender<()>)>,
+    renew_by: Option<Instant>,
+    end_by: Option<Instant>,
+}
+
+impl<L: DeviceLink> Session<L> {
+    pub(crate) fn new(device: Rc<Device>, link: L) -> Self {
+        Self {
+            device,
+            link,
+            connections: 0,
+            tickets: 0,
+            requests: Requests::default(),
+            greeted: false,
+            arrivals: Vec::new(),
+            renew_by: None,
+            end_by: None,
+        }
+    }
+
+    /// Runs until the agent is asked to end, or the link gives up; then says why.
+    pub(crate) async fn run(mut self) -> Option<Diagnostic> {
+        let device = Rc::clone(&self.device);
+        loop {
+            self.send_all();
+            let quiet = || device.running() == 0 && device.outbox.is_settled();
+            if self.end_by.is_some_and(|by| quiet() || by <= Instant::now()) {
+                break;
+            }
+            let due = self.due();
+            tokio::select! {
+                biased;
+                inbound = self.link.next() => if let ControlFlow::Break(why) = self.take(inbound) {
+                    self.end().await;
+                    return Some(why);
+                },
+                () = device.outbox.rung() => {}
+                () = until(due) => self.overdue(),
+                () = device.lane.stop.cancelled(), if self.end_by.is_none() => {
+                    device.cancel_timers();
+                    self.end_by = Some(Instant::now() + *device.lane.grace.borrow());
+                }
+            }
+        }
+        self.end().await;
+        None
+    }
+
+    /// Who still runs is ended, what is ready is sent, and the line gets its goodbye.
+    async fn end(&mut self) {
+        self.device.cancel_all("the agent ended", None);
+        self.send_all();
+        // Beyond that the line is cut, which is no worse than a loss.
+        let _ = tokio::time::timeout(CLOSE, self.link.close()).await;
+        if self.device.outbox.connection() != 0 {
+            self.went_down("the agent ended");
+        }
+        self.device.save().await;
+    }
+
+    fn due(&self) -> Option<Instant> {
+        [self.requests.due(), self.renew_by, self.end_by].into_iter().flatten().min()
+    }
+
+    fn overdue(&mut self) {
+        let now = Instant::now();
+        if self.requests.overdue(now) {
+            self.link.reconnect("the hub does not answer twin requests", DEAF);
+        }
+        if self.renew_by.is_some_and(|by| by <= now) {
+            self.renew();
+        }
+    }
+
+    fn renew(&mut self) {
+        self.renew_by = None;
+        self.link.reconnect("the token is renewed", Duration::ZERO);
+    }
+
+    fn take(&mut self, inbound: Inbound) -> ControlFlow<Diagnostic> {
+        match inbound {
+            Inbound::Up => self.came_up(),
+            Inbound::Down(down) => self.down(down),
+            Inbound::Renew(within) => self.renew_by = Some(Instant::now() + within),
+            Inbound::Method { rid, name, payload } => {
+                let caller = Caller { connection: self.connections, rid };
+                methods::dispatch(&self.device, Incoming { caller, name: name.into(), payload });
+            }
+            Inbound::Twin { rid, status, body } => self.twin(&rid, status, &body),
+            Inbound::Desired { version, patch } => self.desired(version, &patch),
+            Inbound::Acknowledged(ticket) => self.acknowledged(ticket),
+            Inbound::Ended(why) => return ControlFlow::Break(why),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn came_up(&mut self) {
+        self.connections += 1;
+        self.greeted = false;
+        self.renew_by = None;
+        self.device.outbox.up(self.connections);
+        if self.connections == 1 {
+            self.device.lane.progress.send_modify(|progress| progress.coming = progress.coming.saturating_sub(1));
+        }
+        self.requests.ask();
+        let counters = &self.device.lane.counters;
+        counters.connects.up();
+        counters.connected.up();
+        self.device.say(AgentEvent::Connected { device: self.device.identity.clone() });
+    }
+
+    fn down(&mut self, down: Down) {
+        let device = self.device.identity.clone();
+        match down {
+            Down::Lost(why) => self.went_down(&why),
+            Down::Unreachable { why, again_in } => self.device.say(AgentEvent::Unreachable { device, why, again_in }),
+            Down::Refused { finding, again_in } => {
+                self.device.lane.counters.refusals.up();
+                self.device.say(AgentEvent::Refused { device, finding, again_in });
+            }
+        }
+    }
+
+    fn went_down(&mut self, why: &str) {
+        let device = &self.device;
+        let counters = &device.lane.counters;
+        let (lost, poison) = device.outbox.down();
+        (0..lost).for_each(|_| counters.replies_dropped.up());
+        for message in poison {
+            let size = message.body.len();
+            device.fault(Diagnostic::error(format!("a message of {size} bytes was given up: each connection that carried it was closed")));
+        }
+        methods::forget_queued(device);
+        device.twin.borrow_mut().lost();
+        self.requests.forget();
+        self.arrivals.clear();
+        self.renew_by = None;
+        counters.disconnects.up();
+        counters.connected.down();
+        device.say(AgentEvent::Disconnected { device: device.identity.clone(), why: why.to_owned() });
+    }
+
+    fn twin(&mut self, rid: &str, status: u16, body: &Bytes) {
+        match self.requests.answered(rid, status, body) {
+            Verdict::Nobodys => {}
+            Verdict::Later => {}
+            Verdict::Twin => self.know(body),
+            Verdict::NoTwin(why) => {
+                self.device.fault(Diagnostic::error(format!("the hub does not give the twin: {why}")));
+                self.greet();
+            }
+            Verdict::Reported => {
+                self.device.lane.counters.reports.up();
+                self.device.outbox.reports(|reports| reports.settle(&Taken::Yes));
+            }
+            Verdict::NotReported(why) => {
+                self.device.lane.counters.reports_refused.up();
+                let taken = Taken::Refused(format!("the hub refused the report: {why}"));
+                if !self.device.outbox.reports(|reports| reports.settle(&taken)) {
+                    self.device.fault(Diagnostic::error(format!("the hub refused a report: {why}")));
+                }
+                // Our copy has what the hub has not.
+                self.requests.ask();
+            }
+        }
+    }
+
+    /// The whole twin has come.
+    fn know(&mut self, body: &[u8]) {
+        let version = self.device.twin.borrow().version();
+        let (before, known) = {
+            let mut twin = self.device.twin.borrow_mut();
+            let before = twin.desired().clone();
+            let known = twin.replace(body);
+            self.device.outbox.reports(|reports| reports.apply_to(twin.reported_mut()));
+            (before, known)
+        };
+        match known {
+            Ok(true) => {}
+            Ok(false) => self.requests.ask(),
+            Err(error) => self.device.fault(Diagnostic::error(error.to_string())),
+        }
+        let first = !self.greeted;
+        self.greet();
+        if first || version != self.device.twin.borrow().version() {
+            desired::tell_all(&self.device, &before);
+        }
+    }
+
+    fn greet(&mut self) {
+        if !std::mem::replace(&mut self.greeted, true) {
+            hooks::connect(&self.device);
+        }
+    }
+
+    fn desired(&mut self, version: u64, patch: &[u8]) {
+        let change = self.device.twin.borrow_mut().change(version, patch);
+        match change {
+            Ok(Change::Applied(patch)) => desired::tell_touched(&self.device, &patch),
+            Ok(Change::Old) => {}
+            Ok(Change::Missed) => self.requests.ask(),
+            Err(error) => self.device.fault(Diagnostic::error(format!("a change of desired properties: {error}"))),
+        }
+    }
+
+    fn acknowledged(&mut self, ticket: u64) {
+        if let Some(at) = self.arrivals.iter().position(|(known, _)| *known == ticket) {
+            let (_, arrived) = self.arrivals.swap_remove(at);
+            // Who asked may have stopped waiting.
+            let _ = arrived.send(());
+        } else if self.device.outbox.message_taken(ticket) {
+            self.device.lane.counters.messages.up();
+        }
+    }
+
+    /// Puts on the line whatever is ready.
+    fn send_all(&mut self) {
+        if self.device.outbox.connection() != 0 {
+            self.send_twin_requests();
+            while let Some(reply) = self.device.outbox.take_reply() {
+                self.send_reply(reply);
+            }
+            while let Some((properties, body)) = self.device.outbox.take_message(self.tickets + 1) {
+                self.tickets += 1;
+                self.link.send(Outbound::Message { properties, body, ticket: self.tickets });
+            }
+            if self.renew_by.is_some() && !self.device.unanswered() {
+                self.renew();
+            }
+        }
+        match self.device.outbox.take_wish() {
+            Some(Wish::Reconnect) => self.link.reconnect("the script asked for it", Duration::ZERO),
+            Some(Wish::Away(time)) => self.link.reconnect("the device restarts", time),
+            None => {}
+        }
+    }
+
+    fn send_twin_requests(&mut self) {
+        if let Some(rid) = self.requests.get() {
+            self.link.send(Outbound::TwinGet { rid });
+        }
+        if let Some((rid, patch)) = self.requests.report(&self.device.outbox) {
+            self.link.send(Outbound::Report { rid, patch });
+        }
+    }
+
+    fn send_reply(&mut self, reply: Reply) {
+        let Reply { rid, status, payload, acknowledged, .. } = reply;
+        let ticket = acknowledged.map(|sender| {
+            self.tickets += 1;
+            self.arrivals.push((self.tickets, sender));
+            self.tickets
+        });
+        self.link.send(Outbound::Reply { rid, status, payload, ticket });
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,7 @@
+//! Scripts against a fake line, in paused time: what a handler's author sees, case by case.
+
+mod hooks;
+mod methods;
+mod rig;
+mod surface;
+mod twin;

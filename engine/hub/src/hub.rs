@@ -1,0 +1,255 @@
+//! Starts and stops a hub: one thread with one runtime for everything that talks, one for the disk.
+//! One runtime thread was measured faster than two: calls cross no threads.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use wire::{DeviceConnection, DeviceCredential, HostPort, Identity, ServiceConnection};
+
+use crate::auth::Hosts;
+use crate::config::{Data, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
+use crate::data_dir::{DataDir, Endpoint};
+use crate::exchange::Exchange;
+use crate::listen::Listeners;
+use crate::mqtt::{self, Mqtt, MqttSettings};
+use crate::rest::{self, Service};
+use crate::state::{HubState, StateWorkers};
+use crate::tls::Certificates;
+
+/// How long calls in flight may take once the hub is told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The way in: [`Hub::start`].
+#[derive(Debug)]
+pub struct Hub;
+
+impl Hub {
+    /// Starts a hub on threads of its own; it listens when this returns.
+    ///
+    /// # Errors
+    /// Each says what to do: ports, folder, certificates, state.
+    pub async fn start(config: HubConfig) -> Result<RunningHub, HubStartError> {
+        let stop = CancellationToken::new();
+        let (ready, started) = oneshot::channel();
+        let (finished, ended) = oneshot::channel();
+        let stopping = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("hub".into())
+            .spawn(move || {
+                run(config, &stopping, ready);
+                // Nobody listens when the handle was dropped instead of stopped.
+                let _ = finished.send(());
+            })
+            .map_err(HubStartError::Thread)?;
+        let facts = started.await.unwrap_or(Err(HubStartError::Died))?;
+        Ok(RunningHub { facts, stop, ended, thread })
+    }
+}
+
+/// What is known about a hub once it listens.
+struct Facts {
+    state: Arc<HubState>,
+    mqtt: SocketAddr,
+    https: SocketAddr,
+    ca_pem: String,
+    ca_file: Option<PathBuf>,
+}
+
+/// A hub that listens. Dropping it stops it without waiting.
+pub struct RunningHub {
+    facts: Facts,
+    stop: CancellationToken,
+    ended: oneshot::Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for RunningHub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunningHub").field("mqtt", &self.facts.mqtt).field("https", &self.facts.https).finish()
+    }
+}
+
+impl RunningHub {
+    /// Where devices connect, MQTT over TLS.
+    pub fn mqtt(&self) -> SocketAddr {
+        self.facts.mqtt
+    }
+
+    /// Where services connect, HTTPS.
+    pub fn https(&self) -> SocketAddr {
+        self.facts.https
+    }
+
+    /// The CA certificate to trust.
+    pub fn ca_pem(&self) -> &str {
+        &self.facts.ca_pem
+    }
+
+    /// The same as a file, when the hub has a folder.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.facts.ca_file.as_deref()
+    }
+
+    /// How its owner reaches it: policy `iothubowner`.
+    pub fn service_connection(&self) -> ServiceConnection {
+        self.facts.service_connection()
+    }
+
+    /// How a device or module reaches it, if it is registered with keys.
+    pub fn device_connection(&self, identity: &Identity) -> Option<DeviceConnection> {
+        let key = self.facts.state.primary_key(identity)?;
+        Some(DeviceConnection {
+            host: host(self.facts.mqtt, MQTT_PORT),
+            gateway: None,
+            identity: identity.clone(),
+            credential: DeviceCredential::Key(key),
+        })
+    }
+
+    /// Stops listening, lets calls in flight finish (a few seconds at most), closes all connections and the store.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        // An error means that the thread is gone already, which is what is waited for.
+        let _ = self.ended.await;
+        if self.thread.join().is_err() {
+            tracing::error!("the hub's thread panicked");
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> &HubState {
+        &self.facts.state
+    }
+
+    /// Ends when the hub has ended by itself; it never does unless something inside failed.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.ended).await;
+    }
+}
+
+impl Facts {
+    fn service_connection(&self) -> ServiceConnection {
+        let policy = self.state.auth().policies().owner();
+        ServiceConnection {
+            host: host(self.https, SERVICE_PORT),
+            policy: policy.name.to_owned(),
+            key: policy.primary.clone(),
+        }
+    }
+}
+
+/// The name to dial: `localhost` for the usual loopback and for "all addresses", else the address; a well-known port is left out.
+fn host(at: SocketAddr, well_known: u16) -> HostPort {
+    let port = (at.port() != well_known).then_some(at.port());
+    HostPort { host: dialled(at.ip()), port }
+}
+
+fn dialled(ip: IpAddr) -> String {
+    let usual =
+        ip.is_unspecified() || ip == IpAddr::from([127, 0, 0, 1]) || ip == IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+    if usual { "localhost".to_owned() } else { ip.to_string() }
+}
+
+fn run(config: HubConfig, stop: &CancellationToken, ready: oneshot::Sender<Result<Facts, HubStartError>>) {
+    // The caller may have gone away; then nobody hears, and the hub stops below for want of anyone who could stop it.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = ready.send(Err(HubStartError::Thread(error)));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        match Parts::prepare(&config).await {
+            Err(error) => drop(ready.send(Err(error))),
+            Ok((parts, facts)) => {
+                if ready.send(Ok(facts)).is_err() {
+                    stop.cancel();
+                }
+                parts.serve(config, stop).await;
+            }
+        }
+    });
+}
+
+/// Everything that runs.
+struct Parts {
+    listeners: Listeners,
+    certificates: Certificates,
+    state: Arc<HubState>,
+    exchange: Arc<Exchange>,
+    workers: StateWorkers,
+    data_dir: Option<DataDir>,
+}
+
+impl Parts {
+    async fn prepare(config: &HubConfig) -> Result<(Self, Facts), HubStartError> {
+        let data_dir = match &config.data {
+            Data::Memory => None,
+            Data::Folder(folder) => Some(DataDir::open(folder)?),
+        };
+        let hosts = Hosts::new(config.bind, &config.names);
+        let certificates = Certificates::for_names(hosts.names(), data_dir.as_ref(), &config.clock)?;
+        let exchange = Arc::new(Exchange::default());
+        let (state, workers) =
+            HubState::open(data_dir.as_ref(), hosts, Arc::clone(&exchange), config.clock.clone(), config.seed)?;
+        let state = Arc::new(state);
+        let listeners = Listeners::open(config).await?;
+        let facts = Facts {
+            state: Arc::clone(&state),
+            mqtt: listeners.mqtt.1,
+            https: listeners.https.1,
+            ca_pem: certificates.ca_pem.clone(),
+            ca_file: data_dir.as_ref().map(DataDir::ca),
+        };
+        if let Some(data_dir) = &data_dir {
+            data_dir.write_endpoint(&Endpoint {
+                pid: std::process::id(),
+                mqtt: facts.mqtt,
+                https: facts.https,
+                ca: data_dir.ca(),
+                service: facts.service_connection().to_connection_string(),
+            })?;
+        }
+        Ok((Self { listeners, certificates, state, exchange, workers, data_dir }, facts))
+    }
+
+    async fn serve(self, config: HubConfig, stop: &CancellationToken) {
+        let Self { listeners, certificates, state, exchange, workers, data_dir } = self;
+        let (mqtt_listener, mqtt_at) = listeners.mqtt;
+        let endpoint = HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string();
+        let service =
+            Service::new(Arc::clone(&state), Arc::clone(&exchange), config.log.clone(), &endpoint, config.seed);
+        let acknowledged = tokio::spawn(workers.acknowledged.run());
+        // Devices stay until the calls that are in flight have had their time.
+        let devices = CancellationToken::new();
+        let hub = Mqtt::new(
+            Arc::clone(&state),
+            Arc::clone(&exchange),
+            config.log,
+            config.clock,
+            config.seed,
+            MqttSettings::default(),
+        );
+        let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.acceptor.clone(), hub, devices.clone()));
+        rest::serve(listeners.https.0, certificates.acceptor, Arc::new(service), stop.clone(), GRACE).await;
+        devices.cancel();
+        if let Err(error) = mqtt.await {
+            tracing::error!(%error, "the MQTT side failed");
+        }
+        // Brings every change to the disk; acknowledgements end with the writer.
+        state.close();
+        if let Err(error) = acknowledged.await {
+            tracing::error!(%error, "the acknowledgements failed");
+        }
+        if workers.writer.is_some_and(|writer| writer.join().is_err()) {
+            tracing::error!("the store's writer panicked");
+        }
+        drop(data_dir);
+    }
+}

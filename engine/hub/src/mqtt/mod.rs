@@ -1,0 +1,16 @@
+//! The device side of the hub: MQTT 3.1.1 over TLS as IoT Hub speaks it. Accepts connections, judges CONNECT, keeps
+//! sessions, carries telemetry, twins and methods. The registry, the twins and the store are behind `seam::Backing`.
+
+mod admission;
+mod keep_alive;
+mod listener;
+mod publish;
+mod session;
+mod settings;
+mod subscriptions;
+mod telemetry;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use listener::{Mqtt, serve};
+pub(crate) use settings::{LIMITS, MqttSettings};

@@ -1,0 +1,12 @@
+//! The MQTT side against a fake registry, over in-memory streams with paused time; the door over real TLS.
+
+mod admission;
+mod calls;
+mod door;
+mod fake;
+mod hostile;
+mod lifetime;
+mod session;
+mod stage;
+mod twins;
+mod two_clients;

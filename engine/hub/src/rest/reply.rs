@@ -1,0 +1,78 @@
+//! Answers: JSON, nothing, or an error in one of IoT Hub's shapes, each with the headers that clients look at.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use wire::{ErrorCode, HubError, Tracking, framework_body, headers, quoted_etag};
+
+pub(super) type Reply = Response<Full<Bytes>>;
+
+/// Why there is no good answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// As the registry, twins, queries and jobs say it: `ErrorCode:Name;text`.
+    Classic(HubError),
+    /// As direct methods say it: a JSON document inside the message.
+    Nested(HubError),
+    /// As the web framework in front of IoT Hub says it: no code, only a message.
+    Framework(StatusCode, String),
+}
+
+impl From<HubError> for Failure {
+    fn from(error: HubError) -> Self {
+        Self::Classic(error)
+    }
+}
+
+impl Failure {
+    /// 501: IoT Hub has it, this hub has not.
+    pub(super) fn not_supported(what: &str) -> Self {
+        let text =
+            format!("{what} is not supported by this local hub (iotplay). Its document docs/hub.md lists what is.");
+        Self::Classic(HubError::new(ErrorCode::NOT_IMPLEMENTED, text))
+    }
+
+    /// Errors carry their name in `iothub-errorcode`.
+    pub(super) fn reply(&self, tracking: &Tracking) -> Reply {
+        let (error, body) = match self {
+            Self::Classic(error) => (error, error.body_a(tracking)),
+            Self::Nested(error) => (error, error.body_b(tracking)),
+            Self::Framework(status, message) => return with_body(*status, framework_body(message).into()),
+        };
+        let status = StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        header(with_body(status, body.into()), headers::IOTHUB_ERRORCODE, error.code.name())
+    }
+}
+
+/// 200 with a JSON body.
+pub(super) fn json(body: impl Into<Bytes>) -> Reply {
+    with_body(StatusCode::OK, body.into())
+}
+
+/// 204.
+pub(super) fn no_content() -> Reply {
+    let mut reply = Response::new(Full::default());
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply
+}
+
+pub(super) fn with_body(status: StatusCode, body: Bytes) -> Reply {
+    let mut reply = Response::new(Full::new(body));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(headers::JSON));
+    reply
+}
+
+/// Adds a header whose value is text made here: anything that cannot be one is left out.
+pub(super) fn header(mut reply: Reply, name: &'static str, value: &str) -> Reply {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        reply.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    reply
+}
+
+/// With the quoted `ETag` of a resource.
+pub(super) fn etag(reply: Reply, etag: &str) -> Reply {
+    header(reply, headers::ETAG, &quoted_etag(etag))
+}

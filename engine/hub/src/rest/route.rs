@@ -1,0 +1,141 @@
+//! Which methods a path has, and what a caller must be allowed for each.
+
+use http::Method;
+use wire::HubPath;
+
+use crate::auth::Permission::{self, RegistryRead, RegistryWrite, ServiceConnect};
+
+/// What this hub does with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    ListDevices,
+    Bulk,
+    GetDevice,
+    PutDevice,
+    DeleteDevice,
+    ListModules,
+    GetModule,
+    PutModule,
+    DeleteModule,
+    GetTwin,
+    PatchTwin,
+    PutTwin,
+    InvokeMethod,
+    Query,
+    StatisticsDevices,
+    StatisticsService,
+    /// IoT Hub has it, this hub has not; holds its name.
+    NotSupported(&'static str),
+}
+
+impl Route {
+    /// None when the path has no such method.
+    pub(super) fn of(path: &HubPath, method: &Method) -> Option<Self> {
+        Some(match (path, method.as_str()) {
+            (HubPath::Devices, "GET") => Self::ListDevices,
+            (HubPath::Devices, "POST") => Self::Bulk,
+            (HubPath::Device(_), "GET") => Self::GetDevice,
+            (HubPath::Device(_), "PUT") => Self::PutDevice,
+            (HubPath::Device(_), "DELETE") => Self::DeleteDevice,
+            (HubPath::Modules(_), "GET") => Self::ListModules,
+            (HubPath::Module(_), "GET") => Self::GetModule,
+            (HubPath::Module(_), "PUT") => Self::PutModule,
+            (HubPath::Module(_), "DELETE") => Self::DeleteModule,
+            (HubPath::Twin(_), "GET") => Self::GetTwin,
+            (HubPath::Twin(_), "PATCH") => Self::PatchTwin,
+            (HubPath::Twin(_), "PUT") => Self::PutTwin,
+            (HubPath::Methods(_), "POST") => Self::InvokeMethod,
+            (HubPath::Query, "POST") => Self::Query,
+            (HubPath::StatisticsDevices, "GET") => Self::StatisticsDevices,
+            (HubPath::StatisticsService, "GET") => Self::StatisticsService,
+            (path, method) => Self::NotSupported(not_supported(path, method)?),
+        })
+    }
+
+    /// Any one of these suffices; none are asked for what is not supported.
+    pub(super) fn needs(self) -> &'static [Permission] {
+        match self {
+            Self::GetTwin | Self::PatchTwin | Self::PutTwin | Self::InvokeMethod | Self::Query => &[ServiceConnect],
+            Self::ListDevices | Self::GetDevice | Self::ListModules | Self::GetModule => &[RegistryRead],
+            Self::StatisticsDevices | Self::StatisticsService => &[RegistryRead],
+            Self::PutDevice | Self::DeleteDevice | Self::PutModule | Self::DeleteModule | Self::Bulk => {
+                &[RegistryWrite]
+            }
+            Self::NotSupported(_) => &[RegistryRead, ServiceConnect],
+        }
+    }
+}
+
+/// What the service has on this path and method, in words; none when it has nothing there either.
+fn not_supported(path: &HubPath, method: &str) -> Option<&'static str> {
+    Some(match (path, method) {
+        (HubPath::Commands(_), "DELETE") => "The queue of cloud-to-device messages",
+        (HubPath::ApplyConfiguration(_), "POST") => "Applying a configuration's content (IoT Edge)",
+        (HubPath::DeviceEvents(_), "POST") | (HubPath::DeviceBound(_), "GET") => "The device side over HTTPS",
+        (HubPath::Files(_) | HubPath::FileNotifications(..), "POST") => "File upload",
+        (HubPath::Jobs, "GET") | (HubPath::JobCreate, "POST") | (HubPath::Job(_), "GET" | "DELETE") => {
+            "Import and export of devices by job"
+        }
+        (HubPath::JobsV2Query, "GET") | (HubPath::JobV2(_), "GET" | "PUT") | (HubPath::JobV2Cancel(_), "POST") => {
+            "Jobs"
+        }
+        (HubPath::Configurations, "GET")
+        | (HubPath::ConfigurationTestQueries, "POST")
+        | (HubPath::Configuration(_), "GET" | "PUT" | "DELETE") => "Automatic device management (configurations)",
+        (HubPath::DigitalTwin(_), "GET" | "PATCH")
+        | (HubPath::DigitalTwinCommand(..) | HubPath::DigitalTwinComponentCommand(..), "POST") => "Digital twins",
+        (HubPath::Feedback, "GET") | (HubPath::FeedbackLock(_), "DELETE") | (HubPath::FeedbackAbandon(_), "POST") => {
+            "Feedback on cloud-to-device messages"
+        }
+        (HubPath::WebSocket, "GET") => "MQTT over WebSocket",
+        _ => return None,
+    })
+}
+
+/// The path that a token must reach, as segments: what a narrow token such as `host/devices/d` is compared with.
+pub(super) fn segments(path: &HubPath) -> Vec<String> {
+    let printed = path.to_string();
+    let room = printed.split('/').nth(1).unwrap_or_default();
+    let mut segments = vec![room.to_owned()];
+    if let Some(identity) = path.identity() {
+        segments.push(identity.device.to_string());
+        if let Some(module) = identity.module {
+            segments.extend(["modules".to_owned(), module.to_string()]);
+        }
+    }
+    segments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_by_table() {
+        for (method, path, route) in [
+            ("GET", "/devices", Some(Route::ListDevices)),
+            ("GET", "/devices/", Some(Route::ListDevices)),
+            ("POST", "/devices/query", Some(Route::Query)),
+            ("GET", "/devices/query", Some(Route::GetDevice)),
+            ("PATCH", "/twins/d/modules/m", Some(Route::PatchTwin)),
+            ("POST", "/twins/d/modules/m/methods", Some(Route::InvokeMethod)),
+            ("DELETE", "/devices/d/modules/m", Some(Route::DeleteModule)),
+            ("PUT", "/jobs/v2/j", Some(Route::NotSupported("Jobs"))),
+            ("DELETE", "/twins/d", None),
+            ("GET", "/twins/d/methods", None),
+            ("HEAD", "/devices", None),
+        ] {
+            let parsed = HubPath::parse_for(method, path).unwrap();
+            assert_eq!(Route::of(&parsed, &method.parse().unwrap()), route, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_narrow_token_is_compared_with_decoded_segments() {
+        let path = HubPath::parse("/devices/a%20b/modules/m").unwrap_or(HubPath::Devices);
+        assert_eq!(segments(&path)[0], "devices");
+        let path = HubPath::parse("/twins/%24edge/modules/m%23/methods").unwrap();
+        assert_eq!(segments(&path), ["twins", "$edge", "modules", "m#"]);
+        assert_eq!(segments(&HubPath::StatisticsDevices), ["statistics"]);
+    }
+}

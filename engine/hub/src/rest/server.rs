@@ -1,0 +1,127 @@
+//! HTTPS: accepts, shakes hands, serves HTTP/1.1 with bounds on everything a client can hold open. Knows no paths.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Service;
+
+/// Connections at once. A pending method call of an HTTP/1.1 client holds one, so a fleet's worth must fit; together with
+/// as many devices this stays below the usual limit of 20,000 open files. The next client waits in the listener's backlog.
+const CONNECTIONS: usize = 9_500;
+/// Handshakes at once: each may hold some 30 kB of buffers before anyone is known.
+const HANDSHAKES: usize = 1_024;
+/// From accept to the end of the handshake: a client on a bad line needs two or three round trips.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// For the head of a request, and for an idle kept-alive connection: the SDKs' pools reuse within a minute.
+const HEAD: Duration = Duration::from_secs(75);
+/// Bytes of a request's head; a SAS token takes some 200, a continuation some 300.
+const HEAD_BYTES: usize = 16 * 1024;
+/// Headers of one request; the SDKs send some ten.
+const HEADERS: usize = 64;
+/// After a failed accept, which is mostly "too many open files": time for some to close.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stop`, then lets requests in flight finish within `grace`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    service: Arc<Service>,
+    stop: CancellationToken,
+    grace: Duration,
+) {
+    let tasks = TaskTracker::new();
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    let cut = CancellationToken::new();
+    while let Some((stream, peer, place)) = accept(&listener, &connections, &stop).await {
+        let (tls, service, stop) = (tls.clone(), Arc::clone(&service), stop.clone());
+        let (handshakes, cut) = (Arc::clone(&handshakes), cut.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = connection(stream, peer, &tls, &handshakes, service, stop) => {}
+                () = cut.cancelled() => {}
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    tasks.close();
+    if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
+        cut.cancel();
+        tasks.wait().await;
+    }
+}
+
+/// The next connection with its place among [`CONNECTIONS`]; none once `stop` is set.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+    stop: &CancellationToken,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let next = async {
+        let place = Arc::clone(connections).acquire_owned().await.ok()?;
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => return Some((stream, peer, place)),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept an HTTPS connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => None,
+        accepted = next => accepted,
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: &TlsAcceptor,
+    handshakes: &Semaphore,
+    service: Arc<Service>,
+    stop: CancellationToken,
+) {
+    let shake = async {
+        // Without it an answer waits for the client's delayed acknowledgement of the one before.
+        stream.set_nodelay(true)?;
+        let _place = handshakes.acquire().await.map_err(std::io::Error::other)?;
+        tls.accept(stream).await
+    };
+    let stream = match tokio::time::timeout(HANDSHAKE, shake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%peer, %error, "HTTPS handshake failed"),
+        Err(_) => return tracing::debug!(%peer, "HTTPS handshake took too long"),
+    };
+    let answer = service_fn(move |request| {
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(service.answer(request, peer).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
+    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), answer));
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%peer, %error, "HTTPS connection ended");
+    }
+}

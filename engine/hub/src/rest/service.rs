@@ -1,0 +1,131 @@
+//! One request from its head to its answer: who calls, what for, whether it may; then the handler.
+//! The order matters: nothing is said about paths, versions or devices to those who cannot show a valid token.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use base::Seed;
+use http::{HeaderValue, Request, StatusCode};
+use hyper::body::Incoming;
+use rand::Rng;
+use rand::rngs::StdRng;
+use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
+
+use super::call::{Call, check_version};
+use super::reply::{Failure, Reply, header};
+use super::route::{Route, segments};
+use super::{bulk, devices, methods, modules, query, statistics, twins};
+use crate::auth::Caller;
+use crate::exchange::Exchange;
+use crate::seam::{HubEvent, HubLog};
+use crate::state::HubState;
+
+/// What handlers work on.
+pub(crate) struct Service {
+    pub(super) state: Arc<HubState>,
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) log: HubLog,
+    mqtt_endpoint: HeaderValue,
+    ids: Mutex<StdRng>,
+}
+
+impl Service {
+    /// `mqtt_endpoint` is `host:port` as devices would dial it.
+    pub(crate) fn new(
+        state: Arc<HubState>,
+        exchange: Arc<Exchange>,
+        log: HubLog,
+        mqtt_endpoint: &str,
+        seed: Seed,
+    ) -> Self {
+        let mqtt_endpoint = HeaderValue::from_str(mqtt_endpoint).unwrap_or(HeaderValue::from_static(""));
+        Self { state, exchange, log, mqtt_endpoint, ids: Mutex::new(seed.of("requests").rng()) }
+    }
+
+    /// Always an answer.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Reply {
+        let random = self.ids.lock().expect("a generator is plain data: no panic while held").random();
+        let tracking = Tracking::new(random, self.state.clock().now());
+        let mut reply = match self.try_answer(request, peer).await {
+            Ok(reply) => reply,
+            Err(failure) => failure.reply(&tracking),
+        };
+        reply.headers_mut().insert(headers::MQTT_ENDPOINT, self.mqtt_endpoint.clone());
+        header(reply, headers::MS_REQUEST_ID, &tracking.id)
+    }
+
+    async fn try_answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Reply, Failure> {
+        let (head, body) = request.into_parts();
+        let authorization = head.headers.get(headers::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+        let now = self.state.clock().unix_seconds();
+        let judged = self.state.auth().judge(authorization, now);
+        let caller = judged.map_err(|reason| self.unauthorized(peer, reason.to_string()))?;
+
+        let (method, path) = (&head.method, head.uri.path());
+        let Some(path) = HubPath::parse_for(method.as_str(), path) else { return Err(no_such_path(path)) };
+        let route = Route::of(&path, method).ok_or_else(|| no_such_method(method.as_str()))?;
+        let parameters = head.uri.query().unwrap_or("").to_owned();
+        check_version(&parameters)?;
+        if !may(&caller, route, &path) {
+            let reason = format!("policy `{}` or its token's scope does not allow {method} {path}", caller.policy);
+            return Err(self.unauthorized(peer, reason));
+        }
+        let call = Call { headers: head.headers, parameters, body };
+        Box::pin(self.dispatch(route, path, call)).await
+    }
+
+    async fn dispatch(&self, route: Route, path: HubPath, call: Call) -> Result<Reply, Failure> {
+        match (route, path) {
+            (Route::InvokeMethod, HubPath::Methods(identity)) => methods::invoke(self, &identity, call).await,
+            (Route::GetTwin, HubPath::Twin(identity)) => twins::get(self, &identity),
+            (Route::PatchTwin, HubPath::Twin(identity)) => twins::patch(self, &identity, call).await,
+            (Route::PutTwin, HubPath::Twin(identity)) => twins::replace(self, &identity, call).await,
+            (Route::Query, _) => query::query(self, call).await,
+            (Route::ListDevices, _) => Ok(devices::list(self, &call)),
+            (Route::Bulk, _) => bulk::bulk(self, call).await,
+            (Route::GetDevice, HubPath::Device(id)) => devices::get(self, id),
+            (Route::PutDevice, HubPath::Device(id)) => devices::put(self, id, call).await,
+            (Route::DeleteDevice, HubPath::Device(id)) => devices::delete(self, id, &call).await,
+            (Route::ListModules, HubPath::Modules(id)) => modules::list(self, &id),
+            (Route::GetModule, HubPath::Module(identity)) => modules::get(self, &identity),
+            (Route::PutModule, HubPath::Module(identity)) => modules::put(self, identity, call).await,
+            (Route::DeleteModule, HubPath::Module(identity)) => modules::delete(self, identity, &call).await,
+            (Route::StatisticsDevices, _) => Ok(statistics::devices(self)),
+            (Route::StatisticsService, _) => Ok(statistics::service(self)),
+            (Route::NotSupported(what), _) => Err(Failure::not_supported(what)),
+            (route, path) => unreachable!("{route:?} is never made for {path}"),
+        }
+    }
+
+    /// One and the same answer for whatever is wrong; the reason goes to the log.
+    fn unauthorized(&self, peer: SocketAddr, reason: String) -> Failure {
+        self.log.say(HubEvent::ServiceRefused { peer, reason });
+        HubError::new(ErrorCode::UNAUTHORIZED_ACCESS, "Unauthorized").into()
+    }
+}
+
+/// The path's segments are compared only for tokens narrower than the hub: hardly anyone has one.
+fn may(caller: &Caller, route: Route, path: &HubPath) -> bool {
+    if caller.is_for_whole_hub() {
+        return caller.may(route.needs(), &[]);
+    }
+    let segments = segments(path);
+    caller.may(route.needs(), &segments.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn no_such_path(path: &str) -> Failure {
+    // At most 256 characters of what came go back.
+    let shown: String = path.chars().take(256).collect();
+    Failure::Framework(
+        StatusCode::NOT_FOUND,
+        format!("No HTTP resource was found that matches the request URI '{shown}'."),
+    )
+}
+
+fn no_such_method(method: &str) -> Failure {
+    let shown: String = method.chars().take(32).collect();
+    Failure::Framework(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("The requested resource does not support http method '{shown}'."),
+    )
+}

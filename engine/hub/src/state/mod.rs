@@ -1,0 +1,22 @@
+//! What the hub knows: identities, twins and kept sessions in memory, every change brought to the store before it is answered.
+//! Reads never touch the disk. Speaks neither HTTP nor MQTT.
+
+mod bulk;
+mod device_side;
+mod effect;
+mod hub_state;
+mod identities;
+mod login;
+mod open;
+mod record;
+mod registry;
+mod rows;
+mod rules;
+mod twins;
+
+pub(crate) use bulk::BulkChange;
+pub(crate) use hub_state::HubState;
+pub(crate) use open::StateWorkers;
+pub(crate) use record::Document;
+pub(crate) use rows::PageStart;
+pub(crate) use twins::{TwinDocument, TwinWrite};

@@ -1,0 +1,108 @@
+//! All devices and modules in memory, in the order of their ids. Plain lookups and bookkeeping; rules are elsewhere.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use wire::{DeviceId, Identity, ModuleId, Twin};
+
+use super::record::Record;
+use crate::seam::Subscription;
+
+/// A device or a module.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) record: Record,
+    pub(crate) twin: Twin,
+    /// The subscriptions of a kept MQTT session.
+    pub(crate) session: Option<Box<[Subscription]>>,
+}
+
+impl Entry {
+    pub(crate) fn new(record: Record, twin: Twin) -> Self {
+        Self { record, twin, session: None }
+    }
+}
+
+#[derive(Debug)]
+struct Device {
+    entry: Entry,
+    modules: BTreeMap<ModuleId, Entry>,
+}
+
+/// How many devices there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) total: usize,
+    pub(crate) disabled: usize,
+}
+
+/// Devices by id, each with its modules.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    devices: BTreeMap<DeviceId, Device>,
+}
+
+impl Registry {
+    pub(crate) fn get(&self, identity: &Identity) -> Option<&Entry> {
+        let device = self.devices.get(&identity.device)?;
+        match &identity.module {
+            None => Some(&device.entry),
+            Some(module) => device.modules.get(module),
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, identity: &Identity) -> Option<&mut Entry> {
+        let device = self.devices.get_mut(&identity.device)?;
+        match &identity.module {
+            None => Some(&mut device.entry),
+            Some(module) => device.modules.get_mut(module),
+        }
+    }
+
+    /// Adds what was not there; a module only to a device that is. Says whether it could.
+    pub(crate) fn insert(&mut self, identity: &Identity, entry: Entry) -> bool {
+        match &identity.module {
+            None => {
+                self.devices.insert(identity.device.clone(), Device { entry, modules: BTreeMap::new() });
+                true
+            }
+            Some(module) => {
+                let Some(device) = self.devices.get_mut(&identity.device) else { return false };
+                device.modules.insert(module.clone(), entry);
+                true
+            }
+        }
+    }
+
+    /// Removes a module, or a device with all its modules; returns what went.
+    pub(crate) fn remove(&mut self, identity: &Identity) -> Vec<Identity> {
+        let Some(module) = &identity.module else {
+            let Some(device) = self.devices.remove(&identity.device) else { return Vec::new() };
+            let modules = device.modules.into_keys();
+            let of_module = |module| Identity::module(identity.device.clone(), module);
+            return std::iter::once(identity.clone()).chain(modules.map(of_module)).collect();
+        };
+        let Some(device) = self.devices.get_mut(&identity.device) else { return Vec::new() };
+        let removed = device.modules.remove(module);
+        removed.map(|_| identity.clone()).into_iter().collect()
+    }
+
+    /// Devices behind `after`, in order of id.
+    pub(crate) fn devices_after<'a>(
+        &'a self,
+        after: Option<&DeviceId>,
+    ) -> impl Iterator<Item = (&'a DeviceId, &'a Entry)> {
+        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
+        self.devices.range((from, Bound::Unbounded)).map(|(id, device)| (id, &device.entry))
+    }
+
+    /// A device's modules, in order of id.
+    pub(crate) fn modules(&self, device: &DeviceId) -> impl Iterator<Item = (&ModuleId, &Entry)> {
+        self.devices.get(device).map(|device| &device.modules).into_iter().flatten()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let disabled = self.devices.values().filter(|device| !device.entry.record.is_enabled()).count();
+        Counts { total: self.devices.len(), disabled }
+    }
+}

@@ -1,0 +1,9 @@
+//! What outlives the process: small documents by table and key, written by one thread that commits in groups.
+//! Acknowledged means durable. Knows nothing of devices or twins; reads happen once, at start.
+
+mod disk;
+mod queue;
+mod table;
+
+pub(crate) use queue::{Store, StoreFailed, StoreWorkers};
+pub(crate) use table::{Row, StoreOpenError, Table, Write};

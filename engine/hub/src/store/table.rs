@@ -1,0 +1,65 @@
+//! The words of the store: its tables, one write, and what can go wrong when the file is opened.
+
+use std::path::PathBuf;
+
+use redb::TableDefinition;
+use thiserror::Error;
+
+/// A table of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Table {
+    /// Format, policies: one document each.
+    Meta,
+    /// Devices and modules, by `device` or `device/module`.
+    Identities,
+    /// Twins, by the same key.
+    Twins,
+    /// Kept MQTT subscriptions, by the same key.
+    Sessions,
+}
+
+impl Table {
+    /// All tables, in the order in which they are read at start: an identity before its twin.
+    pub(crate) const ALL: [Self; 4] = [Self::Meta, Self::Identities, Self::Twins, Self::Sessions];
+
+    pub(super) fn definition(self) -> TableDefinition<'static, &'static str, &'static [u8]> {
+        TableDefinition::new(match self {
+            Self::Meta => "meta",
+            Self::Identities => "identities",
+            Self::Twins => "twins",
+            Self::Sessions => "sessions",
+        })
+    }
+}
+
+/// One document to put (`Some`) or to remove (`None`). Whole documents only, so a write may be repeated.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    pub(crate) table: Table,
+    pub(crate) key: Box<str>,
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+impl Write {
+    pub(crate) fn put(table: Table, key: impl Into<Box<str>>, value: Vec<u8>) -> Self {
+        Self { table, key: key.into(), value: Some(value) }
+    }
+
+    pub(crate) fn remove(table: Table, key: impl Into<Box<str>>) -> Self {
+        Self { table, key: key.into(), value: None }
+    }
+}
+
+/// Takes a document as it is read at start; a text refuses the file.
+pub(crate) type Row<'a> = dyn FnMut(Table, &str, &[u8]) -> Result<(), String> + 'a;
+
+/// Why the file with the hub's state cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum StoreOpenError {
+    #[error("another process has {path} open")]
+    InUse { path: PathBuf },
+    #[error("{path} is not a database of this hub, or it is damaged: {reason}")]
+    Damaged { path: PathBuf, reason: String },
+    #[error("cannot read or write {path}")]
+    Io { path: PathBuf, source: std::io::Error },
+}

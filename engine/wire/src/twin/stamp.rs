@@ -1,0 +1,78 @@
+//! When each property was written last: the tree behind `$metadata`, kept small, as every twin of the hub has two.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// 100 ns: what the seventh fractional digit counts.
+const TICK_NANOS: u128 = 100;
+
+/// The time of one level and of what is below it. `$lastUpdatedVersion` is written only where `version` is not 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    ticks: u64,
+    version: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    below: Vec<(String, Stamp)>,
+}
+
+impl Stamp {
+    pub(super) fn new(at: SystemTime, version: u64) -> Self {
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { ticks: u64::try_from(since.as_nanos() / TICK_NANOS).unwrap_or(u64::MAX), version, below: Vec::new() }
+    }
+
+    /// Takes the time of another, keeps what is below.
+    pub(super) fn touch(&mut self, now: &Self) {
+        self.ticks = now.ticks;
+        self.version = now.version;
+    }
+
+    pub(super) fn remove(&mut self, key: &str) {
+        self.below.retain(|(name, _)| name != key);
+    }
+
+    /// The stamp of a member, made anew if there is none.
+    pub(super) fn member(&mut self, key: &str) -> &mut Self {
+        let at = self.below.iter().position(|(name, _)| name == key).unwrap_or_else(|| {
+            self.below.push((key.to_owned(), Self::default()));
+            self.below.len() - 1
+        });
+        &mut self.below[at].1
+    }
+
+    /// Everything about `value` was written now.
+    pub(super) fn rewrite(&mut self, value: &Value, now: &Self) {
+        self.touch(now);
+        self.below.clear();
+        if let Value::Object(members) = value {
+            self.rewrite_members(members, now);
+        }
+    }
+
+    pub(super) fn rewrite_members(&mut self, members: &Map<String, Value>, now: &Self) {
+        self.touch(now);
+        self.below = members
+            .iter()
+            .map(|(key, value)| {
+                let mut stamp = Self::default();
+                stamp.rewrite(value, now);
+                (key.clone(), stamp)
+            })
+            .collect();
+    }
+
+    /// `$metadata`.
+    pub(super) fn to_json(&self) -> Value {
+        let nanos = (self.ticks % 10_000_000) as u32 * 100;
+        let at = UNIX_EPOCH + Duration::new(self.ticks / 10_000_000, nanos);
+        let mut written = Map::new();
+        written.insert("$lastUpdated".into(), base::rfc3339_ticks(at).into());
+        if self.version > 0 {
+            written.insert("$lastUpdatedVersion".into(), self.version.into());
+        }
+        written.extend(self.below.iter().map(|(key, stamp)| (key.clone(), stamp.to_json())));
+        Value::Object(written)
+    }
+}
