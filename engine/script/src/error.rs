@@ -88,6 +88,10 @@ pub(crate) fn sentence(error: &EvalAltResult) -> (String, Option<String>) {
             ("the script did too much: its budget of operations is used up".to_owned(), None)
         }
         E::ErrorDataTooLarge(what, _) => (format!("a value grew too large: {}", decapitalize(what)), None),
+        E::ErrorDataRace(..) => (
+            "a list or map is used by a function and by the closure that it calls".to_owned(),
+            Some("give the closure a copy: `let copy = list;` before it".to_owned()),
+        ),
         E::ErrorStackOverflow(_) => ("calls are nested too deeply".to_owned(), None),
         E::ErrorTerminated(token, _) => (thrown(token), None),
         E::ErrorParsing(what, _) => (decapitalize(&what.to_string()), None),
@@ -117,7 +121,7 @@ fn function_not_found(signature: &str) -> (String, Option<String>) {
     let Some((name, types)) = signature.split_once(" (") else {
         return (format!("unknown function `{signature}`"), None);
     };
-    let types = types.trim_end_matches(')');
+    let types = types.strip_suffix(')').unwrap_or(types);
     let shown = format!("{}({})", name.trim(), types.replace("&str | ImmutableString | String", "text"));
     if name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         return (format!("no function `{shown}`"), None);

@@ -3,9 +3,13 @@
 mod dialect;
 mod error;
 mod expr;
+mod host;
+mod lane;
 mod value;
 
 pub use error::{ErrorKind, ScriptError, ScriptResult, type_in_words};
 pub use expr::{Expr, ExprError, Expressions, Names};
+pub use host::{Bundle, Handler, HostBuilder, Registration, Script, ScriptHost};
+pub use lane::{Budget, Caller, StackConfig, context, wait};
 pub use rhai::{Dynamic, EvalAltResult, FnPtr, ImmutableString, Module, NativeCallContext, Position};
 pub use value::{JsonError, from_json, from_json_bytes, to_json};

@@ -1,5 +1,5 @@
 //! Turns our spellings into Rhai's without moving a character: `and` to `&&`, `or` to `||`, `null` to `()`, `not` to an
-//! operator of ours, `not in` to `!in`, and `''` to `""`. Positions in errors are therefore those of the user's text.
+//! operator of ours, `not in` to `!in`, and `'text'` to `"text"`. Positions in errors are therefore those of the user's text.
 
 use std::ops::Range;
 
@@ -21,7 +21,10 @@ pub(crate) fn rewrite(text: &str) -> String {
         let word = &text[at.clone()];
         let mut last = index;
         match (piece, word) {
-            (Piece::Text, "''") => replace(&mut changed, at, "\"\""),
+            (Piece::Text, text) if plain(text) => {
+                changed.replace_range(at.start..at.start + 1, "\"");
+                changed.replace_range(at.end - 1..at.end, "\"");
+            }
             (Piece::Word, "and" | "or" | "null" | "not") if !is_name(text, &pieces, index) => {
                 last = respell(text, &mut changed, &pieces, index);
             }
@@ -33,6 +36,12 @@ pub(crate) fn rewrite(text: &str) -> String {
 }
 
 type Pieces = [(Piece, Range<usize>)];
+
+/// Whether a `'text'` means the same between double quotes. The others reach Rhai's lexer as they are; see `setup`.
+fn plain(text: &str) -> bool {
+    let inner = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    inner.is_some_and(|inner| !inner.contains(['"', '\'']))
+}
 
 /// Puts `with` at the start of the range and fills the rest with spaces: the length stays.
 fn replace(text: &mut String, at: &Range<usize>, with: &str) {
@@ -103,7 +112,8 @@ mod tests {
             ("x.not", "x.not"),
             ("x.and.or", "x.and.or"),
             ("#{ null: null }", "#{ null: ()   }"),
-            ("'' == 'and'", "\"\" == 'and'"),
+            ("'' == 'and'", "\"\" == \"and\""),
+            ("'it''s' + 'a \"b\"' + '\\''", "'it''s' + 'a \"b\"' + '\\''"),
             ("android notes", "android notes"),
             ("`${not a} and`", "`${()@ a} and`"),
             ("a /* and */ and b", "a /* and */ &&  b"),

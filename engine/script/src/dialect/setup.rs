@@ -71,8 +71,10 @@ pub(crate) fn parser(modules: &[SharedModule], limits: Limits) -> Engine {
     let before = AtomicU8::new(Before::OTHER);
     #[expect(deprecated, reason = "Rhai marks its token hook as volatile by deprecating it; the version is pinned")]
     engine.on_parse_token(move |token, _, _| {
+        let was_error = matches!(token, Token::LexError(_));
         let token = read(token, before.load(Ordering::Relaxed));
-        before.store(Before::of(&token), Ordering::Relaxed);
+        let quoted = was_error && matches!(token, Token::StringConstant(_));
+        before.store(if quoted { Before::TEXT } else { Before::of(&token) }, Ordering::Relaxed);
         token
     });
     engine
@@ -85,6 +87,7 @@ impl Before {
     const OTHER: u8 = 0;
     const DOT: u8 = 1;
     const KEY: u8 = 2;
+    const TEXT: u8 = 3;
 
     fn of(token: &Token) -> u8 {
         match token {
@@ -103,7 +106,10 @@ fn read(token: Token, before: u8) -> Token {
             rhai::LexError::MalformedChar(text) => Token::StringConstant(Box::new(text.into())),
             other => Token::LexError(Box::new(other)),
         },
-        Token::Reserved(word) if before != Before::OTHER && is_word(&word) => Token::Identifier(word),
+        // Rhai's lexer takes our text for an error, after which it expects an operand.
+        Token::UnaryPlus if before == Before::TEXT => Token::Plus,
+        Token::UnaryMinus if before == Before::TEXT => Token::Minus,
+        Token::Reserved(word) if (before == Before::DOT || before == Before::KEY) && is_word(&word) => Token::Identifier(word),
         other if before == Before::DOT && other.is_literal() && is_word(other.literal_syntax()) => {
             Token::Identifier(Box::new(other.literal_syntax().into()))
         }

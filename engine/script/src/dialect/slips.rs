@@ -6,26 +6,26 @@ use rhai::{LexError, ParseError, ParseErrorType, Position};
 pub(crate) fn explain(error: &ParseError, at: &str) -> (String, Option<String>) {
     let slip = match error.err_type() {
         ParseErrorType::BadInput(LexError::UnterminatedString) => Some(("this text has no end", "close the quote")),
-        ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) if symbol == "===" || symbol == "!==" => {
-            Some(("no such operator", "compare with `==` or `!=`"))
-        }
+        _ if at.starts_with("===") || at.starts_with("!==") => Some(("no such operator", "compare with `==` or `!=`")),
         ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, text)) if symbol == "=" && text.contains("typo") => {
             Some(("`=` does not compare", "compare with `==`"))
         }
-        ParseErrorType::BadInput(LexError::ImproperSymbol(_, text)) if text.contains("'import'") => Some((
+        ParseErrorType::Reserved(word) if word == "import" || word == "export" => Some((
             "files cannot be imported",
             "functions in `lib/name.rhai` are there as `lib::name::function(..)` without an import",
         )),
+        ParseErrorType::Reserved(word) if word == "eval" => {
+            Some(("`eval` is switched off", "write the code in place, or choose between closures"))
+        }
         ParseErrorType::BadInput(LexError::ImproperSymbol(_, text)) if text.contains("'eval'") => {
             Some(("`eval` is switched off", "write the code in place, or choose between closures"))
         }
         _ if at.starts_with('=') && !at.starts_with("==") => Some(("`=` does not compare", "compare with `==`")),
-        ParseErrorType::BadInput(_) if at.starts_with("<>") => Some(("no such operator", "compare with `!=`")),
+        _ if at.starts_with("<>") => Some(("no such operator", "compare with `!=`")),
         ParseErrorType::BadInput(LexError::UnexpectedInput(_)) if at.starts_with(['“', '”', '‘', '’']) => {
             Some(("these are typographic quotes", "use \" or '"))
         }
         ParseErrorType::ExprTooDeep => Some(("nested too deeply", "give parts of it a name with `let`")),
-        ParseErrorType::Reserved(_) => None,
         _ => None,
     };
     if let Some((message, help)) = slip {
@@ -59,8 +59,14 @@ pub(crate) fn decapitalize(text: &str) -> String {
     }
 }
 
-/// The byte offset of a position in a text; the end when it has none.
+/// The byte offset of a position in a text, at the start of the word that stands there; the end when it has none.
 pub(crate) fn offset(text: &str, position: Position) -> usize {
     let Some(line) = position.line() else { return text.len() };
-    base::Source::new("", text).offset(line, position.position().unwrap_or(1))
+    let at = base::Source::new("", text).offset(line, position.position().unwrap_or(1));
+    let in_word = |c: char| c.is_alphanumeric() || c == '_';
+    if !text[at..].starts_with(in_word) {
+        return at;
+    }
+    // `not` is an operator whose sign stands at the end of the word.
+    text[..at].char_indices().rev().take_while(|(_, c)| in_word(*c)).last().map_or(at, |(start, _)| start)
 }

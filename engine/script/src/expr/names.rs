@@ -27,9 +27,10 @@ pub(super) fn names_and_paths(ast: &AST, text: &str) -> (Vec<(String, usize)>, V
         }
         true
     });
-    // A closure's own parameters are found by Rhai; what it captures stands as an argument beside it.
     names.sort_by_key(|(_, at)| *at);
-    paths.sort();
+    // What a closure captures is met twice: as the bare capture and as its use, at the same place. The use says more.
+    paths.sort_by(|(a, one), (b, other)| a.cmp(b).then(other.len().cmp(&one.len())));
+    paths.dedup_by_key(|(at, _)| *at);
     let mut unique: Vec<String> = Vec::new();
     for (_, path) in paths {
         if !unique.contains(&path) {
