@@ -105,7 +105,7 @@ impl std::fmt::Debug for Bundle {
 impl Origin {
     /// A closure of the same file; `None` when what it captured is nested too deeply.
     pub(crate) fn handler(&self, function: &FnPtr) -> Option<Handler> {
-        let function = detach(&function.clone().into(), DEEPEST)?.try_cast()?;
+        let function = detach(&function.clone().into())?.try_cast()?;
         Some(Handler { origin: self.clone(), function })
     }
 
