@@ -20,9 +20,9 @@ pub struct ScriptError {
     /// The innermost place that is known.
     pub place: Option<Place>,
     /// The script functions that were being called, outermost first.
-    pub trace: Vec<String>,
+    pub trace: Box<[String]>,
     /// How to mend it.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
 }
 
 /// How a call ended.
@@ -45,7 +45,7 @@ pub enum ErrorKind {
 impl ScriptError {
     /// As a finding with a snippet.
     pub fn diagnostic(&self) -> Diagnostic {
-        let mut shown = Diagnostic::error(&self.message).help(self.help.clone().unwrap_or_default());
+        let mut shown = Diagnostic::error(&self.message).help(self.help.as_deref().unwrap_or_default());
         if let Some(place) = &self.place {
             shown = shown.at(place.clone());
         }
@@ -53,7 +53,7 @@ impl ScriptError {
     }
 
     pub(crate) fn new(message: impl Into<String>, kind: ErrorKind) -> Self {
-        Self { message: message.into(), kind, place: None, trace: Vec::new(), help: None }
+        Self { message: message.into(), kind, place: None, trace: Box::default(), help: None }
     }
 }
 

@@ -78,7 +78,7 @@ impl Watch {
     /// Waits for the next change; changes that come together are one. Never done when watching has ended.
     pub async fn changed(&mut self) {
         if self.changed.recv().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -208,7 +208,7 @@ mod tests {
         let file = folder.path().join("a.rhai");
         fs::create_dir(folder.path().join("lib")).unwrap();
         fs::write(&file, "1").unwrap();
-        let mut watch = Watch::new(&[file.clone()], mode).unwrap();
+        let mut watch = Watch::new(std::slice::from_ref(&file), mode).unwrap();
         fs::write(&file, "22").unwrap();
         sees(&mut watch, "written in place").await;
         fs::write(folder.path().join("a.tmp"), "333").unwrap();

@@ -123,7 +123,7 @@ impl Origin {
         result: Result<Dynamic, Box<rhai::EvalAltResult>>,
         call: &Call,
     ) -> ScriptResult<Dynamic> {
-        let value = match result.map_err(|error| call_error(error, &self.unit().source, &self.loaded.sources, call)) {
+        let value = match result.map_err(|error| call_error(&error, &self.unit().source, &self.loaded.sources, call)) {
             Ok(value) | Err(Err(value)) => value,
             Err(Ok(error)) => return Err(error),
         };

@@ -21,18 +21,22 @@ pub(super) fn place(source: &Source, position: Position) -> Place {
 pub(super) fn parse_error(source: &Source, error: &ParseError) -> ScriptError {
     let at = offset(source.text(), error.position());
     let (message, help) = explain(error, &source.text()[at..]);
-    ScriptError { place: Some(place(source, error.position())), help, ..ScriptError::new(message, ErrorKind::Parse) }
+    ScriptError {
+        place: Some(place(source, error.position())),
+        help: help.map(Into::into),
+        ..ScriptError::new(message, ErrorKind::Parse)
+    }
 }
 
 /// An error of a call; `own` is the file whose function was called, `sources` are all files it can have come from.
 /// `Err` is the value of a script that left with `exit`. Must run on the coroutine: it drops what the error holds.
 pub(super) fn call_error(
-    error: Box<EvalAltResult>,
+    error: &EvalAltResult,
     own: &Source,
     sources: &[Source],
     call: &Call,
 ) -> Result<ScriptError, Dynamic> {
-    let (inner, file, trace) = innermost(&error);
+    let (inner, file, trace) = innermost(error);
     if let EvalAltResult::Exit(value, _) | EvalAltResult::Return(value, _) = inner {
         return Err(value.clone());
     }
@@ -51,8 +55,8 @@ pub(super) fn call_error(
         message,
         kind,
         place: (!position.is_none()).then(|| place(source, position)),
-        trace,
-        help: if call.end.get().is_some() { None } else { help },
+        trace: trace.into(),
+        help: if call.end.get().is_some() { None } else { help.map(Into::into) },
     })
 }
 

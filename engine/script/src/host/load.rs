@@ -128,13 +128,13 @@ impl<'a> Loading<'a> {
             let engine = engine(&self.host, self.library.as_ref(), None, self.tether);
             match Module::eval_ast_as_new(Scope::new(), &ast, &engine) {
                 Ok(module) => tree.push((name, module)),
-                Err(error) => self.fault(error, source),
+                Err(error) => self.fault(&error, source),
             }
             self.library = Some(mount(&tree));
         }
     }
 
-    fn fault(&mut self, error: Box<rhai::EvalAltResult>, source: &Source) {
+    fn fault(&mut self, error: &rhai::EvalAltResult, source: &Source) {
         let call = Rc::clone(self.tether.here().expect("loading runs on its coroutine"));
         if let Ok(error) = call_error(error, source, &self.sources, &call) {
             self.found.push(error.diagnostic());
@@ -148,7 +148,7 @@ impl<'a> Loading<'a> {
         attach(&mut engine, &self.host, self.tether);
         let mut scope = Scope::new();
         if let Err(error) = engine.run_ast_with_scope(&mut scope, &ast) {
-            self.fault(error, source);
+            self.fault(&error, source);
             return None;
         }
         let found = self.collected();
@@ -196,7 +196,7 @@ fn registrations(loaded: Arc<Loaded>, found: ByUnit) -> Result<Bundle, Diagnosti
     for (unit, found) in found {
         let origin = Origin { loaded: Arc::clone(&loaded), unit };
         let at = place(&origin.unit().source, found.position);
-        let Some(args) = found.args.iter().map(|arg| detach(arg)).collect::<Option<Vec<_>>>() else {
+        let Some(args) = found.args.iter().map(detach).collect::<Option<Vec<_>>>() else {
             let message = format!("what is handed to `{}` is nested too deeply, or holds itself", found.hook);
             diagnostics.push(Diagnostic::error(message).at(at));
             continue;
