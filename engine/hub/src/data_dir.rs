@@ -169,10 +169,9 @@ fn write_whole(path: &Path, content: &[u8], mode: Mode) -> Result<(), DataDirErr
     let beside = path.with_extension("new");
     let write = || -> io::Result<()> {
         // A file left by a crash may have other modes than the ones set at creation.
-        if let Err(error) = fs::remove_file(&beside) {
-            if error.kind() != io::ErrorKind::NotFound {
-                return Err(error);
-            }
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);

@@ -121,6 +121,11 @@ impl RunningHub {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn state(&self) -> &HubState {
+        &self.facts.state
+    }
+
     /// Ends when the hub has ended by itself; it never does unless something inside failed.
     pub async fn ended(&mut self) {
         let _ = (&mut self.ended).await;

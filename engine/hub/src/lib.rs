@@ -16,6 +16,9 @@ mod state;
 mod store;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
 pub use data_dir::{DataDirError, Endpoint, find};
 pub use hub::{Hub, RunningHub};

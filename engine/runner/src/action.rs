@@ -70,6 +70,12 @@ pub trait Ready {
         false
     }
 
+    /// For `--check`: `run` itself sends nothing that changes when [`StepContext::check_mode`] is set, but reads and answers
+    /// [`Skip::Check`](crate::Skip::Check) with what would change, or `Done` when nothing would.
+    fn rehearses(&self) -> bool {
+        false
+    }
+
     /// For `--check`: what it would send, in one line. Asked only of verbs that change.
     fn preview(&self, _step: &StepContext<'_>) -> String {
         String::new()

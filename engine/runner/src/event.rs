@@ -55,6 +55,8 @@ pub enum RunEvent {
         file: Arc<str>,
         /// How many devices.
         devices: usize,
+        /// The first ids, at most ten.
+        first: Vec<Arc<str>>,
         /// The names of all steps of the file in reading order, unfilled: what step indices mean, and how wide a column is.
         steps: Arc<[Arc<str>]>,
     },

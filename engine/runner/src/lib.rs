@@ -7,6 +7,7 @@ mod event;
 mod inventory;
 mod options;
 mod outcome;
+mod plan;
 mod plugin;
 mod report;
 mod run;

@@ -122,3 +122,16 @@ pub enum Skip {
     /// `--check`: what would have been sent.
     Check(String),
 }
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::When => "`when` is false",
+            Self::Tags => "not among the tags",
+            Self::Offline { rest: true } => "not connected; the rest is skipped too",
+            Self::Offline { rest: false } => "not connected",
+            Self::NotReached => "not reached",
+            Self::Check(text) => text,
+        })
+    }
+}

@@ -1,1 +1,19 @@
-//! flow
+//! The vocabulary of control: verbs that talk to no cloud. They read facts through the runner's `Inventory`, wait, judge, keep
+//! values, say lines and write files; what a verb is and how it is run is the runner's.
+
+mod assert;
+mod facts;
+mod fail;
+mod later;
+mod log;
+mod over;
+mod plugin;
+mod rounds;
+mod save;
+mod set;
+mod show;
+mod sleep;
+mod verb;
+mod wait_until;
+
+pub use plugin::Flow;

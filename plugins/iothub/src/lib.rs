@@ -1,1 +1,16 @@
-//! iothub
+//! The vocabulary of IoT Hub for playbooks: [`HubClient`] over REST, the inventory of a hub's devices and their twins, and the
+//! verbs `invoke_method`, `get_twin`, `patch_twin`, `query`, `add_device`, `remove_device`, `set_device_status`.
+
+mod client;
+mod door;
+mod failure;
+mod inventory;
+mod plugin;
+mod seen;
+mod twin;
+mod verbs;
+mod verdict;
+
+pub use client::{ClientError, Created, HubClient, HubOptions, Pages, SetupError, Statistics};
+pub use inventory::IotHubInventory;
+pub use plugin::IotHub;

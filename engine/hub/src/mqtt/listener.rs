@@ -18,7 +18,7 @@ use wire::Tracking;
 
 use super::admission::{Rejection, judge};
 use super::session::Session;
-use super::settings::{ACCEPT_PAUSE, FAREWELL, FAREWELL_BYTES, LIMITS, MqttSettings};
+use super::settings::{ACCEPT_PAUSE, FAREWELL, FAREWELL_BYTES, LIMITS, MqttSettings, STRANGER};
 use crate::exchange::Exchange;
 use crate::seam::{Backing, HubEvent, HubLog};
 
@@ -133,13 +133,16 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
     peer: Option<SocketAddr>,
     deadline: Instant,
 ) -> Option<Session<S, B>> {
-    let mut connection = Connection::new(stream, LIMITS);
+    let mut connection = Connection::new(stream, STRANGER);
     let judged = match timeout_at(deadline, connection.read()).await {
         Ok(first) => judge(&*hub.backing, first),
         Err(_) => Err(Rejection::silent("it sent no CONNECT in time")),
     };
     match judged {
-        Ok(admission) => Some(Session::new(Arc::clone(hub), connection, admission)),
+        Ok(admission) => {
+            connection.set_limits(LIMITS);
+            Some(Session::new(Arc::clone(hub), connection, admission))
+        }
         Err(Rejection { code, client_id, reason }) => {
             hub.refused(peer, client_id, reason);
             // The refusal stands whether or not the client hears of it.

@@ -8,6 +8,9 @@ use wire::limits::{CONNECT_ARRIVAL, D2C_BYTES, EXPIRY_GRACE, KEEP_ALIVE_MAX, TOP
 /// The largest packet: the largest message below the longest topic, and room for the header. What a message may
 /// really weigh is judged after decoding.
 pub(crate) const LIMITS: Limits = Limits { max_packet: D2C_BYTES + TOPIC_BYTES + 64 };
+/// The same for a stranger's first packet: a CONNECT with the largest will and room for names and token. Strangers come
+/// by the thousand, and what they announce is memory.
+pub(crate) const STRANGER: Limits = Limits { max_packet: 64 * 1024 + 8 * 1024 };
 /// Above this many bytes that the socket did not take, nothing more is read from the device: it must read first.
 pub(crate) const UNSENT: usize = 256 * 1024;
 /// How long a device may take no byte of those before it is dropped. SDKs call a hub lost after 10 to 60 s.

@@ -18,7 +18,7 @@ pub(crate) enum QueryError {
     #[error("SQL query parse failed due to following errors: \n\tLine {line}:{column} {message}")]
     Syntax { line: usize, column: usize, message: String },
     /// IoT Hub could, this hub cannot.
-    #[error("{0} in queries is not supported by this hub; it answers whole rows: SELECT * FROM devices WHERE ..")]
+    #[error("{0} in queries is not supported by this hub, which answers whole rows: SELECT * FROM devices WHERE ..")]
     Unsupported(String),
 }
 

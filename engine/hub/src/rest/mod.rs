@@ -2,6 +2,7 @@
 //! Speaks HTTP and JSON; what a call does is in `state` and `exchange`.
 
 mod body;
+mod bulk;
 mod call;
 mod devices;
 mod methods;

@@ -32,7 +32,7 @@ pub(super) async fn query(service: &Service, call: Call) -> Result<Reply, Failur
     let size = page_size(call.header(headers::MAX_ITEM_COUNT))?;
     let continuation = call.header(headers::CONTINUATION).filter(|token| !token.is_empty()).map(str::to_owned);
     let QueryBody { query: text } = body::json(call.body, body::QUERY, "a query").await?;
-    let query = Query::parse(&text).map_err(refuse)?;
+    let query = Query::parse(&text).map_err(|error| refuse(&error))?;
     let start = continuation.map_or(Ok(PageStart::default()), |token| read(&token, &text))?;
     let page = service.state.query(&query, start, size).await;
     let rows = serde_json::to_vec(&page.rows).expect("a JSON tree always serialises");
@@ -54,7 +54,7 @@ fn page_size(given: Option<&str>) -> Result<usize, HubError> {
     }
 }
 
-fn refuse(error: QueryError) -> HubError {
+fn refuse(error: &QueryError) -> HubError {
     match error {
         QueryError::Syntax { .. } => HubError::invalid(error.to_string()),
         QueryError::Unsupported(_) => HubError::new(ErrorCode::NOT_IMPLEMENTED, error.to_string()),

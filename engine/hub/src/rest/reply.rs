@@ -28,7 +28,8 @@ impl From<HubError> for Failure {
 impl Failure {
     /// 501: IoT Hub has it, this hub has not.
     pub(super) fn not_supported(what: &str) -> Self {
-        let text = format!("{what} is not supported by this local hub (iotplay); docs/hub.md lists what is.");
+        let text =
+            format!("{what} is not supported by this local hub (iotplay). Its document docs/hub.md lists what is.");
         Self::Classic(HubError::new(ErrorCode::NOT_IMPLEMENTED, text))
     }
 

@@ -14,7 +14,7 @@ use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
 use super::call::{Call, check_version};
 use super::reply::{Failure, Reply, header};
 use super::route::{Route, segments};
-use super::{devices, methods, modules, query, statistics, twins};
+use super::{bulk, devices, methods, modules, query, statistics, twins};
 use crate::auth::Caller;
 use crate::exchange::Exchange;
 use crate::seam::{HubEvent, HubLog};
@@ -82,7 +82,7 @@ impl Service {
             (Route::PutTwin, HubPath::Twin(identity)) => twins::replace(self, &identity, call).await,
             (Route::Query, _) => query::query(self, call).await,
             (Route::ListDevices, _) => Ok(devices::list(self, &call)),
-            (Route::Bulk, _) => Err(Failure::not_supported("Bulk changes of the registry")),
+            (Route::Bulk, _) => bulk::bulk(self, call).await,
             (Route::GetDevice, HubPath::Device(id)) => devices::get(self, id),
             (Route::PutDevice, HubPath::Device(id)) => devices::put(self, id, call).await,
             (Route::DeleteDevice, HubPath::Device(id)) => devices::delete(self, id, &call).await,

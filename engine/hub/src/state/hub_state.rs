@@ -39,6 +39,12 @@ pub(super) struct Change<T> {
     pub(super) effects: Vec<Effect>,
 }
 
+impl<T> Change<T> {
+    pub(super) fn without_answer(self) -> Change<()> {
+        Change { answer: (), writes: self.writes, effects: self.effects }
+    }
+}
+
 impl HubState {
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock

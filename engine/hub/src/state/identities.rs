@@ -17,10 +17,6 @@ const EDGE_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
 /// Who looks after them.
 const EDGE: &str = "IotEdge";
 
-/// A deletion is done.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Removed;
-
 impl HubState {
     /// The document of a device or module.
     pub(crate) fn identity(&self, identity: &Identity) -> Result<Document, HubError> {
@@ -53,10 +49,7 @@ impl HubState {
 
     /// `PUT`: without a condition it creates, with one it updates.
     pub(crate) async fn put_identity(&self, asked: Document, if_match: Option<IfMatch>) -> Result<Document, HubError> {
-        match &asked {
-            Document::Device(device) => device.check()?,
-            Document::Module(module) => module.authentication.check()?,
-        }
+        asked.check()?;
         self.change(|inner| match &if_match {
             None => self.create(inner, &asked),
             Some(condition) => self.update(inner, &asked, condition),
@@ -64,7 +57,7 @@ impl HubState {
         .await
     }
 
-    fn create(&self, inner: &mut Inner, asked: &Document) -> Result<Change<Document>, HubError> {
+    pub(super) fn create(&self, inner: &mut Inner, asked: &Document) -> Result<Change<Document>, HubError> {
         let identity = asked.identity();
         if inner.registry.get(&identity).is_some() {
             return Err(rules::already_exists(&identity));
@@ -99,7 +92,12 @@ impl HubState {
         document
     }
 
-    fn update(&self, inner: &mut Inner, asked: &Document, condition: &IfMatch) -> Result<Change<Document>, HubError> {
+    pub(super) fn update(
+        &self,
+        inner: &mut Inner,
+        asked: &Document,
+        condition: &IfMatch,
+    ) -> Result<Change<Document>, HubError> {
         let identity = asked.identity();
         let modules: Vec<Identity> = match identity.module {
             Some(_) => Vec::new(),
@@ -122,21 +120,22 @@ impl HubState {
     }
 
     /// Removes a module, or a device with all its modules, twins and sessions.
-    pub(crate) async fn delete_identity(
-        &self,
+    pub(crate) async fn delete_identity(&self, identity: &Identity, if_match: Option<IfMatch>) -> Result<(), HubError> {
+        self.change(|inner| Self::delete(inner, identity, if_match.as_ref())).await
+    }
+
+    pub(super) fn delete(
+        inner: &mut Inner,
         identity: &Identity,
-        if_match: Option<IfMatch>,
-    ) -> Result<Removed, HubError> {
-        self.change(|inner| {
-            let entry = inner.registry.get(identity).ok_or_else(|| rules::not_found(identity))?;
-            rules::check_etag(if_match.as_ref(), &entry.record.etag)?;
-            let removed = inner.registry.remove(identity);
-            let writes = removed.iter().flat_map(forget).collect();
-            let why = DropReason::Deleted;
-            let effects = removed.into_iter().map(|identity| Effect::Drop { identity, why }).collect();
-            Ok(Change { answer: Removed, writes, effects })
-        })
-        .await
+        condition: Option<&IfMatch>,
+    ) -> Result<Change<()>, HubError> {
+        let entry = inner.registry.get(identity).ok_or_else(|| rules::not_found(identity))?;
+        rules::check_etag(condition, &entry.record.etag)?;
+        let removed = inner.registry.remove(identity);
+        let writes = removed.iter().flat_map(forget).collect();
+        let why = DropReason::Deleted;
+        let effects = removed.into_iter().map(|identity| Effect::Drop { identity, why }).collect();
+        Ok(Change { answer: (), writes, effects })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the hub knows: identities, twins and kept sessions in memory, every change brought to the store before it is answered.
 //! Reads never touch the disk. Speaks neither HTTP nor MQTT.
 
+mod bulk;
 mod device_side;
 mod effect;
 mod hub_state;
@@ -13,6 +14,10 @@ mod rows;
 mod rules;
 mod twins;
 
+#[cfg(test)]
+mod tests;
+
+pub(crate) use bulk::BulkChange;
 pub(crate) use hub_state::HubState;
 pub(crate) use open::StateWorkers;
 pub(crate) use record::Document;

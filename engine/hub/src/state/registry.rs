@@ -25,9 +25,9 @@ impl Entry {
 
 #[derive(Debug)]
 struct Device {
-    entry: Entry,
-    /// Most devices have none: then this is one word.
-    modules: Option<Box<BTreeMap<ModuleId, Entry>>>,
+    /// Boxed: the tree keeps places for half as many devices again as there are.
+    entry: Box<Entry>,
+    modules: BTreeMap<ModuleId, Entry>,
 }
 
 /// How many devices there are.
@@ -48,7 +48,7 @@ impl Registry {
         let device = self.devices.get(&identity.device)?;
         match &identity.module {
             None => Some(&device.entry),
-            Some(module) => device.modules.as_ref()?.get(module),
+            Some(module) => device.modules.get(module),
         }
     }
 
@@ -56,7 +56,7 @@ impl Registry {
         let device = self.devices.get_mut(&identity.device)?;
         match &identity.module {
             None => Some(&mut device.entry),
-            Some(module) => device.modules.as_mut()?.get_mut(module),
+            Some(module) => device.modules.get_mut(module),
         }
     }
 
@@ -64,12 +64,13 @@ impl Registry {
     pub(crate) fn insert(&mut self, identity: &Identity, entry: Entry) -> bool {
         match &identity.module {
             None => {
-                self.devices.insert(identity.device.clone(), Device { entry, modules: None });
+                self.devices
+                    .insert(identity.device.clone(), Device { entry: Box::new(entry), modules: BTreeMap::new() });
                 true
             }
             Some(module) => {
                 let Some(device) = self.devices.get_mut(&identity.device) else { return false };
-                device.modules.get_or_insert_default().insert(module.clone(), entry);
+                device.modules.insert(module.clone(), entry);
                 true
             }
         }
@@ -79,15 +80,12 @@ impl Registry {
     pub(crate) fn remove(&mut self, identity: &Identity) -> Vec<Identity> {
         let Some(module) = &identity.module else {
             let Some(device) = self.devices.remove(&identity.device) else { return Vec::new() };
-            let modules = device.modules.unwrap_or_default().into_keys();
+            let modules = device.modules.into_keys();
             let of_module = |module| Identity::module(identity.device.clone(), module);
             return std::iter::once(identity.clone()).chain(modules.map(of_module)).collect();
         };
         let Some(device) = self.devices.get_mut(&identity.device) else { return Vec::new() };
-        let removed = device.modules.as_mut().and_then(|modules| modules.remove(module));
-        if device.modules.as_ref().is_some_and(|modules| modules.is_empty()) {
-            device.modules = None;
-        }
+        let removed = device.modules.remove(module);
         removed.map(|_| identity.clone()).into_iter().collect()
     }
 
@@ -97,12 +95,12 @@ impl Registry {
         after: Option<&DeviceId>,
     ) -> impl Iterator<Item = (&'a DeviceId, &'a Entry)> {
         let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
-        self.devices.range((from, Bound::Unbounded)).map(|(id, device)| (id, &device.entry))
+        self.devices.range((from, Bound::Unbounded)).map(|(id, device)| (id, &*device.entry))
     }
 
     /// A device's modules, in order of id.
     pub(crate) fn modules(&self, device: &DeviceId) -> impl Iterator<Item = (&ModuleId, &Entry)> {
-        self.devices.get(device).and_then(|device| device.modules.as_deref()).into_iter().flatten()
+        self.devices.get(device).map(|device| &device.modules).into_iter().flatten()
     }
 
     pub(crate) fn counts(&self) -> Counts {

@@ -6,7 +6,7 @@ use wire::{HubError, Identity, IfMatch};
 
 use super::HubState;
 use super::effect::Effect;
-use super::hub_state::Change;
+use super::hub_state::{Change, Inner};
 use super::identities::write_twin;
 use super::registry::Entry;
 use super::rules::{check_etag, not_found};
@@ -54,25 +54,33 @@ impl HubState {
         body: &Value,
         how: TwinWrite,
     ) -> Result<TwinDocument, HubError> {
-        self.change(|inner| {
-            let entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
-            check_etag(if_match.as_ref(), &entry.twin.etag())?;
-            let now = self.clock.now();
-            let changed = match how {
-                TwinWrite::Patch => entry.twin.patch_service(body, now)?,
-                TwinWrite::Replace => entry.twin.replace_service(body, now)?,
-            };
-            let told = changed.desired_patch.map(|patch| Effect::Desired {
-                identity: identity.clone(),
-                version: entry.twin.desired().version(),
-                patch: Bytes::from(patch.to_string()),
-            });
-            Ok(Change {
-                answer: with_etag(identity, entry),
-                writes: vec![write_twin(identity, &entry.twin)],
-                effects: told.into_iter().collect(),
-            })
+        self.change(|inner| self.write_one_twin(inner, identity, if_match.as_ref(), body, how)).await
+    }
+
+    pub(super) fn write_one_twin(
+        &self,
+        inner: &mut Inner,
+        identity: &Identity,
+        condition: Option<&IfMatch>,
+        body: &Value,
+        how: TwinWrite,
+    ) -> Result<Change<TwinDocument>, HubError> {
+        let entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
+        check_etag(condition, &entry.twin.etag())?;
+        let now = self.clock.now();
+        let changed = match how {
+            TwinWrite::Patch => entry.twin.patch_service(body, now)?,
+            TwinWrite::Replace => entry.twin.replace_service(body, now)?,
+        };
+        let told = changed.desired_patch.map(|patch| Effect::Desired {
+            identity: identity.clone(),
+            version: entry.twin.desired().version(),
+            patch: Bytes::from(patch.to_string()),
+        });
+        Ok(Change {
+            answer: with_etag(identity, entry),
+            writes: vec![write_twin(identity, &entry.twin)],
+            effects: told.into_iter().collect(),
         })
-        .await
     }
 }

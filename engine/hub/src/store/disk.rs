@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError};
 
-use super::{StoreOpenError, Table, Write};
+use super::{Row, StoreOpenError, Table, Write};
 
 /// redb's page cache: the hub reads the file only at start, so a small one is enough.
 const CACHE: usize = 8 * 1024 * 1024;
@@ -22,10 +22,7 @@ impl Disk {
     }
 
     /// Hands every document to `row`, table by table in [`Table::ALL`]'s order; a text from `row` refuses the file.
-    pub(super) fn read(
-        &self,
-        row: &mut dyn FnMut(Table, &str, &[u8]) -> Result<(), String>,
-    ) -> Result<(), StoreOpenError> {
+    pub(super) fn read(&self, row: &mut Row<'_>) -> Result<(), StoreOpenError> {
         let damaged = |reason: String| StoreOpenError::Damaged { path: self.path.clone(), reason };
         let Some(database) = &self.database else { return Ok(()) };
         let transaction = database.begin_read().map_err(|error| damaged(error.to_string()))?;
@@ -84,6 +81,9 @@ fn write_all(database: &Database, writes: &[Write]) -> Result<(), redb::Error> {
 
 fn open(path: &Path) -> Result<Database, StoreOpenError> {
     let path = path.to_owned();
+    if let Err(source) = create_private(&path) {
+        return Err(StoreOpenError::Io { path, source });
+    }
     match Database::builder().set_cache_size(CACHE).create(&path) {
         Ok(database) => Ok(database),
         Err(DatabaseError::DatabaseAlreadyOpen) => Err(StoreOpenError::InUse { path }),
@@ -92,4 +92,13 @@ fn open(path: &Path) -> Result<Database, StoreOpenError> {
         }
         Err(error) => Err(StoreOpenError::Damaged { path, reason: error.to_string() }),
     }
+}
+
+/// Makes the empty file, readable by its owner only: it holds keys.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(|_| ())
 }

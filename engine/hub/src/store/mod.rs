@@ -6,4 +6,4 @@ mod queue;
 mod table;
 
 pub(crate) use queue::{Store, StoreFailed, StoreWorkers};
-pub(crate) use table::{StoreOpenError, Table, Write};
+pub(crate) use table::{Row, StoreOpenError, Table, Write};

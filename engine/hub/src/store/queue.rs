@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::disk::Disk;
-use super::{StoreOpenError, Table, Write};
+use super::{Row, StoreOpenError, Table, Write};
 
 /// Changes waiting for the disk at once; the next asker waits for a place. Some 20 groups of commits.
 const QUEUE: usize = 4_096;
@@ -89,10 +89,7 @@ impl Store {
     }
 
     /// Opens or creates the file and hands every document in it to `row`.
-    pub(crate) fn open(
-        path: &Path,
-        row: &mut dyn FnMut(Table, &str, &[u8]) -> Result<(), String>,
-    ) -> Result<(Self, StoreWorkers), StoreOpenError> {
+    pub(crate) fn open(path: &Path, row: &mut Row<'_>) -> Result<(Self, StoreWorkers), StoreOpenError> {
         let disk = Disk::open(path)?;
         disk.read(row)?;
         let (jobs, queued) = std_mpsc::channel();
@@ -168,10 +165,10 @@ fn write(mut disk: Disk, queued: &std_mpsc::Receiver<Option<Job>>, done: &mpsc::
         // The hub's runtime may be gone already: then nobody waits for the answer.
         let _ = done.send(group.into_iter().map(|job| (job, result.clone())).collect());
     }
-    if !carried.is_empty() {
-        if let Err(reason) = disk.commit(&carried) {
-            tracing::error!(reason, changes = carried.len(), "changes are lost: the disk refused them to the end");
-        }
+    if !carried.is_empty()
+        && let Err(reason) = disk.commit(&carried)
+    {
+        tracing::error!(reason, changes = carried.len(), "changes are lost: the disk refused them to the end");
     }
 }
 

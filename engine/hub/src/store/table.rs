@@ -50,6 +50,9 @@ impl Write {
     }
 }
 
+/// Takes a document as it is read at start; a text refuses the file.
+pub(crate) type Row<'a> = dyn FnMut(Table, &str, &[u8]) -> Result<(), String> + 'a;
+
 /// Why the file with the hub's state cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum StoreOpenError {

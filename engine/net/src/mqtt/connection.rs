@@ -65,6 +65,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self { stream, limits, inbox: Vec::new(), taken: 0, outbox: BytesMut::new(), sent: 0, unflushed: false }
     }
 
+    /// Other limits from now on: a server takes less from a stranger than from a client it knows.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// The next packet; `None` when the peer closed between two packets. Whatever is queued is sent while waiting, so
     /// a loop of `read` and `queue` flushes once per batch by itself. Cancel-safe.
     ///

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::expression::FillError;
-use super::reader::{DecodeError, Reader};
+use super::misfit::DecodeError;
+use super::reader::Reader;
 use super::{Check, Node};
 
 /// What all readers of one decoding share.

@@ -3,25 +3,34 @@
 //! YAML -> `yaml` -> [`Node`] -> `reader` (serde) and `expression`, `template` (compiled at load) -> `steps`, `plays` ->
 //! [`Book`]. [`Check`] carries the findings along; a plugin's verb decodes its parameters through it.
 
+mod access;
 mod check;
 mod decode;
 mod expression;
+mod extra;
 mod filled;
+mod fleet;
 mod handed;
 mod keys;
+mod misfit;
 mod names;
 mod node;
 mod origin;
 mod play;
+mod plays;
 mod read;
 mod reader;
 mod scan;
+mod steps;
 mod template;
 mod traps;
+mod verbs;
+mod walk;
 mod yaml;
 
 pub use check::{Check, Known};
 pub use expression::{Expression, FillError, Sides};
+pub use extra::{extra_vars, parse_extra};
 pub use filled::{DurationText, Filled, OneOrMany};
 pub use node::{Key, Node, NodeKind};
 pub use play::{
@@ -29,5 +38,6 @@ pub use play::{
     Size, Step, Targets,
 };
 pub use read::read;
+pub use steps::is_name;
 pub use template::Template;
 pub use yaml::read_yaml;

@@ -5,6 +5,7 @@ use base::{Diagnostic, did_you_mean};
 
 use super::Check;
 use super::expression::Expression;
+use super::steps::is_name;
 
 /// Checks the names of an expression and remembers what it reads. `false`, with findings, when one is unknown.
 pub(super) fn check(expression: &Expression, check: &mut Check<'_>) -> bool {
@@ -29,14 +30,34 @@ fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
     if let Some(line) = check.known.later.get(name) {
         return finding.note(format!("only a later step registers it, at line {line}"));
     }
-    let names = check.known.names.iter().map(String::as_str);
-    match did_you_mean(name, names) {
-        Some(near) => finding.help(format!("did you mean `{near}`?")),
-        None => {
-            let all = check.known.names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            finding.help(format!("known here: {all}")).help(format!("a text stands between quotes: \"{name}\""))
+    let place = match name {
+        "item" => "`item` is known in a step with `loop`",
+        "result" => "`result` is known in `until`, `failed_when` and `changed_when`",
+        "attempt" => {
+            "`attempt` is known in the keys of a verb, in `until`, `failed_when`, `changed_when` and `ignore_errors`"
         }
+        "error" => "`error` is known in `rescue` and `always`",
+        "device" => "`before`, `after`, `gate` and `success_if` are judged once, on the runner: there is no device",
+        "devices" => "`devices` is known in `after`",
+        "env" => "list the variables that may be seen: `env: [NAME]`",
+        "secret" => "list the secrets: `secrets: { NAME: { env: NAME } }`",
+        _ => "",
+    };
+    if !place.is_empty() {
+        return finding.help(place);
     }
+    let known = || check.known.names.iter().map(String::as_str).filter(|name| is_name(name));
+    if let Some(near) = did_you_mean(name, known()) {
+        return finding.help(format!("did you mean `{near}`?"));
+    }
+    if let Some((near, line)) = did_you_mean(name, check.known.later.keys().map(String::as_str))
+        .and_then(|near| check.known.later.get_key_value(near))
+    {
+        return finding.help(format!("did you mean `{near}`? Only a later step registers it, at line {line}"));
+    }
+    finding
+        .help(format!("known here: {}", known().collect::<Vec<_>>().join(", ")))
+        .help(format!("a text stands between quotes: \"{name}\""))
 }
 
 /// `env.NAME` and `secret.NAME` are known when they are listed.

@@ -206,8 +206,8 @@ pub struct Step {
     pub no_log: bool,
     /// `vars` of this step.
     pub vars: IndexMap<Arc<str>, Template>,
-    /// The facts (`twin`) that the step's expressions and parameters name, each once: the runner has them at hand before the
-    /// step. Not those that the verb reads by itself, as `wait_until` does; a block names those of its own keys only.
+    /// The facts (`twin`) that the step's name, its loop and the verb's parameters name, each once: the runner has them at
+    /// hand before it fills them. Not those that the verb reads by itself, as `wait_until` does.
     pub facts: Vec<Arc<str>>,
     /// What later expressions read of the registered value (`reported.rebootTime`), in the order written: what the step's
     /// line shows of it.

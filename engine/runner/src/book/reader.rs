@@ -2,107 +2,21 @@
 //! sees them, so that all unknown ones are found at once. Knows our own types by the names in `handed`.
 
 use std::fmt;
-use std::time::Duration;
 
-use base::{Span, did_you_mean, parse_duration};
-use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
-};
+use base::{did_you_mean, parse_duration};
+use serde::de::{Deserializer, Visitor};
 
-use super::decode::{Id, Shared, id};
+use super::access::{Entries, Items, One, Parts, Variant};
+use super::decode::{Shared, id};
+use super::misfit::DecodeError;
 use super::template::Template;
 use super::{Key, Node, NodeKind, handed};
-
-/// Why a value did not fit, and which one.
-#[derive(Debug, Default)]
-pub(super) struct DecodeError {
-    /// What was wanted, or what serde says.
-    pub(super) message: String,
-    /// The path of keys to it, innermost first.
-    path: Vec<String>,
-    /// Words beside the caret.
-    note: Option<String>,
-    /// How to mend it.
-    pub(super) help: Vec<String>,
-    /// Where.
-    pub(super) span: Option<Span>,
-    /// The value to pass over when decoding goes on.
-    pub(super) culprit: Option<Id>,
-    /// A field that is not there.
-    pub(super) missing: Option<&'static str>,
-    /// Already told: only ends this round.
-    pub(super) reported: bool,
-}
-
-impl DecodeError {
-    fn told() -> Self {
-        Self { reported: true, ..Self::default() }
-    }
-
-    fn wanted(what: impl fmt::Display, node: &Node) -> Self {
-        Self { message: format!("expected {what}"), note: Some(node.what()), span: Some(node.span), ..Self::default() }
-    }
-
-    /// The first line, and the words beside the caret.
-    pub(super) fn sentence(&self) -> (String, Option<String>) {
-        let mut path = String::new();
-        for key in self.path.iter().rev() {
-            let dot = if path.is_empty() || key.starts_with('[') { "" } else { "." };
-            path = path + dot + key.as_str();
-        }
-        let message = if path.is_empty() { self.message.clone() } else { format!("`{path}`: {}", self.message) };
-        (message, self.note.clone())
-    }
-
-    fn under(mut self, node: &Node, key: impl FnOnce() -> String) -> Self {
-        self.span.get_or_insert(node.span);
-        self.culprit.get_or_insert(id(node));
-        self.path.push(key());
-        self
-    }
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for DecodeError {}
-
-impl de::Error for DecodeError {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { message: message.to_string(), ..Self::default() }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self { message: format!("`{field}` is missing"), missing: Some(field), ..Self::default() }
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        let help = did_you_mean(variant, expected.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-        Self {
-            message: format!("expected one of {}", expected.join(", ")),
-            note: Some(format!("`{variant}` is none of them")),
-            help: help.into_iter().collect(),
-            ..Self::default()
-        }
-    }
-
-    fn invalid_type(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format!("expected {expected}"))
-    }
-
-    fn invalid_value(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format!("expected {expected}"))
-    }
-}
 
 /// Reads one node.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'n, 's, 'a, 'c> {
-    node: &'n Node,
-    shared: &'s Shared<'a, 'c>,
+    pub(super) node: &'n Node,
+    pub(super) shared: &'s Shared<'a, 'c>,
 }
 
 impl<'n, 's, 'a, 'c> Reader<'n, 's, 'a, 'c> {
@@ -110,11 +24,11 @@ impl<'n, 's, 'a, 'c> Reader<'n, 's, 'a, 'c> {
         Self { node, shared }
     }
 
-    fn wanted<T>(&self, what: impl fmt::Display) -> Result<T, DecodeError> {
+    pub(super) fn wanted<T>(&self, what: impl fmt::Display) -> Result<T, DecodeError> {
         Err(DecodeError::wanted(what, self.node))
     }
 
-    fn skipped(&self, node: &Node) -> bool {
+    pub(super) fn skipped(&self, node: &Node) -> bool {
         self.shared.skip.borrow().contains(&id(node))
     }
 
@@ -202,8 +116,10 @@ impl<'n, 's, 'a, 'c> Reader<'n, 's, 'a, 'c> {
 
     fn map<'de, V: Visitor<'de>>(self, entries: &'n [(Key, Node)], visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_map(Entries { reader: self, rest: entries.iter(), value: None }).map_err(|mut error| {
-            let skipped = |name| entries.iter().any(|(key, value)| &*key.text == name && self.skipped(value));
-            if error.span.is_none() && error.missing.is_some_and(skipped) {
+            // Its value was at fault, or its name was misspelt: told already.
+            let meant = |key: &str, name: &str| key == name || did_you_mean(key, [name]).is_some();
+            let told = |name| entries.iter().any(|(key, value)| self.skipped(value) && meant(&key.text, name));
+            if error.span.is_none() && error.missing.is_some_and(told) {
                 error.reported = true;
             }
             error.span.get_or_insert(self.node.span);
@@ -334,7 +250,7 @@ impl<'de> Deserializer<'de> for Reader<'_, '_, '_, '_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.kind {
-            NodeKind::List(items) => visitor.visit_seq(Items { reader: self, all: items, at: 0 }),
+            NodeKind::List(items) => visitor.visit_seq(Items { reader: self, all: items, at: 0, numbered: true }),
             _ => self.wanted("a list"),
         }
     }
@@ -408,148 +324,5 @@ impl<'de> Deserializer<'de> for Reader<'_, '_, '_, '_> {
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_unit()
-    }
-}
-
-/// A single value read as a list of one.
-struct One<'n, 's, 'a, 'c>(Reader<'n, 's, 'a, 'c>);
-
-impl<'de> Deserializer<'de> for One<'_, '_, '_, '_> {
-    type Error = DecodeError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_seq(Items { reader: self.0, all: std::slice::from_ref(self.0.node), at: 0 })
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq
-        tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-struct Items<'n, 's, 'a, 'c> {
-    reader: Reader<'n, 's, 'a, 'c>,
-    all: &'n [Node],
-    at: usize,
-}
-
-impl<'de> SeqAccess<'de> for Items<'_, '_, '_, '_> {
-    type Error = DecodeError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {
-        while let Some(node) = self.all.get(self.at) {
-            let index = self.at;
-            self.at += 1;
-            if self.reader.skipped(node) {
-                continue;
-            }
-            let reader = Reader { node, ..self.reader };
-            return seed.deserialize(reader).map(Some).map_err(|error| error.under(node, || format!("[{index}]")));
-        }
-        Ok(None)
-    }
-}
-
-struct Entries<'n, 's, 'a, 'c> {
-    reader: Reader<'n, 's, 'a, 'c>,
-    rest: std::slice::Iter<'n, (Key, Node)>,
-    value: Option<(&'n Key, &'n Node)>,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, '_, '_, '_> {
-    type Error = DecodeError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
-        for (key, value) in self.rest.by_ref() {
-            if self.reader.skipped(value) {
-                continue;
-            }
-            self.value = Some((key, value));
-            let name: de::value::StrDeserializer<'_, DecodeError> = (*key.text).into_deserializer();
-            return seed.deserialize(name).map(Some).map_err(|mut error| {
-                error.span.get_or_insert(key.span);
-                error.culprit.get_or_insert(id(value));
-                error
-            });
-        }
-        Ok(None)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
-        let (key, node) = self.value.take().expect("serde asks for a key before its value");
-        seed.deserialize(Reader { node, ..self.reader }).map_err(|error| error.under(node, || key.text.to_string()))
-    }
-}
-
-struct Variant<'n, 's, 'a, 'c> {
-    reader: Reader<'n, 's, 'a, 'c>,
-    name: &'n str,
-    value: Option<&'n Node>,
-}
-
-impl<'n, 'de, 's, 'a, 'c> EnumAccess<'de> for Variant<'n, 's, 'a, 'c> {
-    type Error = DecodeError;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), DecodeError> {
-        let name: de::value::StrDeserializer<'_, DecodeError> = self.name.into_deserializer();
-        Ok((seed.deserialize(name)?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Variant<'_, '_, '_, '_> {
-    type Error = DecodeError;
-
-    fn unit_variant(self) -> Result<(), DecodeError> {
-        match self.value {
-            Some(node) if !node.is_null() => Err(DecodeError::wanted(format!("`{}` without a value", self.name), node)),
-            _ => Ok(()),
-        }
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DecodeError> {
-        match self.value {
-            Some(node) => seed
-                .deserialize(Reader { node, ..self.reader })
-                .map_err(|error| error.under(node, || self.name.to_owned())),
-            None => self.reader.wanted(format!("`{}: ..` with a value", self.name)),
-        }
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.value {
-            Some(node) => Reader { node, ..self.reader }.deserialize_seq(visitor),
-            None => self.reader.wanted(format!("`{}: [..]` with a list", self.name)),
-        }
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        match self.value {
-            Some(node) => Reader { node, ..self.reader }.deserialize_struct("", fields, visitor),
-            None => self.reader.wanted(format!("`{}: {{ .. }}` with a map", self.name)),
-        }
-    }
-}
-
-/// A duration as the two numbers that std's own `Deserialize` wants.
-struct Parts {
-    duration: Duration,
-    next: u8,
-}
-
-impl<'de> SeqAccess<'de> for Parts {
-    type Error = DecodeError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {
-        self.next += 1;
-        match self.next {
-            1 => seed.deserialize(self.duration.as_secs().into_deserializer()).map(Some),
-            2 => seed.deserialize(self.duration.subsec_nanos().into_deserializer()).map(Some),
-            _ => Ok(None),
-        }
     }
 }

@@ -15,16 +15,26 @@ pub(super) fn syntax(source: &Source, error: &serde_yaml::Error) -> Diagnostic {
     let text = source.line(line);
     let message = told(error);
     let finding = explain(&message, text);
-    let span = match (&finding, text.find("${{")) {
-        // The parser stops at the first brace inside: the person looks for the `${{`.
-        (Some((said, _)), Some(at)) if said.contains("${{") => {
-            let from = source.offset(line, 1) + at;
-            Span::new(from, from + 3)
-        }
-        _ => Span::new(start, start + source.text()[start..].chars().next().map_or(0, char::len_utf8)),
-    };
+    let span = culprit(&message, finding.is_some(), text)
+        .map(|(at, length)| Span::new(source.offset(line, 1) + at, source.offset(line, 1) + at + length))
+        .unwrap_or_else(|| Span::new(start, start + source.text()[start..].chars().next().map_or(0, char::len_utf8)));
     let (message, help) = finding.unwrap_or((message, Vec::new()));
     help.into_iter().fold(Diagnostic::error(message).at(source.place(span)), Diagnostic::help)
+}
+
+/// What the person looks for, in bytes of the line, where the parser stops elsewhere: the `${{` before the brace inside it,
+/// the tag before the value, the whole key.
+fn culprit(message: &str, explained: bool, line: &str) -> Option<(usize, usize)> {
+    let part = if let Some(key) = message.strip_prefix("duplicate mapping key: ") {
+        key
+    } else if let Some(tag) = message.strip_prefix("unsupported tag ") {
+        tag.trim_matches('`')
+    } else if explained && message.contains("flow") && line.contains("${{") {
+        "${{"
+    } else {
+        return None;
+    };
+    line.find(part).map(|at| (at, part.len()))
 }
 
 /// The parser's sentence without its place and without advice about its own options.
@@ -57,6 +67,12 @@ fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
             &["write \"${{ .. }}\"".into()],
         );
     }
+    if message.contains("flow") && value.matches(['[', '{']).count() > 1 {
+        return said(
+            "inside { } or [ ] a text with brackets or braces of its own must stand between quotes",
+            &["for instance [\"a[0] == 1\"]".into()],
+        );
+    }
     if message.contains("trailing content after") {
         return said(
             "YAML takes the first quoted text as the whole value",
@@ -78,8 +94,9 @@ fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
     if message.contains("cannot deserialize null into string") || message.contains("expected string scalar") {
         return said("a key must be a text", &[]);
     }
-    if message.contains("budget") {
-        return said(&format!("too large or too deeply nested for a playbook ({message})"), &[]);
+    if message.contains("budget") || message.contains("alias") || message.contains("depth") || message.contains("nest")
+    {
+        return said("too large, too deeply nested, or too often repeated by aliases for a playbook", &[]);
     }
     None
 }

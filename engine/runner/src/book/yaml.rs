@@ -15,13 +15,21 @@ const LARGEST: usize = 32 * 1024 * 1024;
 /// An inventory of 100,000 devices in a `devices` list is within it; serde-saphyr's own 250,000 is too near.
 const MOST_NODES: usize = 1_000_000;
 
+/// What aliases may repeat in all: far more than a person shares, far less than a bomb.
+const MOST_REPEATED: usize = 100_000;
+
 /// Reads one YAML document. Numbers that lose digits are warned about in `found`.
 pub fn read_yaml(source: &Source, found: &mut Diagnostics) -> Result<Node, Diagnostics> {
     if source.text().len() > LARGEST {
         return Err(Diagnostic::error(format!("{} is larger than 32 MiB", source.name())).into());
     }
     let options = serde_yaml::options! {
-        budget: serde_yaml::budget! { max_nodes: MOST_NODES, max_events: 4 * MOST_NODES },
+        budget: serde_yaml::budget! {
+            max_nodes: MOST_NODES,
+            max_events: 4 * MOST_NODES,
+            max_recorded_anchor_events: MOST_REPEATED,
+        },
+        alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: MOST_REPEATED },
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,

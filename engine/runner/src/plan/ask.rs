@@ -20,11 +20,12 @@ pub(crate) enum Asked {
 /// The changing verbs of a play, each once, in reading order.
 pub(crate) fn changing(play: &Play) -> Vec<&'static str> {
     let mut verbs = Vec::new();
-    let between = play.between_waves.as_ref().map_or(&[] as &[Step], |between| &between.verify);
     for steps in [&play.before, &play.steps, &play.after, &play.on_abort] {
         collect(steps, &mut verbs);
     }
-    collect(between, &mut verbs);
+    if let Some(between) = &play.between_waves {
+        collect(&between.verify, &mut verbs);
+    }
     verbs
 }
 

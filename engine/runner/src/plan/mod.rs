@@ -6,6 +6,6 @@ mod limit;
 mod select;
 mod waves;
 
-pub(crate) use ask::{Asked, ask};
+pub(crate) use ask::{Asked, ask, changing};
 pub(crate) use select::{Planned, select};
 pub(crate) use waves::waves;

@@ -102,10 +102,13 @@ fn outside(limit: &Limit<'_>, targets: &[Target]) -> Result<(), Stop> {
 fn stop(error: InventoryError) -> Stop {
     match error {
         InventoryError::Unknown(ids) => {
-            let diagnostic = ids.iter().filter_map(|(_, close)| close.as_deref()).take(1).fold(
-                Diagnostic::error(InventoryError::Unknown(ids.clone()).to_string()),
-                |diagnostic, close| diagnostic.help(format!("did you mean `{close}`?")),
-            );
+            let diagnostic = ids
+                .iter()
+                .filter_map(|(_, close)| close.as_deref())
+                .take(1)
+                .fold(Diagnostic::error(InventoryError::Unknown(ids.clone()).to_string()), |diagnostic, close| {
+                    diagnostic.help(format!("did you mean `{close}`?"))
+                });
             (diagnostic.help("to see them all: iotplay devices list"), USAGE)
         }
         InventoryError::Query(_) => (Diagnostic::error(error.to_string()), USAGE),
@@ -135,8 +138,7 @@ fn nobody(options: &RunOptions) -> Diagnostic {
         (None, true) => String::new(),
     };
     let sentence = if said.is_empty() { "no device matched".to_owned() } else { format!("no device matched{said}") };
-    Diagnostic::error(sentence)
-        .help("to see the devices: iotplay devices list; if none is fine: --allow-empty")
+    Diagnostic::error(sentence).help("to see the devices: iotplay devices list; if none is fine: --allow-empty")
 }
 
 fn order(mut devices: Vec<Target>, targets: Option<&Targets>, options: &RunOptions) -> Vec<Target> {

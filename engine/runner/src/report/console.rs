@@ -94,11 +94,12 @@ impl Console {
         self.err(&painted);
     }
 
-    fn play(&self, name: &str, file: &str, devices: usize, steps: &[Arc<str>]) {
+    fn play(&self, name: &str, file: &str, devices: usize, first: &[Arc<str>], steps: &[Arc<str>]) {
         let mut state = self.state.borrow_mut();
-        let widest = steps.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let widest = |names: &[Arc<str>]| names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         *state = State { devices, since: Some(Instant::now()), ..State::default() };
-        state.name = widest.min(line::WIDEST_NAME);
+        state.name = widest(steps).min(line::WIDEST_NAME);
+        state.id = widest(first).min(WIDEST_ID);
         let noun = if devices == 1 { "device" } else { "devices" };
         self.err(&format!("play    {name}  ({file}, {devices} {noun})\n"));
     }
@@ -112,9 +113,6 @@ impl Console {
     fn started(&self, device: &Arc<str>, name: &Arc<str>) {
         let mut state = self.state.borrow_mut();
         if state.few() {
-            if state.devices > 1 {
-                state.id = state.id.max(device.chars().count().min(WIDEST_ID));
-            }
             let running = Running { name: Arc::clone(name), since: Instant::now(), of: None, says: None, spoke: false };
             state.running.insert(Arc::clone(device), running);
         }
@@ -156,7 +154,7 @@ impl Console {
         let rest = match outcome {
             _ if *hidden => "(no_log)".to_owned(),
             Outcome::Done { .. } => summary.clone(),
-            Outcome::Skipped(skip) => line::skipped(skip),
+            Outcome::Skipped(skip) => skip.to_string(),
             Outcome::Failed(failure) if *ignored || diagnostic.is_none() => failure.message.clone(),
             Outcome::Failed(_) => String::new(),
         };
@@ -294,7 +292,9 @@ impl Reporter for Console {
         match event {
             // The binary prints the lines about hub and device: it knows where they were configured.
             RunEvent::RunStarted { .. } => {}
-            RunEvent::PlayStarted { name, file, devices, steps, .. } => self.play(name, file, *devices, steps),
+            RunEvent::PlayStarted { name, file, devices, first, steps, .. } => {
+                self.play(name, file, *devices, first, steps);
+            }
             RunEvent::WaveStarted { index, of, size } => self.wave(*index, *of, *size),
             RunEvent::StepStarted { device, name, .. } => self.started(device, name),
             RunEvent::StepProgress { device, progress, .. } => {

@@ -50,18 +50,6 @@ fn tone(class: Class) -> Tone {
     if class == Class::Unreachable { Tone::Odd } else { Tone::Bad }
 }
 
-/// Why a step was skipped, for its summary.
-pub(super) fn skipped(skip: &Skip) -> String {
-    match skip {
-        Skip::When => "`when` is false".to_owned(),
-        Skip::Tags => "not among the tags".to_owned(),
-        Skip::Offline { rest: true } => "not connected; the rest is skipped too".to_owned(),
-        Skip::Offline { rest: false } => "not connected".to_owned(),
-        Skip::NotReached => "not reached".to_owned(),
-        Skip::Check(text) => text.clone(),
-    }
-}
-
 /// `  ok       Ask the device to reboot            20.0 s   200 {..}`
 pub(super) fn step(word: (&str, Tone), name: &str, width: usize, took: &str, rest: &str, color: bool) -> String {
     let (word, tone) = word;

@@ -187,7 +187,7 @@ async fn a_will_speaks_for_the_dead_and_not_for_those_who_said_goodbye() {
             "goodbye" => device.send(&Packet::Disconnect).await,
             "lost" => drop(device),
             "silent" => tokio::time::sleep(Duration::from_secs(100)).await,
-            "replaced" => drop(second.hello(&connect("d")).await),
+            "replaced" => assert!(second.hello(&connect("d")).await.session_present),
             "broke" => device.publish("a/b/c", b"").await,
             _ => stage.exchange().stop(),
         }

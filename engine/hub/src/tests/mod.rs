@@ -1,0 +1,9 @@
+//! The hub from the outside: through TLS sockets, as SDKs see it.
+
+mod calls;
+mod gate;
+mod kept;
+mod queries;
+mod registry;
+mod stage;
+mod twins;

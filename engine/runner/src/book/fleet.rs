@@ -1,0 +1,240 @@
+//! How a play walks over a fleet: targets, waves, pace, failure budget, gates. Types of these keys only; counting and deciding
+//! is the runner's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Diagnostic, did_you_mean};
+use serde::Deserialize;
+
+use super::walk::Walk;
+use super::{
+    AbortAction, AbortIf, BetweenWaves, Failing, Gate, Key, Node, NodeKind, OneOrMany, Order, Play, Rollout, Size,
+    Targets, steps,
+};
+use crate::{Class, Selection};
+
+/// Reads the keys that concern the fleet; `between_waves` has steps and is read by [`between`].
+pub(super) fn read(play: &mut Play, key: &Key, value: &Node, walk: &mut Walk<'_>) {
+    match &*key.text {
+        "targets" | "hosts" => {
+            if play.targets.is_some() {
+                walk.error(key.span, "`hosts` is another word for `targets`: write one of them");
+            }
+            play.targets = targets(value, walk);
+        }
+        "serial" => play.serial = serial(value, walk),
+        "forks" => play.forks = steps::one_or_more(walk.decode(value), value, walk),
+        "rollout" => play.rollout = rollout(value, walk),
+        "abort_if" => play.abort_if = abort_if(value, walk),
+        _ => {}
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetKeys {
+    query: Option<String>,
+    devices: Option<OneOrMany<String>>,
+    file: Option<Arc<str>>,
+    order: Option<Node>,
+}
+
+fn targets(node: &Node, walk: &mut Walk<'_>) -> Option<Targets> {
+    let plain = |which| Some(Targets { which, file: None, order: Order::Id });
+    match &node.kind {
+        NodeKind::Text(text, _) if &**text == "all" => return plain(Selection::All),
+        NodeKind::Text(text, _) => {
+            let ids = text.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
+            return plain(Selection::Ids(ids.collect()));
+        }
+        NodeKind::List(_) => return walk.decode(node).and_then(|ids| plain(Selection::Ids(ids))),
+        _ => {}
+    }
+    let keys = walk.decode::<TargetKeys>(node)?;
+    let order = match &keys.order {
+        None => None,
+        Some(node) => word(node, &[("id", Order::Id), ("given", Order::Given), ("random", Order::Random)], walk),
+    };
+    let (which, file) = match (keys.query, keys.devices, keys.file) {
+        (Some(query), None, None) => (Selection::Query(query), None),
+        (None, Some(ids), None) => (Selection::Ids(ids.0), None),
+        (None, None, Some(file)) => (Selection::Ids(Vec::new()), Some(file)),
+        (None, None, None) if keys.order.is_some() => (Selection::All, None),
+        _ => {
+            walk.error(node.span, "targets are said once: one of `query`, `devices`, `file`");
+            return None;
+        }
+    };
+    Some(Targets { which, file, order: order.unwrap_or_default() })
+}
+
+/// One of a few words.
+fn word<T: Copy>(node: &Node, words: &[(&str, T)], walk: &mut Walk<'_>) -> Option<T> {
+    let written = node.scalar().unwrap_or("");
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == written) {
+        return Some(*value);
+    }
+    let all = words.iter().map(|(word, _)| *word);
+    let near = did_you_mean(written, all.clone()).map(|near| format!("did you mean `{near}`?"));
+    let finding = Diagnostic::error(format!("expected one of {}", all.collect::<Vec<_>>().join(", ")));
+    walk.push(finding.note(node.what()).help(near.unwrap_or_default()), node.span);
+    None
+}
+
+fn serial(node: &Node, walk: &mut Walk<'_>) -> Vec<Size> {
+    let sizes: Vec<_> = match &node.kind {
+        NodeKind::List(items) => items.iter().filter_map(|item| size(item, walk)).collect(),
+        _ => size(node, walk).into_iter().collect(),
+    };
+    if let Some(at) = sizes.iter().position(|size| *size == Size::Rest)
+        && at + 1 < sizes.len()
+    {
+        walk.error(node.span, "`rest` is the last wave: nothing is left for those behind it");
+    }
+    sizes
+}
+
+/// `5`, `5%` or `rest`.
+fn size(node: &Node, walk: &mut Walk<'_>) -> Option<Size> {
+    let size = match &node.kind {
+        NodeKind::Number(number, _) => number.as_u64().and_then(|n| usize::try_from(n).ok()).map(Size::Count),
+        NodeKind::Text(text, _) if &**text == "rest" => Some(Size::Rest),
+        NodeKind::Text(text, _) => percent(text),
+        _ => None,
+    };
+    if size.is_none() || size == Some(Size::Count(0)) {
+        let finding = Diagnostic::error("expected a number of devices, a share such as `5%`, or `rest`");
+        walk.push(finding.note(node.what()), node.span);
+        return None;
+    }
+    size
+}
+
+fn percent(text: &str) -> Option<Size> {
+    let share: f64 = text.strip_suffix('%')?.trim().parse().ok()?;
+    (share > 0.0 && share <= 100.0).then_some(Size::Percent(share))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RolloutKeys {
+    rate: Node,
+    ramp: Option<RampKeys>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RampKeys {
+    base: Node,
+    factor: f64,
+    after_success: usize,
+}
+
+fn rollout(node: &Node, walk: &mut Walk<'_>) -> Option<Rollout> {
+    let keys = walk.decode::<RolloutKeys>(node)?;
+    let rate = rate(&keys.rate, walk)?;
+    let ramp = match keys.ramp {
+        None => None,
+        Some(ramp) if ramp.factor < 1.0 || ramp.after_success == 0 => {
+            walk.error(node.span, "a ramp grows: `factor` is at least 1, `after_success` at least 1");
+            return None;
+        }
+        Some(ramp) => Some((self::rate(&ramp.base, walk)?, ramp.factor, ramp.after_success)),
+    };
+    Some(Rollout { rate, ramp })
+}
+
+/// Devices a second: `30/s`, `100/m`, `1000/h`, or a number.
+fn rate(node: &Node, walk: &mut Walk<'_>) -> Option<f64> {
+    let text = node.scalar().unwrap_or("");
+    let (number, unit) = text.split_once('/').unwrap_or((text, "s"));
+    let seconds = match unit.trim() {
+        "s" => Some(1.0),
+        "m" | "min" => Some(60.0),
+        "h" => Some(3600.0),
+        _ => None,
+    };
+    let rate = number.trim().parse::<f64>().ok().zip(seconds).map(|(number, seconds)| number / seconds);
+    let rate = rate.filter(|rate| rate.is_finite() && *rate > 0.0);
+    if rate.is_none() {
+        let finding = Diagnostic::error("expected devices per time: `30/s`, `100/m`, `1000/h`");
+        walk.push(finding.note(node.what()), node.span);
+    }
+    rate
+}
+
+/// A percentage of fewer devices says nothing.
+const MIN_SAMPLE: usize = 20;
+
+fn abort_if(node: &Node, walk: &mut Walk<'_>) -> Option<AbortIf> {
+    const FIELDS: &[&str] = &["failed", "unreachable", "timeout", "rejected", "min_sample", "per_wave", "action"];
+    let mut budget = AbortIf { limits: Vec::new(), min_sample: MIN_SAMPLE, per_wave: false, action: AbortAction::Stop };
+    for (key, value) in walk.map(node, "`abort_if`") {
+        let counted = match &*key.text {
+            "failed" => Failing::Failed,
+            "unreachable" => Failing::Class(Class::Unreachable),
+            "timeout" => Failing::Class(Class::Timeout),
+            "rejected" => Failing::Class(Class::Rejected),
+            "min_sample" => {
+                budget.min_sample = walk.decode(value).unwrap_or(MIN_SAMPLE);
+                continue;
+            }
+            "per_wave" => {
+                budget.per_wave = walk.decode(value).unwrap_or_default();
+                continue;
+            }
+            "action" => {
+                let words =
+                    [("stop", AbortAction::Stop), ("pause", AbortAction::Pause), ("continue", AbortAction::Continue)];
+                budget.action = word(value, &words, walk).unwrap_or_default();
+                continue;
+            }
+            _ => {
+                walk.unknown(key, FIELDS);
+                continue;
+            }
+        };
+        match size(value, walk) {
+            Some(Size::Rest) => walk.error(value.span, "expected a number of devices or a share such as `5%`"),
+            Some(limit) => budget.limits.push((counted, limit)),
+            None => {}
+        }
+    }
+    if budget.limits.is_empty() && node.is_map() {
+        let finding = Diagnostic::error("`abort_if` says how many failures are too many");
+        walk.push(finding.help("for instance `abort_if: { failed: 3% }`"), node.span);
+    }
+    Some(budget)
+}
+
+/// Reads `between_waves`, whose steps know what the play's steps registered.
+pub(super) fn between(play: &mut Play, entries: &[(Key, Node)], walk: &mut Walk<'_>) {
+    let Some((_, node)) = entries.iter().find(|(key, _)| &*key.text == "between_waves") else { return };
+    let mut between = BetweenWaves { soak: None, verify: Vec::new(), gate: None };
+    for (key, value) in walk.map(node, "`between_waves`") {
+        match &*key.text {
+            "soak" => between.soak = walk.decode::<Duration>(value),
+            "verify" => between.verify = steps::read(value, "verify", walk),
+            "gate" => between.gate = walk.on_runner(None, |walk| gate(value, walk)),
+            _ => walk.unknown(key, &["soak", "verify", "gate"]),
+        }
+    }
+    play.between_waves = Some(between);
+}
+
+/// An expression, or `{ that, approve }`.
+fn gate(node: &Node, walk: &mut Walk<'_>) -> Option<Gate> {
+    if !node.is_map() {
+        return walk.check(&[], |check| check.expression(node)).0.map(|that| Gate { that: Some(that), approve: false });
+    }
+    let mut gate = Gate { that: None, approve: false };
+    for (key, value) in node.entries() {
+        match &*key.text {
+            "that" => gate.that = walk.check(&[], |check| check.expression(value)).0,
+            "approve" => gate.approve = walk.decode(value).unwrap_or_default(),
+            _ => walk.unknown(key, &["that", "approve"]),
+        }
+    }
+    Some(gate)
+}

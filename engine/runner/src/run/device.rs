@@ -1,0 +1,229 @@
+//! One device's run: what it is, what it has come to, and how it ends. The steps themselves are in `step`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use script::Dynamic;
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::exit::Ended;
+use super::fork::Fork;
+use super::frame::Frame;
+use super::play::PlayRun;
+use super::scope::{DeviceScope, Kind, Names};
+use super::step::Nest;
+use crate::book::{Expression, Step};
+use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
+
+/// A device under way.
+pub(super) struct Device<'a> {
+    pub(super) play: &'a PlayRun<'a>,
+    pub(super) target: Target,
+    /// `before` and `after`: there is no device.
+    pub(super) on_runner: bool,
+    /// Index of its wave, from 0.
+    pub(super) wave: usize,
+    pub(super) fork: Fork,
+    pub(super) names: Names,
+    /// Facts read for the present step.
+    pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
+    /// A call that must not be repeated blindly is in flight.
+    pub(super) in_call: Cell<bool>,
+    /// It is not connected, and waited for since then.
+    pub(super) waited_since: Cell<Option<Instant>>,
+    /// Time spent on earlier such waits.
+    pub(super) waited: Cell<Duration>,
+}
+
+/// Why a device's steps do not go on.
+pub(super) enum End {
+    /// A step failed.
+    Failed(Box<Broken>),
+    /// The rest is skipped.
+    Skip(Skip),
+    /// The run is being stopped.
+    Stopped,
+}
+
+/// A failed step.
+#[derive(Clone, Debug)]
+pub(super) struct Broken {
+    pub(super) failure: Failure,
+    /// The step's name, filled.
+    pub(super) step: Arc<str>,
+    /// `file:line:column`.
+    pub(super) at: String,
+    /// Repeating it does no harm.
+    pub(super) again: bool,
+}
+
+impl Broken {
+    /// What `error` is in `rescue`, and `register` of an ignored failure keeps.
+    pub(super) fn value(&self) -> Value {
+        let failure = &self.failure;
+        let payload = failure.value.get("payload").cloned().unwrap_or(Value::Null);
+        json!({
+            "class": failure.class.to_string(), "status": failure.status, "payload": payload,
+            "message": failure.message, "step": self.step, "at": self.at,
+        })
+    }
+}
+
+/// How a device's run ended.
+#[derive(Clone, Debug)]
+pub(super) struct DeviceEnd {
+    pub(super) id: Arc<str>,
+    pub(super) wave: usize,
+    pub(super) ended: Ended,
+    pub(super) error: Option<String>,
+    pub(super) took: Duration,
+    pub(super) vars: Arc<Value>,
+}
+
+impl DeviceEnd {
+    /// One that was never started.
+    pub(super) fn not_reached(id: Arc<str>, wave: usize, why: &str) -> Self {
+        let error = Some(why.to_owned());
+        Self { id, wave, ended: Ended::Skipped, error, took: Duration::ZERO, vars: Arc::new(json!({})) }
+    }
+
+    pub(super) fn event(&self) -> RunEvent {
+        RunEvent::DeviceEnded {
+            device: Arc::clone(&self.id),
+            outcome: self.ended.word(),
+            error: self.error.clone(),
+            took: self.took,
+            vars: Arc::clone(&self.vars),
+        }
+    }
+
+    /// As `devices` has it in `after`.
+    pub(super) fn value(&self) -> Value {
+        let class = (!matches!(self.ended, Ended::Ok | Ended::Skipped)).then(|| self.ended.word());
+        json!({
+            "id": self.id, "outcome": self.ended.word(), "class": class, "error": self.error,
+            "seconds": self.took.as_millis() as f64 / 1_000.0, "vars": *self.vars,
+        })
+    }
+}
+
+impl<'a> Device<'a> {
+    /// A device that starts now.
+    pub(super) fn new(
+        play: &'a PlayRun<'a>,
+        target: Target,
+        wave: usize,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        Self {
+            play,
+            target,
+            on_runner: false,
+            wave,
+            fork: Fork::new(Arc::clone(&play.forks), permit),
+            names: Names::default(),
+            facts: RefCell::default(),
+            in_call: Cell::new(false),
+            waited_since: Cell::new(None),
+            waited: Cell::new(Duration::ZERO),
+        }
+    }
+
+    /// The runner itself, for `before` and `after`.
+    pub(super) fn runner(play: &'a PlayRun<'a>) -> Self {
+        let target = Target { id: "runner".into(), attributes: Arc::new(Value::Null) };
+        Self { on_runner: true, ..Self::new(play, target, 0, None) }
+    }
+
+    /// Walks through steps to the end.
+    pub(super) async fn walk(&self, steps: &[Step]) -> DeviceEnd {
+        let started = Instant::now();
+        let frame = Frame::default();
+        let result = match self.own_vars(&frame).await {
+            Ok(()) => self.steps(steps, &frame, Nest::outermost(self.play)).await.map(|_| ()),
+            Err(failure) => Err(self.vars_failed(failure)),
+        };
+        let (ended, error) = match result {
+            Ok(()) => (Ended::Ok, None),
+            Err(End::Skip(skip)) => (Ended::Skipped, Some(skip.to_string())),
+            Err(End::Failed(broken)) => (Ended::of(&broken.failure), Some(broken.failure.message)),
+            Err(End::Stopped) => self.play.stopped_as(),
+        };
+        DeviceEnd {
+            id: Arc::clone(&self.target.id),
+            wave: self.wave,
+            ended,
+            error,
+            took: started.elapsed(),
+            vars: Arc::new(self.names.take()),
+        }
+    }
+
+    /// Variables whose defaults name something of the device; the runner has none of these.
+    async fn own_vars(&self, frame: &Frame<'_>) -> Result<(), Failure> {
+        if self.on_runner {
+            return Ok(());
+        }
+        for (name, template) in &self.play.values.own {
+            for expression in template.expressions() {
+                self.need(expression).await?;
+            }
+            let value = template.fill_value(&self.scope(frame), self.play.expressions())?;
+            self.names.set(&Arc::from(*name), value, Kind::Var);
+        }
+        Ok(())
+    }
+
+    fn vars_failed(&self, failure: Failure) -> End {
+        let span = failure.span.unwrap_or(self.play.play.span);
+        self.play.events.stopped(self.diagnostic(&failure, span));
+        self.play.hub_gone(&failure);
+        End::Failed(Box::new(Broken { failure, step: "vars".into(), at: String::new(), again: false }))
+    }
+
+    pub(super) fn scope<'s>(&'s self, frame: &'s Frame<'_>) -> DeviceScope<'s> {
+        DeviceScope { device: self, frame }
+    }
+
+    pub(super) fn vars(&self) -> Dynamic {
+        script::from_json(&self.names.vars(&self.play.values.vars))
+    }
+
+    /// Has the facts at hand that an expression names.
+    pub(super) async fn need(&self, expression: &Expression) -> Result<(), Failure> {
+        for name in self.play.fact_names {
+            if expression.roots().any(|root| root == *name) {
+                self.fetch(name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a fact, unless it is at hand.
+    pub(super) async fn fetch(&self, fact: &str) -> Result<(), Failure> {
+        if self.on_runner || self.facts.borrow().contains_key(fact) {
+            return Ok(());
+        }
+        self.fork.hold().await;
+        let read = self.play.inventory().fact(&self.target.id, fact).await.map_err(fact_failed)?;
+        self.facts.borrow_mut().insert(fact.into(), read.value);
+        Ok(())
+    }
+
+    /// Whether an expression holds, its facts read before.
+    pub(super) async fn test(&self, expression: &Expression, frame: &Frame<'_>) -> Result<bool, Failure> {
+        self.need(expression).await?;
+        Ok(expression.test(&self.scope(frame), self.play.expressions())?)
+    }
+}
+
+fn fact_failed(error: InventoryError) -> Failure {
+    match error {
+        InventoryError::Hub { message, help } => Failure { help, ..Failure::new(Class::Hub, message) },
+        other => Failure::new(Class::Failed, other.to_string()),
+    }
+}

@@ -1,0 +1,103 @@
+//! The names that come and go while a device walks: `item`, `attempt`, `result`, `error`, and a step's own `vars`. An inner
+//! frame hides the outer ones.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use script::Dynamic;
+use serde_json::Value;
+
+/// A name: one of the language's, or one of the playbook's.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Name {
+    Fixed(&'static str),
+    Own(Arc<str>),
+}
+
+impl Name {
+    fn is(&self, name: &str) -> bool {
+        match self {
+            Self::Fixed(fixed) => *fixed == name,
+            Self::Own(own) => own.as_ref() == name,
+        }
+    }
+}
+
+impl From<&'static str> for Name {
+    fn from(name: &'static str) -> Self {
+        Self::Fixed(name)
+    }
+}
+
+impl From<&Arc<str>> for Name {
+    fn from(name: &Arc<str>) -> Self {
+        Self::Own(Arc::clone(name))
+    }
+}
+
+/// Something that knows values by name: hides how deep frames are nested.
+pub(super) trait Lookup {
+    fn find(&self, name: &str) -> Option<Dynamic>;
+}
+
+/// Names of one step, item or block, over those around it.
+#[derive(Default)]
+pub(super) struct Frame<'a> {
+    outer: Option<&'a dyn Lookup>,
+    names: RefCell<Vec<(Name, Value)>>,
+}
+
+impl<'a> Frame<'a> {
+    /// A frame without names inside another.
+    pub(super) fn inside(outer: &'a Frame<'_>) -> Self {
+        Self { outer: Some(outer), names: RefCell::default() }
+    }
+
+    /// Gives a name a value, in this frame.
+    pub(super) fn set(&self, name: impl Into<Name>, value: Value) {
+        let name = name.into();
+        let mut names = self.names.borrow_mut();
+        match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, slot)) => *slot = value,
+            None => names.push((name, value)),
+        }
+    }
+
+    /// Takes a name's value back, out of this frame.
+    pub(super) fn take(&self, name: &str) -> Value {
+        let mut names = self.names.borrow_mut();
+        match names.iter().position(|(known, _)| known.is(name)) {
+            Some(index) => names.swap_remove(index).1,
+            None => Value::Null,
+        }
+    }
+}
+
+impl Lookup for Frame<'_> {
+    fn find(&self, name: &str) -> Option<Dynamic> {
+        let names = self.names.borrow();
+        match names.iter().find(|(known, _)| known.is(name)) {
+            Some((_, value)) => Some(script::from_json(value)),
+            None => self.outer?.find(name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn inner_names_hide_outer_ones_and_are_taken_back() {
+        let outer = Frame::default();
+        outer.set("item", json!(1));
+        let inner = Frame::inside(&outer);
+        assert_eq!(inner.find("item").and_then(|value| value.as_int().ok()), Some(1));
+        inner.set("item", json!(2));
+        assert_eq!(inner.find("item").and_then(|value| value.as_int().ok()), Some(2));
+        assert_eq!(inner.take("item"), json!(2));
+        assert_eq!(inner.find("item").and_then(|value| value.as_int().ok()), Some(1));
+        assert!(inner.find("other").is_none());
+    }
+}

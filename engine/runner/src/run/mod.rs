@@ -1,0 +1,23 @@
+//! Execution: a run is plays, a play is waves of devices, a device walks through steps, a step is attempts. Everything lives
+//! on one lane; a device not yet started is only its `Target`.
+
+mod attempt;
+mod budget;
+mod device;
+mod events;
+mod exit;
+mod fork;
+mod frame;
+mod judge;
+mod offline;
+mod pace;
+mod play;
+mod runner;
+mod scope;
+mod secrets;
+mod step;
+mod values;
+mod wave;
+mod waves;
+
+pub use runner::Runner;

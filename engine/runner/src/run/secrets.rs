@@ -1,0 +1,62 @@
+//! Fetches the values behind `secrets:` once per play: from the environment, a file or a command. Every value is masked in
+//! all output from then on.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use base::{Diagnostic, Mask};
+use serde_json::{Map, Value};
+
+use crate::RunOptions;
+use crate::book::{Play, SecretFrom};
+
+/// A program that prints a secret asks a vault, perhaps a person; it must not hold the run for ever.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The secrets of a play by name.
+pub(super) async fn fetch(play: &Play, options: &RunOptions) -> Result<Map<String, Value>, Diagnostic> {
+    let mut secrets = Map::new();
+    for (name, from) in &play.secrets {
+        let value = one(from, options)
+            .await
+            .map_err(|why| Diagnostic::error(format!("the secret `{name}` has no value: {why}")))?;
+        if !Mask::process().add(&value) {
+            let sentence =
+                format!("the secret `{name}` is shorter than 6 characters: it could not be masked in the output");
+            return Err(Diagnostic::error(sentence).help("use a longer value, or `vars` if it is no secret"));
+        }
+        secrets.insert(name.to_string(), Value::String(value));
+    }
+    Ok(secrets)
+}
+
+async fn one(from: &SecretFrom, options: &RunOptions) -> Result<String, String> {
+    let text = match from {
+        SecretFrom::Env(variable) => {
+            return (options.env)(variable).ok_or_else(|| format!("the environment has no {variable}"));
+        }
+        SecretFrom::File(file) => {
+            tokio::fs::read_to_string(file.as_ref()).await.map_err(|error| format!("cannot read {file}: {error}"))?
+        }
+        SecretFrom::Command(words) => command(words).await?,
+    };
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+async fn command(words: &[std::sync::Arc<str>]) -> Result<String, String> {
+    let (program, arguments) = words.split_first().ok_or("the command is empty")?;
+    let output = tokio::process::Command::new(program.as_ref())
+        .args(arguments.iter().map(AsRef::as_ref))
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(COMMAND_DEADLINE, output)
+        .await
+        .map_err(|_| format!("{program} did not end within {} s", COMMAND_DEADLINE.as_secs()))?
+        .map_err(|error| format!("cannot run {program}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{program} ended with {}", output.status));
+    }
+    String::from_utf8(output.stdout).map_err(|_| format!("what {program} printed is not UTF-8"))
+}

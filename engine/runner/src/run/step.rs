@@ -1,0 +1,466 @@
+//! One step on one device: tags, `run_once`, `throttle`, `loop`, `when`, `register`, and what its end means for the device.
+//! The attempts are in `attempt`.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Diagnostic, Span};
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::attempt::Tried;
+use super::device::{Broken, Device, End};
+use super::frame::Frame;
+use super::play::PlayRun;
+use super::scope::Kind;
+use crate::book::{Body, Offline, Step};
+use crate::{Class, Failure, Outcome, RunEvent, Skip};
+
+/// What the steps around hand down.
+#[derive(Clone)]
+pub(super) struct Nest<'n> {
+    /// Tags of the play and of the blocks around.
+    tags: Rc<[&'n str]>,
+    /// `offline` of the block around.
+    pub(super) offline: Offline,
+    /// A failure does not end the device's run by itself: a `rescue`, another attempt or `ignore_errors` is around.
+    pub(super) rescued: bool,
+    no_log: bool,
+    /// Somebody looks at the value of the last step.
+    pub(super) wanted: bool,
+}
+
+impl<'n> Nest<'n> {
+    pub(super) fn outermost(play: &'n PlayRun<'_>) -> Self {
+        let tags = play.play.tags.iter().map(AsRef::as_ref).collect();
+        Self { tags, offline: Offline::Fail, rescued: false, no_log: false, wanted: false }
+    }
+
+    /// Inside a block.
+    pub(super) fn inside(&self, step: &'n Step, rescued: bool) -> Self {
+        let own = step.tags.iter().map(AsRef::as_ref);
+        let tags =
+            if step.tags.is_empty() { Rc::clone(&self.tags) } else { self.tags.iter().copied().chain(own).collect() };
+        Self {
+            tags,
+            offline: if step.offline == Offline::Fail { self.offline } else { step.offline },
+            rescued: self.rescued || rescued,
+            no_log: self.no_log || step.no_log,
+            wanted: self.wanted
+                || step.register.is_some()
+                || step.failed_when.is_some()
+                || step.retries.until.is_some(),
+        }
+    }
+
+    fn tags<'s>(&'s self, step: &'s Step) -> impl Iterator<Item = &'s str> {
+        self.tags.iter().copied().chain(step.tags.iter().map(AsRef::as_ref))
+    }
+
+    /// Whether `-t` and `--skip-tags` let the step run. `always` runs unless skipped, `never` only when named. Blocks are
+    /// entered, and their steps judged.
+    fn chosen(&self, step: &Step, play: &PlayRun<'_>) -> bool {
+        let named = |tags: &[String]| self.tags(step).any(|tag| tags.iter().any(|wanted| wanted == tag));
+        let (wanted, unwanted) = (&play.options.tags, &play.options.skip_tags);
+        if matches!(step.body, Body::Block { .. }) {
+            return true;
+        }
+        let takes = if wanted.is_empty() {
+            !self.tags(step).any(|tag| tag == "never")
+        } else {
+            named(wanted) || self.tags(step).any(|tag| tag == "always")
+        };
+        takes && !named(unwanted)
+    }
+}
+
+/// What a step came to when the device goes on.
+#[derive(Clone)]
+pub(super) enum Came {
+    /// A value, to be registered.
+    Value(Value),
+    /// Skipped.
+    Nothing,
+}
+
+impl Device<'_> {
+    /// Runs steps in order; gives the last one's value when somebody wants it.
+    pub(super) fn steps<'s>(
+        &'s self,
+        steps: &'s [Step],
+        frame: &'s Frame<'_>,
+        nest: Nest<'s>,
+    ) -> LocalBoxFuture<'s, Result<Value, End>> {
+        async move {
+            let mut last = Value::Null;
+            for (index, step) in steps.iter().enumerate() {
+                let wanted = nest.wanted && index + 1 == steps.len();
+                last = self.step(step, frame, &nest, wanted).await?;
+            }
+            Ok(last)
+        }
+        .boxed_local()
+    }
+
+    async fn step(&self, step: &Step, frame: &Frame<'_>, nest: &Nest<'_>, wanted: bool) -> Result<Value, End> {
+        self.play.go_on()?;
+        if !nest.chosen(step, self.play) {
+            return Ok(Value::Null);
+        }
+        if let Some(name) = &step.register {
+            self.names.forget(name);
+        }
+        let came =
+            if step.run_once { self.once(step, frame, nest).await? } else { self.items(step, frame, nest).await? };
+        let Came::Value(value) = came else { return Ok(Value::Null) };
+        if let Body::Verb { ready, .. } = &step.body
+            && ready.sets()
+        {
+            self.set_all(&value);
+        }
+        match &step.register {
+            None => Ok(value),
+            Some(name) => {
+                let kind = if nest.no_log || step.no_log { Kind::Hidden } else { Kind::Registered };
+                let last = if wanted { value.clone() } else { Value::Null };
+                self.names.set(name, value, kind);
+                Ok(last)
+            }
+        }
+    }
+
+    /// The members of what `set` gives (of each item, with `loop`) become names.
+    fn set_all(&self, value: &Value) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    self.names.set(&Arc::from(name.as_str()), value.clone(), Kind::Var);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.set_all(item)),
+            _ => {}
+        }
+    }
+
+    /// `run_once`: the first device that gets here does it, all others take its result; a device that is skipped leaves it to the next.
+    async fn once(&self, step: &Step, frame: &Frame<'_>, nest: &Nest<'_>) -> Result<Came, End> {
+        let (cell, first) = self.play.once(step.index);
+        if !first {
+            self.fork.release();
+        }
+        let result = cell
+            .get_or_try_init(|| async {
+                match self.items(step, frame, nest).await {
+                    Ok(came) => Ok(Ok(came)),
+                    Err(End::Failed(broken)) => Ok(Err(broken)),
+                    Err(end) => Err(end),
+                }
+            })
+            .await?;
+        result.clone().map_err(End::Failed)
+    }
+
+    /// The step itself, or once per item of its `loop`. All items are done; the first failure counts.
+    async fn items(&self, step: &Step, frame: &Frame<'_>, nest: &Nest<'_>) -> Result<Came, End> {
+        let _turn = self.turn(step).await;
+        self.facts.borrow_mut().clear();
+        let limit = match self.limit(step, frame).await {
+            Ok(limit) => limit,
+            Err(failure) => return self.broke(step, nest, failure),
+        };
+        let Some(each) = &step.each else { return self.one(step, frame, nest, limit).await };
+        let list = match self.list(step, each, frame).await {
+            Ok(list) => list,
+            Err(failure) => return self.broke(step, nest, failure),
+        };
+        let mut values = Vec::with_capacity(list.len());
+        let mut first: Option<Box<Broken>> = None;
+        for item in list {
+            self.play.go_on()?;
+            let inner = Frame::inside(frame);
+            inner.set("item", item);
+            match self.one(step, &inner, nest, limit).await {
+                Ok(Came::Value(value)) => values.push(value),
+                Ok(Came::Nothing) => values.push(Value::Null),
+                Err(End::Failed(broken)) if broken.failure.class != Class::Hub => {
+                    values.push(json!({ "failed": true, "error": broken.value() }));
+                    first = first.or(Some(broken));
+                }
+                Err(end) => return Err(end),
+            }
+        }
+        first.map_or(Ok(Came::Value(Value::Array(values))), |broken| Err(End::Failed(broken)))
+    }
+
+    async fn list(
+        &self,
+        step: &Step,
+        each: &crate::book::Filled<Vec<Value>>,
+        frame: &Frame<'_>,
+    ) -> Result<Vec<Value>, Failure> {
+        for fact in &step.facts {
+            self.fetch(fact).await?;
+        }
+        Ok(each.fill(&self.scope(frame), self.play.expressions())?)
+    }
+
+    /// `throttle`: its turn in this step. The fork goes back while it queues, or two queues could wait for each other.
+    async fn turn(&self, step: &Step) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        let turns = self.play.throttle(step)?;
+        if let Ok(turn) = Arc::clone(&turns).try_acquire_owned() {
+            return Some(turn);
+        }
+        self.fork.release();
+        turns.acquire_owned().await.ok()
+    }
+
+    async fn limit(&self, step: &Step, frame: &Frame<'_>) -> Result<Option<Duration>, Failure> {
+        let Some(timeout) = &step.timeout else { return Ok(None) };
+        if let Some(template) = timeout.template() {
+            for expression in template.expressions() {
+                self.need(expression).await?;
+            }
+        }
+        Ok(Some(timeout.fill(&self.scope(frame), self.play.expressions())?))
+    }
+
+    /// One item, or the only run of a step without `loop`.
+    async fn one(&self, step: &Step, outer: &Frame<'_>, nest: &Nest<'_>, limit: Option<Duration>) -> Result<Came, End> {
+        let started = Instant::now();
+        self.facts.borrow_mut().clear();
+        let frame = Frame::inside(outer);
+        let tried = match self.may(step, &frame).await {
+            Ok(true) => {
+                let name = self.name(step, &frame);
+                self.announce(step, &name);
+                self.attempts(step, &frame, nest, limit).await?
+            }
+            Ok(false) => Tried::once(Outcome::Skipped(Skip::When)),
+            Err(failure) => Tried::once(self.unready(failure)),
+        };
+        let name = self.name(step, &frame);
+        self.finish(step, &frame, nest, tried, &name, started.elapsed()).await
+    }
+
+    fn announce(&self, step: &Step, name: &Arc<str>) {
+        if matches!(step.body, Body::Verb { .. }) {
+            let device = Arc::clone(&self.target.id);
+            self.play.events.say(&RunEvent::StepStarted { device, step: step.index, name: Arc::clone(name) });
+        }
+    }
+
+    /// Fills the step's own `vars`, reads the facts that it names, and judges `when`.
+    async fn may(&self, step: &Step, frame: &Frame<'_>) -> Result<bool, Failure> {
+        for (name, template) in &step.vars {
+            for expression in template.expressions() {
+                self.need(expression).await?;
+            }
+            let value = template.fill_value(&self.scope(frame), self.play.expressions())?;
+            frame.set(name, value);
+        }
+        match &step.when {
+            Some(when) => self.test(when, frame).await,
+            None => Ok(true),
+        }
+    }
+
+    /// The step's name on this device; as written when it cannot be filled.
+    fn name(&self, step: &Step, frame: &Frame<'_>) -> Arc<str> {
+        let written = &self.play.book.steps[step.index].0;
+        if step.name.constant().is_some() {
+            return Arc::clone(written);
+        }
+        match step.name.fill_text(&self.scope(frame), self.play.expressions()) {
+            Ok(name) => name.into(),
+            Err(_) => Arc::clone(written),
+        }
+    }
+
+    /// A failure before the step's first attempt, without an item.
+    fn broke(&self, step: &Step, nest: &Nest<'_>, failure: Failure) -> Result<Came, End> {
+        let name = Arc::clone(&self.play.book.steps[step.index].0);
+        let tried = self.ended(step, nest, Tried::once(self.unready(failure)), &name, Duration::ZERO, false);
+        match tried.outcome {
+            Outcome::Failed(failure) => Err(End::Failed(Box::new(self.broken(step, failure, name, false)))),
+            _ => Ok(Came::Nothing),
+        }
+    }
+
+    /// In `--check`, what depends on a call that was not made is not a failure.
+    pub(super) fn unready(&self, failure: Failure) -> Outcome {
+        let unmade =
+            |name: &&Arc<str>| failure.message.contains(&format!("`{name}`")) && self.names.get(name).is_none();
+        match self.play.registers.iter().find(unmade) {
+            Some(name) if self.play.options.check => {
+                Outcome::Skipped(Skip::Check(format!("depends on `{name}`, which was not registered")))
+            }
+            Some(name) if failure.span.is_some() => Outcome::Failed(Failure {
+                message: format!(
+                    "`{name}` has no value: the step that registers it was skipped, failed or not reached"
+                ),
+                ..failure
+            }),
+            _ => Outcome::Failed(failure),
+        }
+    }
+
+    /// Says how the step ended and what that means for the device.
+    async fn finish(
+        &self,
+        step: &Step,
+        frame: &Frame<'_>,
+        nest: &Nest<'_>,
+        tried: Tried,
+        name: &Arc<str>,
+        took: Duration,
+    ) -> Result<Came, End> {
+        let ignored = match (&tried.outcome, &step.ignore_errors) {
+            (Outcome::Failed(failure), Some(ignore)) if failure.class != Class::Hub => {
+                self.test(ignore, frame).await.unwrap_or(false)
+            }
+            _ => false,
+        };
+        let tried = self.ended(step, nest, tried, name, took, ignored);
+        match tried.outcome {
+            Outcome::Done { value, .. } => Ok(Came::Value(value)),
+            Outcome::Skipped(skip @ Skip::Offline { rest: true }) => Err(End::Skip(skip)),
+            Outcome::Skipped(_) => Ok(Came::Nothing),
+            Outcome::Failed(failure) => {
+                self.play.hub_gone(&failure);
+                let broken =
+                    tried.inner.unwrap_or_else(|| Box::new(self.broken(step, failure, Arc::clone(name), tried.again)));
+                if ignored {
+                    return Ok(Came::Value(json!({ "failed": true, "error": broken.value() })));
+                }
+                Err(End::Failed(broken))
+            }
+        }
+    }
+
+    fn broken(&self, step: &Step, failure: Failure, name: Arc<str>, again: bool) -> Broken {
+        let span = failure.span.unwrap_or_else(|| key(step));
+        Broken { at: self.play.book.source.place(span).label(), failure, step: name, again }
+    }
+
+    /// Says `StepEnded`. A block is only heard of when it fails by itself: its steps have said the rest.
+    fn ended(
+        &self,
+        step: &Step,
+        nest: &Nest<'_>,
+        mut tried: Tried,
+        name: &Arc<str>,
+        took: Duration,
+        ignored: bool,
+    ) -> Tried {
+        let own = matches!(step.body, Body::Verb { .. })
+            || (tried.inner.is_none() && !matches!(tried.outcome, Outcome::Done { .. }));
+        if !own {
+            return tried;
+        }
+        let diagnostic = match &tried.outcome {
+            Outcome::Failed(failure) => {
+                Some(Box::new(self.diagnostic(failure, failure.span.unwrap_or_else(|| key(step)))))
+            }
+            _ => None,
+        };
+        let event = RunEvent::StepEnded {
+            device: Arc::clone(&self.target.id),
+            step: step.index,
+            name: Arc::clone(name),
+            summary: self.summary(step, &tried),
+            // Lent to the event and taken back: values may be large.
+            outcome: std::mem::replace(&mut tried.outcome, Outcome::Skipped(Skip::NotReached)),
+            ignored: ignored || nest.rescued,
+            attempts: tried.attempts,
+            took,
+            diagnostic,
+            hidden: nest.no_log || step.no_log,
+        };
+        self.play.events.say(&event);
+        if let RunEvent::StepEnded { outcome, .. } = event {
+            tried.outcome = outcome;
+        }
+        tried
+    }
+
+    /// What the step's line shows: what the verb said last, else what later expressions read of its value.
+    fn summary(&self, step: &Step, tried: &Tried) -> String {
+        let Outcome::Done { value, .. } = &tried.outcome else { return String::new() };
+        if let Some(says) = &tried.says {
+            return says.clone();
+        }
+        let shown = step.shows.iter().map(|path| {
+            let found = path.split('.').try_fold(value, |value, key| value.get(key));
+            let last = path.rsplit('.').next().unwrap_or(path);
+            match found {
+                None | Some(Value::Null) => format!("{last}: none"),
+                Some(Value::String(text)) => format!("{last}: {text}"),
+                Some(other) => format!("{last}: {other}"),
+            }
+        });
+        shown.collect::<Vec<_>>().join("   ")
+    }
+
+    /// A failure as people read it.
+    pub(super) fn diagnostic(&self, failure: &Failure, span: Span) -> Diagnostic {
+        let message = if self.on_runner {
+            failure.message.clone()
+        } else {
+            sentence(&self.target.id, &failure.message, failure.span.is_some())
+        };
+        let found =
+            Diagnostic::error(message).labelled(failure.class.to_string()).at(self.play.book.source.place(span));
+        let found = match &failure.note {
+            Some(note) => found.note(note.clone()),
+            None => found,
+        };
+        failure.help.iter().fold(found, |found, help| found.help(help.clone()))
+    }
+}
+
+/// The place of a step's verb, or of the block.
+pub(super) fn key(step: &Step) -> Span {
+    match &step.body {
+        Body::Verb { span, .. } => *span,
+        Body::Block { .. } => step.span,
+    }
+}
+
+/// Words that go on with a sentence whose subject is the device.
+const VERBS: [&str; 22] = [
+    "is", "was", "has", "had", "did", "does", "answered", "replied", "rejected", "refused", "dropped", "sent", "said",
+    "stayed", "never", "cannot", "could", "went", "lost", "took", "gave", "needs",
+];
+
+/// A sentence about a device: `press-7 is not connected`, `press-7: no such method`.
+fn sentence(device: &str, message: &str, about_the_playbook: bool) -> String {
+    let first = message.split_whitespace().next().unwrap_or("");
+    if first.trim_end_matches(':') == device {
+        message.to_owned()
+    } else if VERBS.contains(&first) && !about_the_playbook {
+        format!("{device} {message}")
+    } else {
+        format!("{device}: {message}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_have_the_device_as_their_subject() {
+        for (message, expected) in [
+            ("is not connected", "press-7 is not connected"),
+            ("no such method", "press-7: no such method"),
+            ("press-7 did not come back", "press-7 did not come back"),
+            ("", "press-7: "),
+        ] {
+            assert_eq!(sentence("press-7", message, false), expected);
+        }
+        assert_eq!(sentence("press-7", "is `x` a number?", true), "press-7: is `x` a number?");
+    }
+}

@@ -1,0 +1,8 @@
+//! Whole runs over fake verbs and fake devices, in paused time: semantics, exit codes, the screen, scale.
+
+mod fake;
+mod fleet;
+mod language;
+mod outcomes;
+mod safety;
+mod screen;

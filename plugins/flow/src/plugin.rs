@@ -1,0 +1,31 @@
+//! The plugin: which verbs `flow` brings.
+
+use std::rc::Rc;
+
+use runner::{Action, Plugin};
+
+use crate::{assert, fail, later, log, save, set, sleep, wait_until};
+
+/// `wait_until sleep assert set fail log save`, and the names of verbs that the language has and this version does not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flow;
+
+impl Plugin for Flow {
+    fn name(&self) -> &'static str {
+        "flow"
+    }
+
+    fn actions(&self) -> Vec<Rc<dyn Action>> {
+        let mut actions = vec![
+            wait_until::verb(),
+            sleep::verb(),
+            assert::verb(),
+            set::verb(),
+            fail::verb(),
+            log::verb(),
+            save::verb(),
+        ];
+        actions.extend(later::verbs());
+        actions
+    }
+}

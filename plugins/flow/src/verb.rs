@@ -1,0 +1,65 @@
+//! A verb of this plugin from its parts: a name, a sentence, a parameter struct and a check of what serde cannot check.
+
+use std::marker::PhantomData;
+
+use runner::book::{Check, Node};
+use runner::{Action, Effect, Ready};
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A verb whose parameters are a `P`. All verbs of this plugin only look: what they write is the runner's own.
+pub(crate) struct Verb<P> {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) main: Option<&'static str>,
+    pub(crate) positional: &'static [&'static str],
+    parameters: PhantomData<fn() -> P>,
+}
+
+impl<P> Verb<P> {
+    pub(crate) fn new(name: &'static str, about: &'static str, main: Option<&'static str>) -> Self {
+        Self { name, about, main, positional: &[], parameters: PhantomData }
+    }
+
+    /// With the parameters that its Rhai function takes by place.
+    pub(crate) fn positional(self, positional: &'static [&'static str]) -> Self {
+        Self { positional, ..self }
+    }
+}
+
+/// Parameters that become a verb ready to run.
+pub(crate) trait Parameters: DeserializeOwned + JsonSchema + 'static {
+    /// Checks what only the whole can tell; findings go into `check`.
+    fn ready(self, node: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>>;
+}
+
+impl<P: Parameters> Action for Verb<P> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Reads
+    }
+
+    fn schema(&self) -> Value {
+        SchemaGenerator::default().into_root_schema_for::<P>().to_value()
+    }
+
+    fn main(&self) -> Option<&'static str> {
+        self.main
+    }
+
+    fn positional(&self) -> &'static [&'static str] {
+        self.positional
+    }
+
+    fn check(&self, parameters: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>> {
+        check.decode::<P>(parameters)?.ready(parameters, check)
+    }
+}

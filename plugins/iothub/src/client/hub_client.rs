@@ -1,0 +1,118 @@
+//! The client itself: whom it talks to, as whom, and with which roots of trust. Cheap to clone; all clones share connections,
+//! the token and the pace.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base::{Clock, Seed};
+use net::tls::Roots;
+use rand::rngs::StdRng;
+use wire::{HostPort, ServiceConnection};
+
+use super::error::SetupError;
+use super::pace::Pace;
+use super::token::Tokens;
+
+/// A TCP and TLS handshake takes a few round trips; beyond this nobody is there.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Shorter than the idle limit of load balancers in between (4 minutes at Azure's), or calls would meet dead connections.
+const IDLE: Duration = Duration::from_secs(120);
+
+/// How to reach a hub.
+#[derive(Clone, Debug)]
+pub struct HubOptions {
+    /// Where, and as whom.
+    pub connection: ServiceConnection,
+    /// Whom to trust.
+    pub roots: Roots,
+    /// Whether it is a local hub: spoken to without a proxy, and without asking people.
+    pub local: bool,
+    /// Wall time, for tokens.
+    pub clock: Clock,
+    /// For jitter and request ids.
+    pub seed: Seed,
+}
+
+impl HubOptions {
+    /// With the system's clock, roots and randomness, of a hub that is not local.
+    pub fn new(connection: ServiceConnection) -> Self {
+        Self { connection, roots: Roots::System, local: false, clock: Clock::system(), seed: Seed::from_os() }
+    }
+}
+
+pub(super) struct Inner {
+    pub(super) http: reqwest::Client,
+    pub(super) options: HubOptions,
+    pub(super) tokens: Tokens,
+    pub(super) pace: Pace,
+    pub(super) rng: Mutex<StdRng>,
+    /// First half of request ids; the second counts.
+    pub(super) prefix: u64,
+    pub(super) calls: AtomicU64,
+    /// Whether it ever answered: an answer later missing is worth waiting for.
+    pub(super) reached: AtomicBool,
+    /// Where devices connect, as a local hub tells it.
+    pub(super) devices: Mutex<Option<HostPort>>,
+}
+
+/// A client of one hub.
+#[derive(Clone)]
+pub struct HubClient(pub(super) Arc<Inner>);
+
+impl HubClient {
+    /// Makes a client; connects to nothing yet.
+    pub fn new(options: HubOptions) -> Result<Self, SetupError> {
+        let tls = net::tls::client_config(&options.roots, None)?;
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured((*tls).clone())
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
+            .user_agent(concat!("iotplay/", env!("CARGO_PKG_VERSION")));
+        if options.local {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(SetupError::Http)?;
+        let mut rng = options.seed.of("hub-client").rng();
+        Ok(Self(Arc::new(Inner {
+            http,
+            tokens: Tokens::new(options.clock.clone()),
+            pace: Pace::new(),
+            prefix: rand::Rng::random(&mut rng),
+            rng: Mutex::new(rng),
+            calls: AtomicU64::new(0),
+            reached: AtomicBool::new(false),
+            devices: Mutex::new(None),
+            options,
+        })))
+    }
+
+    /// Where, and as whom.
+    pub fn connection(&self) -> &ServiceConnection {
+        &self.0.options.connection
+    }
+
+    /// Whether the hub is local.
+    pub fn is_local(&self) -> bool {
+        self.0.options.local
+    }
+
+    /// The clock that it was given.
+    pub fn clock(&self) -> &Clock {
+        &self.0.options.clock
+    }
+
+    /// Where devices connect by MQTT, as a local hub says in each answer; `None` before the first one, and for the real
+    /// service, whose devices connect to its own name.
+    pub fn device_endpoint(&self) -> Option<HostPort> {
+        self.0.devices.lock().expect("a host name: no panic while held").clone()
+    }
+}
+
+impl std::fmt::Debug for HubClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HubClient({})", self.connection().host)
+    }
+}

@@ -1,0 +1,26 @@
+//! Direct methods.
+
+use std::time::Duration;
+
+use http::Method;
+use wire::{HubPath, Identity, MethodCall, MethodReply};
+
+use super::call::Call;
+use super::error::ClientError;
+use super::hub_client::HubClient;
+use super::pace::Kind;
+use super::send::unreadable;
+
+/// On top of the method's own timeouts: the hub answers 504 itself, and only its answer tells a slow device from a lost call.
+const MARGIN: Duration = Duration::from_secs(15);
+
+impl HubClient {
+    /// Calls a method and waits for the device's answer. Never sent twice once it may have arrived.
+    pub async fn invoke(&self, identity: &Identity, method: &MethodCall) -> Result<MethodReply, ClientError> {
+        let mut call =
+            Call::new(Method::POST, HubPath::Methods(identity.clone()), Kind::Methods).body(method.to_json());
+        call.wait = method.connect_timeout + method.response_timeout + MARGIN;
+        let answer = self.send(&call).await?;
+        MethodReply::from_json(&answer.body).map_err(|error| unreadable(&error))
+    }
+}

@@ -1,0 +1,19 @@
+//! The client of a hub's service side, over REST. It knows calls, tokens, pace and repetition; it knows no playbook. No trait
+//! stands before it: tests use the real local hub.
+
+mod call;
+mod devices;
+mod error;
+mod hub_client;
+mod methods;
+mod pace;
+mod query;
+mod send;
+mod token;
+mod trouble;
+mod twins;
+
+pub use devices::{Created, Statistics};
+pub use error::{ClientError, SetupError};
+pub use hub_client::{HubClient, HubOptions};
+pub use query::Pages;

@@ -1,0 +1,163 @@
+//! The hub's devices as the runner's inventory, and their one fact: `twin`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base::did_you_mean;
+use futures_util::future::LocalBoxFuture;
+use futures_util::{StreamExt as _, stream};
+use runner::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
+use serde_json::{Value, json};
+use wire::{ErrorCode, Identity};
+
+use crate::client::{ClientError, HubClient};
+use crate::failure::inventory_error;
+use crate::twin::{twin_value, twin_version};
+
+/// The name of the fact.
+const TWIN: &str = "twin";
+/// Reads in flight for one question. The pace of the client bounds the rate; this bounds sockets and memory.
+const READS: usize = 32;
+
+/// The devices of one hub.
+#[derive(Debug)]
+pub struct IotHubInventory {
+    client: HubClient,
+    title: String,
+}
+
+impl IotHubInventory {
+    /// `title` is what the first line of a run says: the hub, and where it was configured.
+    pub fn new(client: HubClient, title: impl Into<String>) -> Self {
+        Self { client, title: title.into() }
+    }
+
+    async fn twin(&self, device: &str) -> Result<Option<Value>, ClientError> {
+        let Ok(identity) = device.parse::<Identity>() else { return Ok(None) };
+        match self.client.twin(&identity).await {
+            Ok(twin) => Ok(Some(twin)),
+            Err(error) if error.code().is_some_and(|code| code.http_status() == 404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn by_ids(&self, ids: &[String]) -> Result<Vec<Target>, InventoryError> {
+        let reads = stream::iter(ids).map(|id| async move { (id, self.twin(id).await) }).buffered(READS);
+        let found: Vec<_> = reads.collect().await;
+        let (mut targets, mut unknown) = (Vec::new(), Vec::new());
+        for (id, twin) in found {
+            match twin.map_err(|error| inventory_error(&error, false))? {
+                Some(twin) => targets.push(target(id.as_str().into(), &twin)),
+                None => unknown.push(id.clone()),
+            }
+        }
+        if unknown.is_empty() { Ok(targets) } else { Err(self.unknown(unknown).await) }
+    }
+
+    /// Each unknown id with the closest known one. That the known ones cannot be listed is not worth an error of its own.
+    async fn unknown(&self, ids: Vec<String>) -> InventoryError {
+        let known = self.client.some_devices().await.unwrap_or_default();
+        let close =
+            |id: &str| did_you_mean(id, known.iter().map(|device| device.device_id.as_str())).map(str::to_owned);
+        InventoryError::Unknown(ids.into_iter().map(|id| (close(&id), id)).map(|(close, id)| (id, close)).collect())
+    }
+
+    async fn by_query(&self, condition: Option<&str>) -> Result<Vec<Target>, InventoryError> {
+        let mut pages = self.client.query_twins(condition);
+        let mut targets = Vec::new();
+        while let Some(page) = pages.next().await.map_err(|error| inventory_error(&error, condition.is_some()))? {
+            let row = |row: &Value| Some(target(row.get("deviceId")?.as_str()?.into(), row));
+            targets.extend(page.iter().filter_map(row));
+        }
+        targets.sort_by(|a: &Target, b: &Target| a.id.cmp(&b.id));
+        Ok(targets)
+    }
+}
+
+/// What `device` has beside `id`.
+fn target(id: Arc<str>, twin: &Value) -> Target {
+    let of = |key: &str| twin.get(key).cloned().unwrap_or(Value::Null);
+    let tags = twin.get("tags").cloned().unwrap_or_else(|| json!({}));
+    let attributes = json!({ "tags": tags, "status": of("status"), "connection_state": of("connectionState") });
+    Target { id, attributes: Arc::new(attributes) }
+}
+
+fn facts(twin: &Value) -> Facts {
+    Facts { value: twin_value(twin), version: twin_version(twin), direct: true }
+}
+
+/// A device is away, gone or busy: not this round. Only the hub's own trouble ends the question.
+fn this_round(result: Result<Option<Value>, ClientError>) -> Result<Option<Facts>, InventoryError> {
+    match result {
+        Ok(twin) => Ok(twin.as_ref().map(facts)),
+        Err(error) if error.is_hub() => Err(inventory_error(&error, false)),
+        Err(_) => Ok(None),
+    }
+}
+
+impl Inventory for IotHubInventory {
+    fn hub(&self) -> HubInfo {
+        HubInfo { title: self.title.clone(), local: self.client.is_local() }
+    }
+
+    fn fact_names(&self) -> &'static [&'static str] {
+        &[TWIN]
+    }
+
+    fn select<'a>(&'a self, selection: &'a Selection) -> LocalBoxFuture<'a, Result<Vec<Target>, InventoryError>> {
+        Box::pin(async move {
+            match selection {
+                Selection::All => self.by_query(None).await,
+                Selection::Query(condition) => self.by_query(Some(condition)).await,
+                Selection::Ids(ids) => self.by_ids(ids).await,
+            }
+        })
+    }
+
+    fn count(&self) -> LocalBoxFuture<'_, Result<usize, InventoryError>> {
+        Box::pin(async move {
+            let statistics = self.client.statistics().await.map_err(|error| inventory_error(&error, false))?;
+            Ok(usize::try_from(statistics.total).unwrap_or(usize::MAX))
+        })
+    }
+
+    fn facts<'a>(
+        &'a self,
+        devices: &'a [Arc<str>],
+        fact: &'a str,
+    ) -> LocalBoxFuture<'a, Result<BTreeMap<Arc<str>, Facts>, InventoryError>> {
+        Box::pin(async move {
+            if fact != TWIN {
+                return Ok(BTreeMap::new());
+            }
+            let mut reads = stream::iter(devices)
+                .map(|device| async move { (Arc::clone(device), self.twin(device).await) })
+                .buffer_unordered(READS);
+            let mut found = BTreeMap::new();
+            while let Some((device, twin)) = reads.next().await {
+                if let Some(facts) = this_round(twin)? {
+                    found.insert(device, facts);
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn fact<'a>(&'a self, device: &'a str, fact: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>> {
+        Box::pin(async move {
+            if fact != TWIN {
+                let message = format!("there is no fact `{fact}`; this inventory has `{TWIN}`");
+                return Err(InventoryError::Hub { message, help: Vec::new() });
+            }
+            let identity: Identity =
+                device.parse().map_err(|_| InventoryError::Unknown(vec![(device.to_owned(), None)]))?;
+            match self.client.twin(&identity).await {
+                Ok(twin) => Ok(facts(&twin)),
+                Err(error) if error.code() == Some(ErrorCode::DEVICE_NOT_FOUND) => {
+                    Err(self.unknown(vec![device.to_owned()]).await)
+                }
+                Err(error) => Err(inventory_error(&error, false)),
+            }
+        })
+    }
+}
