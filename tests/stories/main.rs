@@ -1,1 +1,17 @@
-//! The stories: what a user does, end to end, through the binary.
+//! The stories: what a person or a program does with the binary, from outside. One file per feature; each story starts its own
+//! processes in its own folder and leaves nothing behind.
+
+mod agent;
+mod bad_input;
+mod devices;
+mod durability;
+mod examples;
+mod main_job;
+mod newcomer;
+mod sdk_drops;
+mod sdk_node;
+mod sdk_python;
+mod secrets;
+mod signals;
+mod stage_set;
+mod watch;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use base::{Clock, Diagnostics, Source};
 use iotplay_runner::book::{
     AbortAction, Body, Book, Failing, Node, NodeKind, Offline, Order, Rollout, SecretFrom, Size, Template, extra_vars,
-    parse_extra, read, read_yaml,
+    parse_extra, read, read_yaml, schema,
 };
 use iotplay_runner::{Class, Selection};
 use proptest::prelude::*;
@@ -271,4 +271,29 @@ proptest! {
         prop_assume!(!value.ends_with('$'));
         prop_assert!(book("x", &text).is_ok(), "{}", text);
     }
+}
+
+/// Every `$ref` of a schema leads somewhere.
+fn references(value: &serde_json::Value, root: &serde_json::Value) {
+    match value {
+        serde_json::Value::Object(map) => {
+            if let Some(target) = map.get("$ref").and_then(|it| it.as_str()) {
+                assert!(root.pointer(target.trim_start_matches('#')).is_some(), "{target}");
+            }
+            map.values().for_each(|value| references(value, root));
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|value| references(value, root)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_schema_knows_every_verb_and_key() {
+    let schema = schema(&verbs::registry());
+    references(&schema, &schema);
+    let step = &schema["$defs"]["step"]["properties"];
+    for key in ["invoke_method", "wait_until", "when", "offline", "rescue"] {
+        assert!(step.get(key).is_some(), "{key}");
+    }
+    assert!(schema["$defs"]["play"]["properties"].get("window").is_none());
 }

@@ -55,6 +55,9 @@ pub(super) const PLAY: &[&str] = &[
     "window",
 ];
 
+/// Keys of a play that the language has and this version does not: refused in so many words.
+pub(super) const NOT_YET: &[&str] = &["concurrency", "window"];
+
 /// The finding for a key that is not one of `fields`; `verb` when it stands inside a verb's parameters.
 pub(super) fn unknown(key: &str, fields: &[&str], verb: Option<&str>) -> Diagnostic {
     let finding = Diagnostic::error(format!("unknown key `{key}`"));

@@ -21,6 +21,7 @@ mod plays;
 mod read;
 mod reader;
 mod scan;
+mod schema;
 mod steps;
 mod template;
 mod traps;
@@ -38,6 +39,7 @@ pub use play::{
     Size, Step, Targets,
 };
 pub use read::read;
+pub use schema::schema;
 pub use steps::is_name;
 pub use template::Template;
 pub use yaml::read_yaml;

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use super::exit::Ended;
 use super::fork::Fork;
 use super::frame::Frame;
+use super::nest::Nest;
 use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
-use super::step::Nest;
 use crate::book::{Expression, Step};
 use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
 
@@ -221,7 +221,7 @@ impl<'a> Device<'a> {
     }
 }
 
-fn fact_failed(error: InventoryError) -> Failure {
+pub(crate) fn fact_failed(error: InventoryError) -> Failure {
     match error {
         InventoryError::Hub { message, help } => Failure { help, ..Failure::new(Class::Hub, message) },
         other => Failure::new(Class::Failed, other.to_string()),

@@ -4,20 +4,27 @@
 mod attempt;
 mod budget;
 mod device;
+mod ended;
 mod events;
 mod exit;
 mod fork;
 mod frame;
 mod judge;
+mod nest;
 mod offline;
 mod pace;
 mod play;
 mod runner;
 mod scope;
+mod scripts;
 mod secrets;
 mod step;
 mod values;
 mod wave;
 mod waves;
 
+pub(crate) use device::fact_failed;
+pub(crate) use events::Events;
+pub(crate) use exit::{Ended, HUB, Tally};
 pub use runner::Runner;
+pub(crate) use scripts::{CallEnd, run_step};

@@ -6,3 +6,6 @@ mod language;
 mod outcomes;
 mod safety;
 mod screen;
+mod scripts;
+mod verbs;
+mod world;

@@ -1,0 +1,70 @@
+//! From arguments to exit code: parse, set up logging and masking, run the command, say what went wrong.
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+use base::Mask;
+use clap::error::ErrorKind;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{self, Cli};
+use crate::command;
+use crate::process::Trouble;
+use crate::process::{self, Exit};
+
+/// The whole program.
+pub(crate) fn main() -> ExitCode {
+    process::install_panic_message();
+    // The hook has said what happened; here only the code is left to choose.
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(Exit::INTERNAL);
+    ended.into()
+}
+
+fn run() -> Exit {
+    let cli = match args::parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse_usage(&error),
+    };
+    match start_log(&cli).and_then(|()| command::run(cli)) {
+        Ok(exit) => exit,
+        Err(trouble) => {
+            trouble.print();
+            trouble.exit
+        }
+    }
+}
+
+/// Help and version go to stdout with 0, everything else to stderr with 2; what was typed is masked like any other output.
+fn refuse_usage(error: &clap::Error) -> Exit {
+    let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if help {
+        print!("{}", error.render());
+        return Exit::OK;
+    }
+    eprint!("{}", Mask::process().apply(&error.render().to_string()));
+    Exit::USAGE
+}
+
+/// Logs are for finding faults, not for people at work: silent but for errors unless asked, always on stderr, always masked.
+fn start_log(cli: &Cli) -> Result<(), Trouble> {
+    let filter = EnvFilter::try_new(cli.common.log.as_deref().unwrap_or("off")).map_err(|error| {
+        Trouble::usage(format!("--log: {error}")).help("--log debug, or --log iotplay_hub=trace,info")
+    })?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| MaskedStderr).with_ansi(false).init();
+    Ok(())
+}
+
+/// stderr that hides known secrets. One write is one whole event, so no value is cut in two.
+struct MaskedStderr;
+
+impl std::io::Write for MaskedStderr {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        std::io::Write::write_all(&mut std::io::stderr(), Mask::process().apply(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::Write::flush(&mut std::io::stderr())
+    }
+}

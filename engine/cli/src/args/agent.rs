@@ -1,0 +1,50 @@
+//! Flags of `agent`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::run::duration;
+
+/// `iotplay agent`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "The device: IOTHUB_DEVICE_CONNECTION_STRING, or --device-connection. With neither, the agent joins the\n\
+                        `iotplay hub` running for this folder as sim-1."
+)]
+pub(crate) struct AgentArgs {
+    /// The device's connection string; the environment is the better place for it
+    #[arg(long, value_name = "STRING", conflicts_with_all = ["count", "prefix"])]
+    pub(crate) device_connection: Option<String>,
+    /// Run so many simulated devices; their identities are made through the hub's service connection
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<usize>,
+    /// The simulated devices' ids: PREFIX1, PREFIX2, ..
+    #[arg(long, value_name = "PREFIX", default_value = "sim-")]
+    pub(crate) prefix: String,
+    /// The handlers: a file or a folder; else scripts/, else the built-in reboot.rhai
+    #[arg(long, value_name = "PATH")]
+    pub(crate) scripts: Option<PathBuf>,
+    /// Load the handlers again whenever a file changes
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// How long a simulated reboot takes
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "20s")]
+    pub(crate) sim_reboot: Duration,
+    /// A simulated reboot closes the connection, as a board's does
+    #[arg(long)]
+    pub(crate) sim_away: bool,
+    /// A real board: the command that reboots it, words separated by spaces
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["count", "sim_away"])]
+    pub(crate) reboot_command: Option<String>,
+    /// A device that logs in with a certificate: its chain, PEM
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub(crate) cert_file: Option<PathBuf>,
+    /// The certificate's key, PEM
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Do not ask before making identities on a hub that is not local
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
+    pub(crate) yes: Option<String>,
+}

@@ -1,0 +1,39 @@
+//! Flags of `hub` and `hub env`.
+
+use std::net::IpAddr;
+
+use clap::{Args, Subcommand};
+
+/// `iotplay hub`.
+#[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct HubArgs {
+    /// Instead of running a hub.
+    #[command(subcommand)]
+    pub(crate) command: Option<HubCommand>,
+    /// Where devices connect (MQTT over TLS); 0 takes a free port
+    #[arg(long, value_name = "PORT", default_value_t = 8883)]
+    pub(crate) mqtt_port: u16,
+    /// Where services connect (HTTPS); 0 takes a free port
+    #[arg(long, value_name = "PORT", default_value_t = 8443)]
+    pub(crate) https_port: u16,
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) bind: IpAddr,
+    /// One more name (or address) that the hub's certificate is for; may be repeated
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Allow an address that other machines can reach
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+    /// Keep nothing on disk
+    #[arg(long)]
+    pub(crate) memory: bool,
+}
+
+/// What else `hub` can do.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum HubCommand {
+    /// Print the exports that let SDK programs of this shell trust and reach the running hub
+    Env,
+}

@@ -1,0 +1,18 @@
+//! The command line as types: one file for what all commands share, one for each larger command. No work is done here.
+
+mod agent;
+mod cli;
+mod hub;
+mod mirror;
+mod run;
+mod small;
+
+pub(crate) use agent::AgentArgs;
+pub(crate) use cli::{Cli, Command, Common, parse};
+pub(crate) use hub::{HubArgs, HubCommand};
+pub(crate) use mirror::command;
+pub(crate) use run::{CheckArgs, Output, RunArgs, SimArgs, Targeting};
+pub(crate) use small::{
+    CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand,
+    TwinPatchArgs,
+};

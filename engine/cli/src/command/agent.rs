@@ -1,0 +1,145 @@
+//! `iotplay agent`: one real board, or simulated devices, in the foreground until told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::{Agent, AgentConfig, AgentEvent, Board, ClientCertificate, RunningAgent, SimConfig};
+use base::{Diagnostic, Mask, Secret};
+use net::tls::Roots;
+use wire::{DeviceConnection, DeviceCredential, DeviceId};
+
+use crate::args::{AgentArgs, Common};
+use crate::play::allowed;
+use crate::process::{CommandResult, Exit, Signals, Trouble, check_fleet};
+use crate::project::{self, DEVICE_VARIABLE, Handlers};
+use crate::world;
+
+/// How long handlers that are at work may go on after SIGINT or SIGTERM: the default response timeout of a call.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Above this many devices, lines about single connections would only scroll.
+const FEW: usize = 10;
+
+/// Runs the agent until SIGINT or SIGTERM; both are a good end.
+pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
+    let signals = Signals::listen()?;
+    let handlers = project::handlers(args.scripts.as_deref())?;
+    let crew = crew(common, &args).await?;
+    check_fleet(crew.devices.len(), 1)?;
+    eprintln!("hub     {}", crew.hub);
+    eprintln!("device  {}, running {}", crew.title, handlers.label());
+    let count = crew.devices.len();
+    let running = Agent::start(config(&args, crew, handlers)?).map_err(world::cannot_start)?;
+    let ended = tokio::select! {
+        () = signals.asked().cancelled() => None,
+        ended = until_ended(&running, count) => Some(ended),
+    };
+    if let Some(ended) = ended {
+        running.stop(Duration::ZERO).await;
+        return Err(ended.map_or_else(
+            || Trouble::internal("the agent ended by itself"),
+            |finding| Trouble::new(Exit::FAILED, finding),
+        ));
+    }
+    eprintln!("stop    handlers at work may take {} s; once more ends at once", GRACE.as_secs());
+    running.stop(GRACE).await;
+    Ok(Exit::OK)
+}
+
+/// Says once that all are there; ends when all have ended by themselves.
+async fn until_ended(running: &RunningAgent, count: usize) -> Option<Diagnostic> {
+    if running.ready().await.is_ok() && count > 1 {
+        eprintln!("ready   {count} devices connected");
+    }
+    running.finished().await
+}
+
+/// The devices to be, and how the first lines call them.
+struct Crew {
+    devices: Vec<DeviceConnection>,
+    roots: Roots,
+    hub: String,
+    title: String,
+}
+
+async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
+    if args.count.is_none() {
+        if let Some((device, origin)) = project::device(args.device_connection.as_deref())? {
+            let roots = project::roots_for(common, &device.host.host);
+            let hub = format!("{} ({origin})", device.host);
+            return Ok(Crew { title: device.identity.to_string(), devices: vec![device], roots, hub });
+        }
+    }
+    let Some(chosen) = project::configured(common)? else {
+        return Err(Trouble::usage("no device and no hub: nothing is configured, and no hub runs for this folder")
+            .help("a local hub: iotplay hub (in another terminal), then iotplay agent again")
+            .help(format!(
+                "a device of your own hub: export {DEVICE_VARIABLE}='HostName=..;DeviceId=..;SharedAccessKey=..'"
+            )));
+    };
+    if !chosen.local && !allowed(args.yes.as_deref(), chosen.production.as_deref())? {
+        return Err(Trouble::usage(format!("identities would be made on {}, which is not local", chosen.title))
+            .help("if that is meant, give --yes"));
+    }
+    let count = args.count.unwrap_or(1);
+    if count == 0 {
+        return Err(Trouble::usage("--count 0: no device to be"));
+    }
+    check_fleet(count, 1)?;
+    let ids: Vec<DeviceId> = (1..=count)
+        .map(|number| format!("{}{number}", args.prefix).parse())
+        .collect::<Result<_, _>>()
+        .map_err(|error| Trouble::usage(format!("--prefix {}: {error}", args.prefix)))?;
+    let title = match &ids[..] {
+        [only] => format!("{only}, simulated"),
+        [first, .., last] => format!("{first} .. {last}, {count} simulated"),
+        [] => String::new(),
+    };
+    let client = world::client(&chosen)?;
+    let devices = world::identities(&client, &ids).await?;
+    Ok(Crew { devices, roots: chosen.roots, hub: chosen.title, title })
+}
+
+fn config(args: &AgentArgs, crew: Crew, handlers: Handlers) -> Result<AgentConfig, Trouble> {
+    let few = crew.devices.len() <= FEW;
+    let certificate = certificate(args, &crew.devices)?;
+    let mut config = AgentConfig::new(crew.devices, world::place(handlers), Arc::new(move |event| show(&event, few)));
+    config.watch = args.watch;
+    config.roots = crew.roots;
+    config.certificate = certificate;
+    config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };
+    if let Some(command) = &args.reboot_command {
+        config.board = Some(Board::new(command.split_whitespace().map(str::to_owned).collect()));
+        config.state = Some(".iotplay/agent".into());
+    }
+    Ok(config)
+}
+
+fn certificate(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Option<ClientCertificate>, Trouble> {
+    let wanted = devices.iter().any(|device| matches!(device.credential, DeviceCredential::X509));
+    match (&args.cert_file, &args.key_file) {
+        (Some(chain), Some(key)) => {
+            let chain = project::read(chain)?.text().to_owned();
+            let key = Secret::new(project::read(key)?.text());
+            Ok(Some(ClientCertificate { chain, key }))
+        }
+        _ if wanted => Err(Trouble::usage("this device logs in with a certificate (x509=true)")
+            .help("give --cert-file and --key-file")),
+        _ => Ok(None),
+    }
+}
+
+/// What handlers print goes to stdout; what happens to devices to stderr.
+fn show(event: &AgentEvent, few: bool) {
+    match event {
+        AgentEvent::Said { device, line } => {
+            println!("{}", Mask::process().apply(&format!("{device} |    {line}")));
+        }
+        AgentEvent::Connected { .. } | AgentEvent::Disconnected { .. } if !few => {}
+        event => {
+            if let Some(line) = world::agent_line(event) {
+                eprintln!("{}", Mask::process().apply(&line));
+            }
+        }
+    }
+}

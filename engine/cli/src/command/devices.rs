@@ -1,0 +1,105 @@
+//! `iotplay devices list|show|add|remove`: the hub's registry.
+
+use base::Diagnostic;
+use serde_json::Value;
+use wire::{AuthKind, Authentication, DeviceDocument, DeviceId, ErrorCode, IfMatch};
+
+use crate::args::{Common, DevicesCommand, RemoveArgs};
+use crate::play;
+use crate::process::{CommandResult, Exit, Signals, Trouble};
+use crate::world::{self, Embed, Screen, World, device_trouble};
+
+/// Does it.
+pub(crate) async fn run(common: &Common, command: DevicesCommand) -> CommandResult {
+    let signals = Signals::listen()?;
+    let stop = signals.asked().clone();
+    let work = async {
+        // Names first: what cannot be a device needs no hub.
+        match command {
+            DevicesCommand::List => list(&open(common).await?).await,
+            DevicesCommand::Show(name) => {
+                let device = super::device_id(&name.device)?;
+                show(&open(common).await?, &device).await
+            }
+            DevicesCommand::Add(name) => {
+                let device = super::device_id(&name.device)?;
+                add(&open(common).await?, device).await
+            }
+            DevicesCommand::Remove(args) => {
+                let devices =
+                    args.devices.iter().map(|device| super::device_id(device)).collect::<Result<Vec<_>, _>>()?;
+                remove(&open(common).await?, &signals, &args, &devices).await
+            }
+        }
+    };
+    tokio::select! {
+        ended = work => ended,
+        () = stop.cancelled() => Ok(signals.exit().unwrap_or(Exit::INTERRUPTED)),
+    }
+}
+
+async fn open(common: &Common) -> Result<World, Trouble> {
+    World::open(common, Embed::No, &Screen::new(false).lines).await
+}
+
+/// Page by page: a hundred thousand devices are not held in memory.
+async fn list(world: &World) -> CommandResult {
+    let mut pages = world.client().query_twins(None);
+    while let Some(page) = pages.next().await.map_err(|error| world::trouble(&error, None))? {
+        let text = |row: &Value, key: &str| row.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
+        let width = page.iter().map(|row| text(row, "deviceId").len()).max().unwrap_or(0);
+        for row in &page {
+            let (status, state) = (text(row, "status"), text(row, "connectionState"));
+            println!("{:width$}  {status:8}  {}", text(row, "deviceId"), state.to_lowercase());
+        }
+    }
+    Ok(Exit::OK)
+}
+
+async fn show(world: &World, device: &DeviceId) -> CommandResult {
+    let client = world.client();
+    match client.device(device).await {
+        Ok(found) => {
+            // Keys are not for looking at.
+            let kind: AuthKind = found.authentication.kind;
+            let shown =
+                DeviceDocument { authentication: Authentication { kind, ..Authentication::default() }, ..found };
+            println!("{}", serde_json::to_string_pretty(&shown).expect("a document is JSON"));
+            Ok(Exit::OK)
+        }
+        Err(error) => Err(device_trouble(client, &error, device).await),
+    }
+}
+
+async fn add(world: &World, device: DeviceId) -> CommandResult {
+    let client = world.client();
+    let created = match client.create_device(&DeviceDocument::new(device.clone())).await {
+        Ok(created) => created,
+        Err(error) if error.code() == Some(ErrorCode::DEVICE_ALREADY_EXISTS) => {
+            let diagnostic = Diagnostic::error(format!("there is already a device `{device}`; nothing was changed"));
+            return Err(Trouble::new(
+                Exit::FAILED,
+                diagnostic.help(format!("iotplay devices remove {device}, then add it again with new keys")),
+            ));
+        }
+        Err(error) => return Err(world::trouble(&error, Some(device.as_str()))),
+    };
+    let connection = world::connection(client, &created.device)?;
+    if let Some(port) = connection.host.port {
+        eprintln!("note    devices connect on port {port} here; the Python device SDK can only dial 8883");
+    }
+    println!("{}", connection.to_connection_string().expose());
+    Ok(Exit::OK)
+}
+
+async fn remove(world: &World, signals: &Signals, args: &RemoveArgs, devices: &[DeviceId]) -> CommandResult {
+    let names: Vec<&str> = devices.iter().map(DeviceId::as_str).collect();
+    play::consent(world, signals, args.yes.as_deref(), "devices remove", &names).await?;
+    for device in devices {
+        if let Err(error) = world.client().delete_device(device, IfMatch::Any).await {
+            return Err(device_trouble(world.client(), &error, device).await);
+        }
+        eprintln!("removed {device}");
+    }
+    Ok(Exit::OK)
+}

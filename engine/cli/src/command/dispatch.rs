@@ -1,0 +1,39 @@
+//! From a parsed command line to the command that serves it.
+
+use std::future::Future;
+
+use tokio::task::LocalSet;
+
+use super::{agent, check, completions, devices, hub, hub_env, init, invoke, plugins, run as play, schema, twin};
+use crate::args::{Cli, Command, HubCommand};
+use crate::process::{CommandResult, Trouble};
+
+/// Runs the command.
+pub(crate) fn run(cli: Cli) -> CommandResult {
+    let common = cli.common;
+    match cli.command {
+        Command::Run(args) => on_lane(play::run(&common, args)),
+        Command::Check(args) => check::run(&args),
+        Command::Invoke(args) => on_lane(invoke::run(&common, args)),
+        Command::Twin(command) => on_lane(twin::run(&common, command)),
+        Command::Devices(command) => on_lane(devices::run(&common, command)),
+        Command::Agent(args) => on_lane(agent::run(&common, args)),
+        Command::Hub(args) => match args.command {
+            Some(HubCommand::Env) => hub_env::run(&common),
+            None => on_lane(hub::run(&common, args)),
+        },
+        Command::Init(args) => init::run(&args),
+        Command::Plugins(command) => plugins::run(&command),
+        Command::Schema => schema::run(),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// The runner's lane: one thread, one runtime, local tasks. Hub and agent bring their own threads.
+fn on_lane(work: impl Future<Output = CommandResult>) -> CommandResult {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Trouble::internal(format!("cannot start the runtime: {error}")))?;
+    LocalSet::new().block_on(&runtime, work)
+}

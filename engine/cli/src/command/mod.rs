@@ -1,0 +1,19 @@
+//! One file for each command. A command gets its arguments and what all share, and returns an exit code or why it could not work.
+
+mod agent;
+mod check;
+mod completions;
+mod device_id;
+mod devices;
+mod dispatch;
+mod hub;
+mod hub_env;
+mod init;
+mod invoke;
+mod plugins;
+mod run;
+mod schema;
+mod twin;
+
+pub(crate) use device_id::device_id;
+pub(crate) use dispatch::run;

@@ -1,0 +1,115 @@
+//! `iotplay run FILE`: a playbook or a runner script over devices; with `--watch` again whenever a file changes.
+
+use std::rc::Rc;
+
+use base::Source;
+use runner::{Form, Json, Reporter, RunResult, Runner};
+
+use crate::args::{Common, Output, RunArgs};
+use crate::play::{self, Changes};
+use crate::process::{CommandResult, Exit, Signals, Trouble};
+use crate::project::{self, Found};
+use crate::world::{self, Embed, Screen, World};
+
+/// Runs it.
+pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
+    let signals = Signals::listen()?;
+    let found = project::playbook(&args.file)?;
+    // A playbook that cannot be read needs no hub to be told so; with --watch it may be mended.
+    let first = if found.is_script() { Ok(()) } else { play::read(found.source.clone(), &world::vocabulary()).map(drop) };
+    if let Err(trouble) = first {
+        if !args.watch {
+            return Err(trouble);
+        }
+    }
+    let screen = Screen::new(args.output.is_some());
+    let lines = screen.lines.clone();
+    let embed = Embed::Simulated { sim: &args.sim, watch: args.watch };
+    let world = World::open(common, embed, &lines).await?;
+    let play = Play { found, world, console: Rc::new(screen.console), signals, args };
+    let ended = play.until_done(&lines).await;
+    let Play { world, .. } = play;
+    world.close().await;
+    ended
+}
+
+/// Everything that stays from one run to the next.
+struct Play {
+    found: Found,
+    world: World,
+    console: Rc<dyn Reporter>,
+    signals: Signals,
+    args: RunArgs,
+}
+
+impl Play {
+    async fn until_done(&self, lines: &runner::Lines) -> CommandResult {
+        if !self.args.watch {
+            return self.once(self.found.source.clone()).await;
+        }
+        self.may_watch()?;
+        let mut changes = Changes::watch(self.found.path.as_deref(), self.world.reloads())?;
+        let mut source = self.found.source.clone();
+        loop {
+            if let Err(trouble) = self.once(source).await {
+                trouble.print();
+            }
+            if let Some(exit) = self.signals.exit() {
+                return Ok(exit);
+            }
+            lines.line("\nwatching for changes; Ctrl-C ends");
+            tokio::select! {
+                () = changes.next() => {}
+                () = self.signals.asked().cancelled() => return Ok(self.signals.exit().unwrap_or(Exit::INTERRUPTED)),
+            }
+            source = match &self.found.path {
+                Some(path) => project::read(path)?,
+                None => self.found.source.clone(),
+            };
+        }
+    }
+
+    /// Where devices are real, a saved file must not be enough to set them in motion.
+    fn may_watch(&self) -> Result<(), Trouble> {
+        let named = !self.args.targeting.limit.is_empty();
+        let yes = play::allowed(self.args.targeting.yes.as_deref(), self.world.production())?;
+        if self.world.local() || (named && yes) {
+            return Ok(());
+        }
+        Err(Trouble::usage("--watch on a hub that is not local runs again at every save")
+            .help("if that is meant, name the devices and say so: -l IDS --yes"))
+    }
+
+    async fn once(&self, source: Source) -> CommandResult {
+        let options = play::options(&self.args, &self.world, &self.signals)?;
+        let reporters = self.reporters();
+        let (registry, inventory) = self.world.wired();
+        let runner = Runner::new(registry.clone(), inventory, world::expressions());
+        let result = if self.found.is_script() {
+            runner.run_script(source, &options, &reporters).await
+        } else {
+            let book = play::read(source, &registry)?;
+            runner.run_book(&book, &options, &reporters).await
+        };
+        Ok(self.exit(&result))
+    }
+
+    fn reporters(&self) -> Vec<Rc<dyn Reporter>> {
+        let form = |output| match output {
+            Output::Json => Form::Document,
+            Output::Ndjson => Form::Lines,
+        };
+        let json = self
+            .args
+            .output
+            .map(|output| Rc::new(Json::new(form(output), Box::new(std::io::stdout()))) as Rc<dyn Reporter>);
+        [Some(Rc::clone(&self.console)), json].into_iter().flatten().collect()
+    }
+
+    fn exit(&self, result: &RunResult) -> Exit {
+        match self.signals.exit() {
+            Some(signal) if result.interrupted => signal,
+            _ => Exit(result.exit),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! A run as the command line asks for it: variables, questions, options, and what makes `--watch` run again.
+
+mod ask;
+mod changes;
+mod consent;
+mod options;
+mod read;
+mod vars;
+
+pub(crate) use ask::{allowed, terminal};
+pub(crate) use changes::Changes;
+pub(crate) use consent::consent;
+pub(crate) use options::options;
+pub(crate) use read::{check_script, read};

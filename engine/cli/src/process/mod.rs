@@ -1,0 +1,11 @@
+//! What concerns the process as a whole: how it ends, what went wrong, signals, open files.
+
+mod exit;
+mod limits;
+mod signals;
+mod trouble;
+
+pub(crate) use exit::{Exit, install_panic_message};
+pub(crate) use limits::{check_fleet, raise as raise_open_files};
+pub(crate) use signals::Signals;
+pub(crate) use trouble::{CommandResult, Trouble, chain};

@@ -1,0 +1,10 @@
+//! What a folder and its environment say: which hub, which playbook, which handlers, whom to trust. Connects to nothing.
+
+mod bundle;
+mod files;
+mod resolve;
+mod settings;
+
+pub(crate) use bundle::write as write_bundle;
+pub(crate) use files::{Found, Handlers, handlers, playbook, read, starters};
+pub(crate) use resolve::{Chosen, DEVICE_VARIABLE, SERVICE_VARIABLE, configured, device, hide, needed, roots_for};

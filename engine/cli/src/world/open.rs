@@ -1,0 +1,103 @@
+//! Opens the world of a command: the configured hub, or one in this process. Says on the first line which one it is.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use base::{Clock, Seed};
+use iothub::{HubClient, HubOptions};
+use runner::{HubInfo, Inventory, Lines, Registry};
+use tokio::sync::mpsc;
+
+use super::embedded::Embedded;
+use super::wiring;
+use crate::args::{Common, SimArgs};
+use crate::process::Trouble;
+use crate::project::{self, Chosen};
+
+/// What to do when no hub is configured.
+pub(crate) enum Embed<'a> {
+    /// Say so: the command makes no sense on an empty hub that ends with it.
+    No,
+    /// Start one in this process, with simulated devices.
+    Simulated {
+        /// How many, and how they behave.
+        sim: &'a SimArgs,
+        /// Whether a change of their handlers is taken over while running.
+        watch: bool,
+    },
+}
+
+/// A hub to work with.
+pub(crate) struct World {
+    client: HubClient,
+    info: HubInfo,
+    production: Option<String>,
+    embedded: Option<Embedded>,
+}
+
+impl World {
+    /// Finds or starts the hub and says which it is.
+    pub(crate) async fn open(common: &Common, embed: Embed<'_>, lines: &Lines) -> Result<Self, Trouble> {
+        let chosen = match (embed, project::configured(common)?) {
+            (_, Some(chosen)) => chosen,
+            (Embed::No, None) => project::needed(common)?,
+            (Embed::Simulated { sim, watch }, None) => {
+                let (client, info, embedded) = Embedded::start(sim, watch, lines).await?;
+                return Ok(Self { client, info, production: None, embedded: Some(embedded) });
+            }
+        };
+        lines.line(&format!("hub     {}", chosen.title));
+        let client = client(&chosen)?;
+        let info = HubInfo { title: chosen.title, local: chosen.local };
+        Ok(Self { client, info, production: chosen.production, embedded: None })
+    }
+
+    /// The hub's REST side.
+    pub(crate) fn client(&self) -> &HubClient {
+        &self.client
+    }
+
+    /// Its title, as the first line said.
+    pub(crate) fn title(&self) -> &str {
+        &self.info.title
+    }
+
+    /// On this machine: nobody is asked before a change.
+    pub(crate) fn local(&self) -> bool {
+        self.info.local
+    }
+
+    /// The name that `--yes=NAME` must repeat.
+    pub(crate) fn production(&self) -> Option<&str> {
+        self.production.as_deref()
+    }
+
+    /// The verbs, working on this hub, and its devices.
+    pub(crate) fn wired(&self) -> (Registry, Rc<dyn Inventory>) {
+        wiring::on_hub(&self.client, &self.info)
+    }
+
+    /// Tells when the devices of this process have taken over new handlers.
+    pub(crate) fn reloads(&self) -> Option<&RefCell<mpsc::Receiver<()>>> {
+        self.embedded.as_ref().map(Embedded::reloads)
+    }
+
+    /// Ends what was started.
+    pub(crate) async fn close(self) {
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+/// A client of a chosen hub.
+pub(crate) fn client(chosen: &Chosen) -> Result<HubClient, Trouble> {
+    let options = HubOptions {
+        connection: chosen.connection.clone(),
+        roots: chosen.roots.clone(),
+        local: chosen.local,
+        clock: Clock::system(),
+        seed: Seed::from_os(),
+    };
+    HubClient::new(options).map_err(|error| Trouble::usage(crate::process::chain(&error)))
+}
