@@ -4,6 +4,8 @@ mod dial;
 #[cfg(test)]
 pub(crate) mod fake;
 mod line;
+#[cfg(test)]
+mod line_tests;
 mod login;
 mod mqtt;
 
