@@ -37,6 +37,11 @@ pub trait Action {
     /// The parameter that a bare scalar stands for (`wait_until: expr`), if any.
     fn main(&self) -> Option<&'static str>;
 
+    /// Whether it is about a device. In runner scripts the function of one that is not has no device in front: `log("text")`.
+    fn on_device(&self) -> bool {
+        true
+    }
+
     /// The parameters of the Rhai function of the same name, after the device, before the options map.
     fn positional(&self) -> &'static [&'static str];
 

@@ -11,11 +11,12 @@ mod plan;
 mod plugin;
 mod report;
 mod run;
+mod scripted;
 
 pub use action::{Action, Effect, Ready, Scope, StepContext};
 pub use event::{Counts, Progress, Reporter, RunEvent};
 pub use inventory::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
-pub use options::{Confirm, ExtraVar, Question, RunOptions, RunResult};
+pub use options::{Confirm, Environment, ExtraVar, Question, RunOptions, RunResult};
 pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};
 pub use report::{Console, ConsoleOptions, Form, Json, Lines};

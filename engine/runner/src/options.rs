@@ -15,6 +15,9 @@ use crate::Counts;
 /// Asks a person before the first changing call, or for an approval; `None` is "no answer" (end of input).
 pub type Confirm = Rc<dyn Fn(Question) -> LocalBoxFuture<'static, Option<String>>>;
 
+/// Looks up an environment variable.
+pub type Environment = Rc<dyn Fn(&str) -> Option<String>>;
+
 /// A variable given by `-e`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExtraVar {
@@ -102,7 +105,7 @@ pub struct RunOptions {
     /// Wall time.
     pub clock: Clock,
     /// Looks up an environment variable for `env:` and `secrets:`.
-    pub env: Rc<dyn Fn(&str) -> Option<String>>,
+    pub env: Environment,
     /// Ends the run: running calls are dropped, the recap says so.
     pub cancel: CancellationToken,
 }

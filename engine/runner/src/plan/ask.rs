@@ -53,6 +53,26 @@ pub(crate) async fn ask(verbs: Vec<&'static str>, targets: &[Target], hub: &HubI
         verbs,
         approve: None,
     };
+    put(question, options).await
+}
+
+/// The same for a script: without `-l`, `-q` or `--all` nobody knows its devices before it runs.
+pub(crate) async fn ask_script(
+    verbs: Vec<&'static str>,
+    targets: &[Target],
+    hub: &HubInfo,
+    options: &RunOptions,
+    file: &str,
+) -> Asked {
+    if !targets.is_empty() || verbs.is_empty() || hub.local || options.yes || options.check {
+        return ask(verbs, targets, hub, options).await;
+    }
+    let sentence = format!("{file} calls {} on devices of {} that it names itself.", verbs.join(", "), hub.title);
+    let approve = Some(sentence);
+    put(Question { hub: hub.title.clone(), devices: 0, first: Vec::new(), verbs, approve }, options).await
+}
+
+async fn put(question: Question, options: &RunOptions) -> Asked {
     let expected = question.expected();
     let Some(confirm) = &options.confirm else {
         return Asked::Refused(Box::new(unanswered(&question)));
@@ -68,6 +88,10 @@ pub(crate) async fn ask(verbs: Vec<&'static str>, targets: &[Target], hub: &HubI
 }
 
 fn unanswered(question: &Question) -> Diagnostic {
+    if let Some(sentence) = &question.approve {
+        return Diagnostic::error(format!("{sentence} There is no terminal to ask on: nothing was sent"))
+            .help("give --yes (IOTPLAY_YES=1) to go on without being asked");
+    }
     let devices = if question.devices == 1 { "1 device".to_owned() } else { format!("{} devices", question.devices) };
     let more = if question.devices > question.first.len() { ", .." } else { "" };
     Diagnostic::error(format!(

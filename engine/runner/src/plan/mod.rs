@@ -6,6 +6,6 @@ mod limit;
 mod select;
 mod waves;
 
-pub(crate) use ask::{Asked, ask, changing};
-pub(crate) use select::{Planned, select};
+pub(crate) use ask::{Asked, ask, ask_script, changing};
+pub(crate) use select::{Planned, select, stop};
 pub(crate) use waves::waves;

@@ -35,7 +35,8 @@ fn refuse(diagnostic: Diagnostic, exit: u8) -> Planned {
     Planned::Refused(Box::new(diagnostic), exit)
 }
 
-type Stop = (Diagnostic, u8);
+/// Why a run must not start, and the exit code.
+pub(crate) type Stop = (Diagnostic, u8);
 
 async fn choose(
     targets: Option<&Targets>,
@@ -99,7 +100,8 @@ fn outside(limit: &Limit<'_>, targets: &[Target]) -> Result<(), Stop> {
     Err((diagnostic, USAGE))
 }
 
-fn stop(error: InventoryError) -> Stop {
+/// What the inventory's refusal means for the run.
+pub(crate) fn stop(error: InventoryError) -> Stop {
     match error {
         InventoryError::Unknown(ids) => {
             let diagnostic = ids

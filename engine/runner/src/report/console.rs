@@ -100,8 +100,13 @@ impl Console {
         *state = State { devices, since: Some(Instant::now()), ..State::default() };
         state.name = widest(steps).min(line::WIDEST_NAME);
         state.id = widest(first).min(WIDEST_ID);
-        let noun = if devices == 1 { "device" } else { "devices" };
-        self.err(&format!("play    {name}  ({file}, {devices} {noun})\n"));
+        let count = match devices {
+            // A script that names its devices itself.
+            0 => String::new(),
+            1 => ", 1 device".to_owned(),
+            n => format!(", {n} devices"),
+        };
+        self.err(&format!("play    {name}  ({file}{count})\n"));
     }
 
     fn wave(&self, index: usize, of: usize, size: usize) {
@@ -233,7 +238,7 @@ impl State {
 
     /// The name column of a step's line: with the device in front when there are several.
     fn named(&self, device: &str, name: &str) -> String {
-        if self.devices > 1 && self.few() {
+        if self.devices != 1 && self.few() {
             format!("{device:width$}  {name}", width = self.id)
         } else {
             name.to_owned()
@@ -241,7 +246,7 @@ impl State {
     }
 
     fn columns(&self) -> usize {
-        if self.devices > 1 && self.few() { self.id + 2 + self.name } else { self.name }
+        if self.devices != 1 && self.few() { self.id + 2 + self.name } else { self.name }
     }
 
     fn live(&self) -> Option<String> {

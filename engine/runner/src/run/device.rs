@@ -221,7 +221,7 @@ impl<'a> Device<'a> {
     }
 }
 
-fn fact_failed(error: InventoryError) -> Failure {
+pub(crate) fn fact_failed(error: InventoryError) -> Failure {
     match error {
         InventoryError::Hub { message, help } => Failure { help, ..Failure::new(Class::Hub, message) },
         other => Failure::new(Class::Failed, other.to_string()),

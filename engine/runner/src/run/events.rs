@@ -8,16 +8,16 @@ use crate::{Reporter, RunEvent};
 
 /// All who listen to the run.
 #[derive(Clone, Copy)]
-pub(super) struct Events<'a>(pub(super) &'a [Rc<dyn Reporter>]);
+pub(crate) struct Events<'a>(pub(crate) &'a [Rc<dyn Reporter>]);
 
 impl Events<'_> {
-    pub(super) fn say(&self, event: &RunEvent) {
+    pub(crate) fn say(&self, event: &RunEvent) {
         for reporter in self.0 {
             reporter.on(event);
         }
     }
 
-    pub(super) fn stopped(&self, diagnostic: Diagnostic) {
+    pub(crate) fn stopped(&self, diagnostic: Diagnostic) {
         self.say(&RunEvent::Stopped { diagnostic: Box::new(diagnostic) });
     }
 

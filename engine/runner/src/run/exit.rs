@@ -3,15 +3,16 @@
 use crate::{Class, Counts, Failure};
 
 pub(super) const USAGE: u8 = 2;
+pub(super) const INVALID: u8 = 3;
 pub(super) const FAILED: u8 = 4;
 pub(super) const UNREACHABLE: u8 = 5;
 pub(super) const ABORTED: u8 = 6;
-pub(super) const HUB: u8 = 7;
+pub(crate) const HUB: u8 = 7;
 pub(super) const INTERRUPTED: u8 = 130;
 
 /// How one device's run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     Ok,
     Failed,
     Unreachable,
@@ -21,7 +22,7 @@ pub(super) enum Ended {
 }
 
 impl Ended {
-    pub(super) fn of(failure: &Failure) -> Self {
+    pub(crate) fn of(failure: &Failure) -> Self {
         match failure.class {
             Class::Failed | Class::Hub => Self::Failed,
             Class::Unreachable => Self::Unreachable,
@@ -44,7 +45,7 @@ impl Ended {
 
 /// Devices by how they ended, finer than [`Counts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     pub(super) ok: usize,
     /// Of no finer class.
     pub(super) failed: usize,
@@ -55,7 +56,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, ended: Ended) {
+    pub(crate) fn add(&mut self, ended: Ended) {
         *match ended {
             Ended::Ok => &mut self.ok,
             Ended::Failed => &mut self.failed,

@@ -27,7 +27,7 @@ impl Device<'_> {
     async fn worked(&self, step: &Step, value: Value, mut changed: bool, frame: &Frame<'_>) -> Outcome {
         frame.set("result", value);
         let failure = match &step.failed_when {
-            Some(failed) => self.holds(failed, frame).await.map(|holds| holds.then(|| "`failed_when` is true")),
+            Some(failed) => self.holds(failed, frame).await.map(|holds| holds.then_some("`failed_when` is true")),
             None => Ok(None),
         };
         let verdict = match failure {

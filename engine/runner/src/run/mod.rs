@@ -14,10 +14,15 @@ mod pace;
 mod play;
 mod runner;
 mod scope;
+mod scripts;
 mod secrets;
 mod step;
 mod values;
 mod wave;
 mod waves;
 
+pub(crate) use device::fact_failed;
+pub(crate) use events::Events;
+pub(crate) use exit::{Ended, HUB, Tally};
 pub use runner::Runner;
+pub(crate) use scripts::{CallEnd, run_step};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use base::{Diagnostic, Source};
+use base::Diagnostic;
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
@@ -23,13 +23,13 @@ use crate::{Inventory, Registry, Reporter, RunEvent, RunOptions, RunResult, Targ
 
 /// Executes playbooks and runner scripts. Lives on one lane: call it inside a current-thread runtime.
 pub struct Runner {
-    registry: Registry,
-    inventory: Rc<dyn Inventory>,
-    expressions: script::Expressions,
+    pub(super) registry: Registry,
+    pub(super) inventory: Rc<dyn Inventory>,
+    pub(super) expressions: script::Expressions,
 }
 
 /// Ids that the start of a play names.
-const FIRST: usize = 10;
+pub(super) const FIRST: usize = 10;
 
 /// The variables of a play, `-e` over its defaults.
 type Vars = IndexMap<Arc<str>, Template>;
@@ -84,17 +84,6 @@ impl Runner {
             }
         }
         self.finish(events, options, sum, started)
-    }
-
-    /// Runs a runner script (`fix.rhai`). Never fails: what goes wrong is said to the reporters and is in the exit code.
-    pub async fn run_script(
-        &self,
-        _source: Source,
-        _options: &RunOptions,
-        _reporters: &[Rc<dyn Reporter>],
-    ) -> RunResult {
-        let _ = &self.registry;
-        RunResult { exit: 1, counts: crate::Counts::default(), reason: None, interrupted: false }
     }
 
     fn finish(&self, events: Events<'_>, options: &RunOptions, sum: Sum, started: Instant) -> RunResult {

@@ -29,6 +29,8 @@ pub(super) struct Nest<'n> {
     /// A failure does not end the device's run by itself: a `rescue`, another attempt or `ignore_errors` is around.
     pub(super) rescued: bool,
     no_log: bool,
+    /// Failures are shown by whoever asked for the step, if at all: a script may catch them.
+    quiet: bool,
     /// Somebody looks at the value of the last step.
     pub(super) wanted: bool,
 }
@@ -36,7 +38,12 @@ pub(super) struct Nest<'n> {
 impl<'n> Nest<'n> {
     pub(super) fn outermost(play: &'n PlayRun<'_>) -> Self {
         let tags = play.play.tags.iter().map(AsRef::as_ref).collect();
-        Self { tags, offline: Offline::Fail, rescued: false, no_log: false, wanted: false }
+        Self { tags, offline: Offline::Fail, rescued: false, no_log: false, quiet: false, wanted: false }
+    }
+
+    /// For one step of a script.
+    pub(super) fn quiet(play: &'n PlayRun<'_>) -> Self {
+        Self { quiet: true, ..Self::outermost(play) }
     }
 
     /// Inside a block.
@@ -49,6 +56,7 @@ impl<'n> Nest<'n> {
             offline: if step.offline == Offline::Fail { self.offline } else { step.offline },
             rescued: self.rescued || rescued,
             no_log: self.no_log || step.no_log,
+            quiet: self.quiet,
             wanted: self.wanted
                 || step.register.is_some()
                 || step.failed_when.is_some()
@@ -103,6 +111,20 @@ impl Device<'_> {
             Ok(last)
         }
         .boxed_local()
+    }
+
+    /// One step by itself; nothing when it was skipped.
+    pub(super) async fn step_value(
+        &self,
+        step: &Step,
+        frame: &Frame<'_>,
+        nest: &Nest<'_>,
+    ) -> Result<Option<Value>, End> {
+        self.play.go_on()?;
+        match self.items(step, frame, nest).await? {
+            Came::Value(value) => Ok(Some(value)),
+            Came::Nothing => Ok(None),
+        }
     }
 
     async fn step(&self, step: &Step, frame: &Frame<'_>, nest: &Nest<'_>, wanted: bool) -> Result<Value, End> {
@@ -361,7 +383,7 @@ impl Device<'_> {
             return tried;
         }
         let diagnostic = match &tried.outcome {
-            Outcome::Failed(failure) => {
+            Outcome::Failed(failure) if !nest.quiet => {
                 Some(Box::new(self.diagnostic(failure, failure.span.unwrap_or_else(|| key(step)))))
             }
             _ => None,
@@ -436,7 +458,7 @@ const VERBS: [&str; 22] = [
 ];
 
 /// A sentence about a device: `press-7 is not connected`, `press-7: no such method`.
-fn sentence(device: &str, message: &str, about_the_playbook: bool) -> String {
+pub(super) fn sentence(device: &str, message: &str, about_the_playbook: bool) -> String {
     let first = message.split_whitespace().next().unwrap_or("");
     if first.trim_end_matches(':') == device {
         message.to_owned()

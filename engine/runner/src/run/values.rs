@@ -23,6 +23,12 @@ pub(super) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
+    /// No names at all: a script's steps have none.
+    pub(super) fn empty() -> Self {
+        let (env, secrets) = (Value::Object(Map::new()), Value::Object(Map::new()));
+        Self { vars: IndexMap::new(), own: Vec::new(), env, secrets }
+    }
+
     /// Fills what is shared: `vars` are the play's with `-e` over them; `secrets` are fetched already.
     pub(super) fn new(
         play: &Play,

@@ -22,7 +22,7 @@ use crate::plan;
 use crate::{Question, RunEvent, Target};
 
 /// How often lines that count are drawn.
-const TICK: Duration = Duration::from_millis(250);
+pub(super) const TICK: Duration = Duration::from_millis(250);
 /// Calls in flight get so long to end when the run is stopped; then they are dropped and named.
 const GRACE: Duration = Duration::from_secs(2);
 

@@ -186,8 +186,14 @@ impl<P: serde::de::DeserializeOwned + 'static> Action for Verb<P> {
     fn positional(&self) -> &'static [&'static str] {
         match self.name {
             "invoke_method" => &["name", "payload"],
+            "ping" => &["name"],
+            "log" | "fail" => &["text"],
             _ => &[],
         }
+    }
+
+    fn on_device(&self) -> bool {
+        !matches!(self.name, "log" | "fail" | "set" | "sleep")
     }
 
     fn check(&self, parameters: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>> {
@@ -551,6 +557,18 @@ pub async fn run_with(world: &Shared, text: &str, options: &RunOptions) -> Ran {
     let events = Rc::new(Events::default());
     let reporters: Vec<Rc<dyn Reporter>> = vec![Rc::clone(&events) as _];
     let result = runner(world).run_book(&book(world, text), options, &reporters).await;
+    Ran { result, events }
+}
+
+/// Runs a script with default options.
+pub async fn script(world: &Shared, text: &str) -> Ran {
+    script_with(world, text, &options()).await
+}
+
+pub async fn script_with(world: &Shared, text: &str, options: &RunOptions) -> Ran {
+    let events = Rc::new(Events::default());
+    let reporters: Vec<Rc<dyn Reporter>> = vec![Rc::clone(&events) as _];
+    let result = runner(world).run_script(Source::new("fix.rhai", text), options, &reporters).await;
     Ran { result, events }
 }
 

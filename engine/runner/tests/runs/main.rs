@@ -6,3 +6,4 @@ mod language;
 mod outcomes;
 mod safety;
 mod screen;
+mod scripts;

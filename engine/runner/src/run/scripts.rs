@@ -1,0 +1,229 @@
+//! The run of a script: from its text to its exit code, and one step on one device for the functions of it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use base::{Diagnostic, Source, Span};
+use indexmap::IndexMap;
+use script::{Budget, Dynamic, Script, ScriptResult};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::device::{Device, End};
+use super::events::Events;
+use super::exit;
+use super::frame::Frame;
+use super::play::{Doors, PlayRun};
+use super::runner::{FIRST, Runner};
+use super::step::Nest;
+use super::values::Values;
+use super::waves::TICK;
+use crate::book::{Book, Play, Step};
+use crate::plan::{self, Asked};
+use crate::scripted::{Session, host, uncaught_class, uncaught_details};
+use crate::{Action, Class, Effect, ExtraVar, Failure, Reporter, RunEvent, RunOptions, RunResult, Target};
+
+/// How one step that a script asked for has ended.
+pub(crate) enum CallEnd {
+    Value(Value),
+    /// `--check`, or the device is not connected and the rest would be skipped.
+    Skipped,
+    Failed(Failure),
+}
+
+/// Runs one step on one device, or on the runner. All that a play has is there, for one step.
+pub(crate) async fn run_step(session: &Rc<Session>, step: Step, name: &Arc<str>, target: Option<Target>) -> CallEnd {
+    let book = Book {
+        source: session.source.clone(),
+        plays: vec![empty(&session.source)],
+        steps: vec![(Arc::clone(name), step.span); step.index + 1],
+        warnings: Vec::new(),
+    };
+    let options = RunOptions { cancel: session.stop.clone(), tags: Vec::new(), ..session.options.clone() };
+    let doors = Doors { events: session.events(), inventory: &*session.inventory, expressions: &session.expressions };
+    let values = Values::empty();
+    let run = PlayRun::new(&book, &book.plays[0], &options, doors, values, 1);
+    let device = match target {
+        Some(target) => Device::new(&run, target, 0, None),
+        None => Device::runner(&run),
+    };
+    let frame = Frame::default();
+    match device.step_value(&step, &frame, &Nest::quiet(&run)).await {
+        Ok(Some(value)) => CallEnd::Value(value),
+        Ok(None) | Err(End::Skip(_) | End::Stopped) => CallEnd::Skipped,
+        Err(End::Failed(broken)) => CallEnd::Failed(broken.failure),
+    }
+}
+
+impl Runner {
+    /// Runs a runner script (`fix.rhai`). Never fails: what goes wrong is said to the reporters and is in the exit code.
+    pub async fn run_script(&self, source: Source, options: &RunOptions, reporters: &[Rc<dyn Reporter>]) -> RunResult {
+        let started = Instant::now();
+        let doors = (self.registry.clone(), Rc::clone(&self.inventory), self.expressions.clone());
+        let session = Rc::new(Session::new(source, doors, options, reporters));
+        let events = session.events();
+        events.say(&RunEvent::RunStarted { run: options.run.clone(), hub: self.inventory.hub() });
+        let (exit, reason) = self.script(&session).await;
+        let counts = session.tally().counts();
+        let interrupted = options.cancel.is_cancelled() && exit == exit::INTERRUPTED;
+        events.say(&RunEvent::RunEnded { counts, took: started.elapsed(), exit, reason: reason.clone() });
+        RunResult { exit, counts, reason, interrupted }
+    }
+
+    /// Reads it, asks when it must, runs it: the exit code, and why it ended early.
+    async fn script(&self, session: &Rc<Session>) -> (u8, Option<String>) {
+        let (events, options) = (session.events(), &session.options);
+        let script = match host(&self.registry, &options.clock).script(&session.source, &[], &["vars"]) {
+            Ok(script) => script,
+            Err(found) => {
+                found.0.into_iter().for_each(|finding| events.stopped(finding));
+                return (exit::INVALID, None);
+            }
+        };
+        let targets = match self.known_targets(session).await {
+            Ok(targets) => targets,
+            Err((diagnostic, code)) => {
+                events.stopped(diagnostic);
+                return (code, None);
+            }
+        };
+        if let Asked::Refused(diagnostic) = self.allowed(session, &targets).await {
+            events.stopped(*diagnostic);
+            return (exit::USAGE, None);
+        }
+        events.say(&RunEvent::PlayStarted {
+            play: 0,
+            name: stem(&session.source),
+            file: session.source.name().into(),
+            devices: targets.len(),
+            first: targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
+            steps: self.mentioned(&session.source).map(|action| Arc::from(action.name())).collect(),
+        });
+        let result = with_ticks(events, execute(session, &script)).await;
+        let end = conclude(session, result);
+        events.say(&RunEvent::PlayEnded { counts: session.tally().counts() });
+        end
+    }
+
+    /// The run's own targets, as far as they are known without being asked for.
+    async fn known_targets(&self, session: &Session) -> Result<Rc<[Target]>, (Diagnostic, u8)> {
+        let hub = self.inventory.hub();
+        if session.is_limited() || session.options.all {
+            return session.targets().await;
+        }
+        if !hub.local {
+            return Ok(Rc::from([]));
+        }
+        // A script may well add the first devices itself.
+        session
+            .targets()
+            .await
+            .or_else(|(diagnostic, code)| if code == exit::USAGE { Ok(Rc::from([])) } else { Err((diagnostic, code)) })
+    }
+
+    /// The verbs that the script's text calls.
+    fn mentioned<'r>(&'r self, source: &'r Source) -> impl Iterator<Item = &'r Rc<dyn Action>> {
+        self.registry.iter().map(|(_, action)| action).filter(|action| calls(source.text(), action.name()))
+    }
+
+    async fn allowed(&self, session: &Session, targets: &[Target]) -> Asked {
+        let changing = self.mentioned(&session.source).filter(|action| action.effect() == Effect::Changes);
+        let verbs: Vec<_> = changing.map(|action| action.name()).collect();
+        plan::ask_script(verbs, targets, &self.inventory.hub(), &session.options, session.source.name()).await
+    }
+}
+
+/// Whether a text calls a function of this name.
+fn calls(text: &str, name: &str) -> bool {
+    text.match_indices(name).any(|(at, _)| {
+        let inside = |c: char| c.is_alphanumeric() || c == '_';
+        let starts = !text[..at].ends_with(inside);
+        starts && text[at + name.len()..].trim_start().starts_with('(')
+    })
+}
+
+fn stem(source: &Source) -> Arc<str> {
+    let name = std::path::Path::new(source.name()).file_stem().and_then(|stem| stem.to_str());
+    name.unwrap_or(source.name()).into()
+}
+
+async fn execute(session: &Rc<Session>, script: &Script) -> ScriptResult<Dynamic> {
+    let vars = session.options.vars.iter().map(|(name, value)| {
+        let value = match value {
+            ExtraVar::Text(text) => Value::String(text.clone()),
+            ExtraVar::Value(value) => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    let vars = script::from_json(&Value::Object(vars.collect()));
+    let budget = Budget::runner().cancelled_by(session.stop.clone());
+    script.run(vec![("vars".to_owned(), vars)], Rc::clone(session) as _, budget).await
+}
+
+/// Waits for something while lines that count are drawn.
+async fn with_ticks<T>(events: Events<'_>, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            _ = tick.tick() => events.tick(),
+        }
+    }
+}
+
+/// The exit code of a script that has ended; what it did not catch is said.
+fn conclude(session: &Session, result: ScriptResult<Dynamic>) -> (u8, Option<String>) {
+    if session.options.cancel.is_cancelled() {
+        return (exit::INTERRUPTED, Some("interrupted".to_owned()));
+    }
+    let ending = session.ending();
+    match (result, ending) {
+        (_, Some((code, reason))) => (code, Some(reason)),
+        (Ok(_), None) if session.options.check && session.options.fail_on_change && session.would_change() => {
+            (exit::FAILED, Some("something would change (--fail-on-change)".to_owned()))
+        }
+        (Ok(_), None) => (0, None),
+        (Err(error), None) => {
+            let class = uncaught_class(&error);
+            let (help, device) = uncaught_details(&error);
+            let mut found = error.diagnostic().labelled(class.to_string());
+            if let Some(device) = device {
+                found.message = super::step::sentence(&device, &found.message, false);
+            }
+            session.events().stopped(help.into_iter().fold(found, Diagnostic::help));
+            let code = match class {
+                Class::Unreachable => exit::UNREACHABLE,
+                Class::Hub => exit::HUB,
+                Class::Failed | Class::Timeout | Class::Rejected => exit::FAILED,
+            };
+            (code, None)
+        }
+    }
+}
+
+/// A play without anything, to run a step in.
+fn empty(source: &Source) -> Play {
+    Play {
+        name: source.name().into(),
+        span: Span::default(),
+        vars: IndexMap::new(),
+        required: Vec::new(),
+        env: Vec::new(),
+        secrets: IndexMap::new(),
+        targets: None,
+        serial: Vec::new(),
+        forks: None,
+        rollout: None,
+        abort_if: None,
+        between_waves: None,
+        steps: Vec::new(),
+        before: Vec::new(),
+        after: Vec::new(),
+        on_abort: Vec::new(),
+        success_if: None,
+        timeout: None,
+        tags: Vec::new(),
+    }
+}

@@ -1,0 +1,13 @@
+//! Runner scripts, `iotplay run fix.rhai`: the verbs as functions, waiting, branches. A verb called from a script is a step
+//! like any other, with the same attempts, events and outcomes.
+
+mod call;
+mod functions;
+mod parallel;
+mod session;
+mod thrown;
+mod wait;
+
+pub(crate) use functions::host;
+pub(crate) use session::Session;
+pub(crate) use thrown::{class as uncaught_class, details as uncaught_details};

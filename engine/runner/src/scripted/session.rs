@@ -1,0 +1,148 @@
+//! One run of a script: what its functions share. Reaches them as the call's context, never by a global.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use base::{Diagnostic, Source};
+use tokio_util::sync::CancellationToken;
+
+use crate::plan::{self, Planned};
+use crate::run::{Ended, Events, Tally};
+use crate::{Inventory, Registry, Reporter, RunEvent, RunOptions, Selection, Target};
+
+/// What the functions of one script share.
+pub(crate) struct Session {
+    pub(crate) source: Source,
+    pub(crate) registry: Registry,
+    pub(crate) inventory: Rc<dyn Inventory>,
+    pub(crate) expressions: script::Expressions,
+    pub(crate) options: RunOptions,
+    pub(crate) reporters: Vec<Rc<dyn Reporter>>,
+    /// Ends the script: an interruption, or a hub that refuses.
+    pub(crate) stop: CancellationToken,
+    /// The run's own targets, once somebody asked for them.
+    targets: RefCell<Option<Rc<[Target]>>>,
+    /// The names of its steps so far: their indices in events.
+    steps: RefCell<Vec<Arc<str>>>,
+    /// How the last call of each device ended.
+    ends: RefCell<BTreeMap<Arc<str>, Ended>>,
+    /// Why the run ends, whatever the script makes of it.
+    ending: RefCell<Option<(u8, String)>>,
+    would_change: Cell<bool>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        source: Source,
+        (registry, inventory, expressions): (Registry, Rc<dyn Inventory>, script::Expressions),
+        options: &RunOptions,
+        reporters: &[Rc<dyn Reporter>],
+    ) -> Self {
+        Self {
+            source,
+            registry,
+            inventory,
+            expressions,
+            stop: options.cancel.child_token(),
+            options: options.clone(),
+            reporters: reporters.to_vec(),
+            targets: RefCell::default(),
+            steps: RefCell::default(),
+            ends: RefCell::default(),
+            ending: RefCell::default(),
+            would_change: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn events(&self) -> Events<'_> {
+        Events(&self.reporters)
+    }
+
+    /// Whether the run says whom it means.
+    pub(crate) fn is_limited(&self) -> bool {
+        !self.options.limit.is_empty() || self.options.query.is_some()
+    }
+
+    /// The run's own targets: never silently a whole hub that is not local.
+    ///
+    /// # Errors
+    /// As a play without `targets` is refused, with the exit code.
+    pub(crate) async fn targets(&self) -> Result<Rc<[Target]>, (Diagnostic, u8)> {
+        if let Some(targets) = &*self.targets.borrow() {
+            return Ok(Rc::clone(targets));
+        }
+        match plan::select(None, &*self.inventory, &self.options).await {
+            Planned::Devices(devices) => {
+                let targets: Rc<[Target]> = devices.into();
+                *self.targets.borrow_mut() = Some(Rc::clone(&targets));
+                Ok(targets)
+            }
+            Planned::Refused(diagnostic, exit) => Err((*diagnostic, exit)),
+        }
+    }
+
+    /// One device by its id; with `-l` or `-q`, only one of the run's own.
+    ///
+    /// # Errors
+    /// An id that the hub does not know, or one that the run does not mean.
+    pub(crate) async fn target(&self, id: &str) -> Result<Target, (Diagnostic, u8)> {
+        if self.is_limited() {
+            let targets = self.targets().await?;
+            let found = targets.iter().find(|target| &*target.id == id).cloned();
+            return found.ok_or_else(|| (Diagnostic::error(format!("{id} is not among the devices of this run")), 2));
+        }
+        if let Some(targets) = &*self.targets.borrow()
+            && let Some(found) = targets.iter().find(|target| &*target.id == id)
+        {
+            return Ok(found.clone());
+        }
+        let selection = Selection::Ids(vec![id.to_owned()]);
+        let found = self.inventory.select(&selection).await.map_err(plan::stop)?;
+        found.into_iter().next().ok_or_else(|| (Diagnostic::error(format!("no such device: {id}")), 2))
+    }
+
+    /// The index of a step of this name.
+    pub(crate) fn step(&self, name: &str) -> (usize, Arc<str>) {
+        let mut steps = self.steps.borrow_mut();
+        if let Some(index) = steps.iter().position(|known| &**known == name) {
+            return (index, Arc::clone(&steps[index]));
+        }
+        steps.push(name.into());
+        (steps.len() - 1, Arc::clone(&steps[steps.len() - 1]))
+    }
+
+    pub(crate) fn note(&self, device: &Arc<str>, ended: Ended) {
+        self.ends.borrow_mut().insert(Arc::clone(device), ended);
+    }
+
+    pub(crate) fn note_change(&self) {
+        self.would_change.set(true);
+    }
+
+    pub(crate) fn would_change(&self) -> bool {
+        self.would_change.get()
+    }
+
+    /// Ends the run, whatever the script catches.
+    pub(crate) fn end(&self, exit: u8, reason: String) {
+        self.ending.borrow_mut().get_or_insert((exit, reason));
+        self.stop.cancel();
+    }
+
+    pub(crate) fn ending(&self) -> Option<(u8, String)> {
+        self.ending.borrow().clone()
+    }
+
+    /// Devices by how their last call ended.
+    pub(crate) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        self.ends.borrow().values().for_each(|ended| tally.add(*ended));
+        tally
+    }
+
+    pub(crate) fn print(&self, text: &str) {
+        self.events().say(&RunEvent::Said { device: None, level: "info", text: text.to_owned() });
+    }
+}

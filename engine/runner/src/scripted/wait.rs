@@ -1,0 +1,183 @@
+//! `wait_until(device, |twin| ..)` and `wait_until(|| ..)`: asks the closure again and again until it says true.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::format_duration;
+use rhai::{EvalAltResult, FnPtr, NativeCallContext};
+use script::{Caller, Dynamic, Handler, wait};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::call::duration;
+use super::functions::{device_id, session, target};
+use super::session::Session;
+use super::thrown::{caught, refuse, throw};
+use crate::run::{Ended, fact_failed};
+use crate::{Class, Failure, Outcome, RunEvent, Skip};
+
+/// How long when `timeout` does not say.
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// Between two looks when `every` does not say: slow enough for one device, soon enough for a person.
+const EVERY: Duration = Duration::from_secs(2);
+/// `backoff` ends here: each device is looked at at least once a minute.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The options map, and whom it is about.
+struct Wait {
+    device: Option<String>,
+    timeout: Duration,
+    every: Duration,
+    backoff: f64,
+    longest: Duration,
+    goes_on: bool,
+}
+
+pub(super) fn wait_until(ncc: &NativeCallContext<'_>, args: Vec<Dynamic>) -> Result<Dynamic, Box<EvalAltResult>> {
+    let session = session(ncc)?;
+    let caller = Caller::of(ncc)?;
+    let mut args = args.into_iter();
+    let (mut device, mut closure, mut options) = (None, None, Value::Null);
+    for arg in args.by_ref() {
+        match (arg.is::<FnPtr>(), closure.is_some()) {
+            (true, false) => closure = arg.try_cast::<FnPtr>(),
+            (false, false) => device = Some(device_id(ncc, script::to_json(&arg))?),
+            _ => options = script::to_json(&arg),
+        }
+    }
+    let Some(closure) = closure else { return Err(refuse(ncc, "wait_until wants a closure")) };
+    let handler = caller.handler(&closure)?;
+    let settings = Wait::new(device, &options).map_err(|failure| throw(ncc, &failure, None))?;
+    let device = settings.device.clone();
+    let result = wait(ncc, async move { settings.run(&session, &caller, &handler).await })?;
+    result.map(|value| script::from_json(&value)).map_err(|failure| throw(ncc, &failure, device.as_deref()))
+}
+
+impl Wait {
+    fn new(device: Option<String>, options: &Value) -> Result<Self, Failure> {
+        let mut wait = Self { device, timeout: TIMEOUT, every: EVERY, backoff: 1.0, longest: LONGEST, goes_on: false };
+        for (key, value) in options.as_object().into_iter().flatten() {
+            let wrong = || Failure::new(Class::Failed, format!("wait_until: `{key}` cannot be {value}"));
+            match key.as_str() {
+                "timeout" => wait.timeout = duration(value)?,
+                "every" => wait.every = duration(value)?,
+                "max" => wait.longest = duration(value)?,
+                "backoff" => wait.backoff = value.as_f64().filter(|factor| *factor >= 1.0).ok_or_else(wrong)?,
+                "on_timeout" => {
+                    wait.goes_on = match value.as_str() {
+                        Some("continue") => true,
+                        Some("fail") => false,
+                        _ => return Err(wrong()),
+                    }
+                }
+                _ => {
+                    let close = base::did_you_mean(key, ["timeout", "every", "backoff", "max", "on_timeout"]);
+                    let help = close.map(|close| format!("did you mean `{close}`?"));
+                    let message = format!("wait_until: unknown option `{key}`");
+                    return Err(Failure { help: help.into_iter().collect(), ..Failure::new(Class::Failed, message) });
+                }
+            }
+        }
+        Ok(wait)
+    }
+
+    /// Waits, and says so as a step does.
+    async fn run(self, session: &Rc<Session>, caller: &Caller, handler: &Handler) -> Result<Value, Failure> {
+        let id: Option<Arc<str>> = match &self.device {
+            Some(device) => Some(target(session, device).await?.id),
+            None => None,
+        };
+        let (step, name) = session.step("wait_until");
+        let shown: Arc<str> = id.clone().unwrap_or_else(|| "runner".into());
+        let events = session.events();
+        events.say(&RunEvent::StepStarted { device: Arc::clone(&shown), step, name: Arc::clone(&name) });
+        let progress = crate::Progress::Elapsed { spent: Duration::ZERO, of: Some(self.timeout) };
+        events.say(&RunEvent::StepProgress { device: Arc::clone(&shown), step, progress });
+        let started = Instant::now();
+        let outcome = if session.options.check {
+            Outcome::Skipped(Skip::Check("would wait".into()))
+        } else {
+            match self.looks(session, id.as_deref(), caller, handler).await {
+                Ok(value) => Outcome::read(value),
+                Err(failure) => Outcome::Failed(failure),
+            }
+        };
+        let event = RunEvent::StepEnded {
+            device: shown,
+            step,
+            name,
+            outcome,
+            ignored: false,
+            attempts: 1,
+            took: started.elapsed(),
+            summary: String::new(),
+            // A script may catch it: what is not caught is shown with its place in the script.
+            diagnostic: None,
+            hidden: false,
+        };
+        events.say(&event);
+        let RunEvent::StepEnded { outcome, .. } = event else { return Ok(Value::Null) };
+        match outcome {
+            Outcome::Done { value, .. } => Ok(value),
+            Outcome::Skipped(_) => Ok(Value::Null),
+            Outcome::Failed(failure) => {
+                if let Some(id) = &id {
+                    session.note(id, Ended::of(&failure));
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn looks(
+        &self,
+        session: &Session,
+        id: Option<&str>,
+        caller: &Caller,
+        handler: &Handler,
+    ) -> Result<Value, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let mut pause = self.every;
+        let mut looks = 0_u32;
+        loop {
+            let twin = match (id, session.inventory.fact_names().first()) {
+                (Some(id), Some(fact)) => session.inventory.fact(id, fact).await.map_err(fact_failed)?.value,
+                _ => Value::Null,
+            };
+            looks += 1;
+            if self.ask(caller, handler, &twin).await? {
+                return Ok(twin);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return if self.goes_on { Ok(Value::Null) } else { Err(self.late(looks)) };
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            pause = pause.mul_f64(self.backoff).min(self.longest.max(self.every));
+        }
+    }
+
+    /// One look. A closure without a parameter is the general form, with a device or without.
+    async fn ask(&self, caller: &Caller, handler: &Handler, twin: &Value) -> Result<bool, Failure> {
+        let args = if handler.parameters() == Some(0) { Vec::new() } else { vec![script::from_json(twin)] };
+        let answer = caller.call(handler, args).await.map_err(|error| {
+            let thrown = caught(&error);
+            let at = error.place.as_ref().map(|place| format!(" ({})", place.label())).unwrap_or_default();
+            let message = thrown["message"].as_str().unwrap_or_default();
+            Failure::new(Class::Failed, format!("wait_until: {message}{at}"))
+        })?;
+        if answer.is_unit() {
+            return Ok(false);
+        }
+        answer.as_bool().map_err(|_| {
+            let kind = script::type_in_words(&answer);
+            Failure::new(Class::Failed, format!("wait_until: the closure gives {kind}, not true or false"))
+        })
+    }
+
+    fn late(&self, looks: u32) -> Failure {
+        let message = format!("did not get there within {}; looked {looks} times", format_duration(self.timeout));
+        Failure { value: json!({ "lost": false }), ..Failure::new(Class::Timeout, message) }
+    }
+}
