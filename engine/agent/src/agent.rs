@@ -91,7 +91,15 @@ impl Agent {
         let (grace, graces) = watch::channel(Duration::ZERO);
         let run = move || run(config, shared, first, reload, tls, graces);
         let thread = thread::Builder::new().name("agent".into()).spawn(run).map_err(AgentStartError::Thread)?;
-        Ok(RunningAgent { thread: Some(thread), stop: stop.drop_guard(), grace, progress: seen, counters, broken, methods })
+        Ok(RunningAgent {
+            thread: Some(thread),
+            stop: stop.drop_guard(),
+            grace,
+            progress: seen,
+            counters,
+            broken,
+            methods,
+        })
     }
 
     /// How many open files a process needs for this many devices.

@@ -71,7 +71,10 @@ fn begin(device: &Rc<Device>, scripts: &Arc<Scripts>, handler: &MethodHandler, i
     let name = HandlerName::Method(incoming.name);
     let call = Rc::new(Call::new(device, Arc::clone(scripts), name, Some(incoming.caller)));
     let args = vec![Dynamic::from(crate::surface::DeviceRef::of(device)), Dynamic::from(request)];
-    start(call, Work { handler: handler.run.clone(), args, deadlines: handler.deadlines(device.lane.habits.deadlines) });
+    start(
+        call,
+        Work { handler: handler.run.clone(), args, deadlines: handler.deadlines(device.lane.habits.deadlines) },
+    );
 }
 
 /// What was sent: JSON, or nothing at all, which is `()`.
@@ -84,7 +87,8 @@ fn payload(bytes: &[u8]) -> Result<Dynamic, String> {
 
 fn unknown(scripts: &Scripts, name: &str) -> Answer {
     let known: Vec<&str> = scripts.methods.keys().map(AsRef::as_ref).collect();
-    let meant = did_you_mean(name, known.iter().copied()).map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+    let meant =
+        did_you_mean(name, known.iter().copied()).map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
     Answer { status: 404, payload: json!({ "error": format!("no handler for {name}{meant}"), "methods": known }) }
 }
 

@@ -169,7 +169,9 @@ impl<L: DeviceLink> Session<L> {
         (0..lost).for_each(|_| counters.replies_dropped.up());
         for message in poison {
             let size = message.body.len();
-            device.fault(Diagnostic::error(format!("a message of {size} bytes was given up: each connection that carried it was closed")));
+            device.fault(Diagnostic::error(format!(
+                "a message of {size} bytes was given up: each connection that carried it was closed"
+            )));
         }
         methods::forget_queued(device);
         device.twin.borrow_mut().lost();

@@ -59,7 +59,14 @@ pub(super) struct Line<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// Takes a connection after its login; `jitter` (0 to 1) spreads a fleet's renewals.
-    pub(super) fn new(connection: Connection<S>, identity: Identity, keep_alive: Duration, valid: Valid, early: VecDeque<Packet>, jitter: f64) -> Self {
+    pub(super) fn new(
+        connection: Connection<S>,
+        identity: Identity,
+        keep_alive: Duration,
+        valid: Valid,
+        early: VecDeque<Packet>,
+        jitter: f64,
+    ) -> Self {
         let now = Instant::now();
         let (renew, ends) = match valid {
             Valid::Always => (None, None),
@@ -165,7 +172,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     pub(super) fn send(&mut self, out: Outbound) {
         let (topic, payload, ticket) = match &out {
             Outbound::TwinGet { rid } => (DeviceTopic::TwinGet { rid }, &[][..], None),
-            Outbound::Report { rid, patch } => (DeviceTopic::TwinReported { rid, version: None }, patch.as_slice(), None),
+            Outbound::Report { rid, patch } => {
+                (DeviceTopic::TwinReported { rid, version: None }, patch.as_slice(), None)
+            }
             Outbound::Reply { rid, status, payload, ticket } => {
                 (DeviceTopic::MethodResponse { status: *status, rid }, payload.as_slice(), *ticket)
             }

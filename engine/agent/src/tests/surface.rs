@@ -92,11 +92,9 @@ async fn messages_wait_for_the_hubs_word_and_survive_a_cut() {
 #[tokio::test(start_paused = true)]
 async fn bodies_are_text_bytes_or_json() {
     on_lane(async {
-        for (body, sent, kind) in [
-            ("'plain'", &b"plain"[..], ""),
-            ("blob(2, 7)", &[7, 7], ""),
-            ("[1, ()]", b"[1,null]", "application/json"),
-        ] {
+        for (body, sent, kind) in
+            [("'plain'", &b"plain"[..], ""), ("blob(2, 7)", &[7, 7], ""), ("[1, ()]", b"[1,null]", "application/json")]
+        {
             let mut rig = Rig::up(&format!("on_method('go', |device, request| device.send({body}));"), json!({})).await;
             rig.call("go", "");
             let Did::Sent(Outbound::Message { properties, body, .. }) = rig.did().await else { panic!() };

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod budget;
+mod check_script;
 mod device;
 mod events;
 mod exit;
@@ -21,6 +22,7 @@ mod values;
 mod wave;
 mod waves;
 
+pub use check_script::check_script;
 pub(crate) use device::fact_failed;
 pub(crate) use events::Events;
 pub(crate) use exit::{Ended, HUB, Tally};
