@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::{Diagnostic, format_duration};
+use base::{Diagnostic, NEVER, format_duration, parse_time, rfc3339_millis};
 use futures_util::future::LocalBoxFuture;
 use runner::book::{Check, DurationText, Expression, Filled, Node, Sides};
 use runner::{Action, Class, Failure, Outcome, Progress, Ready, StepContext};
@@ -248,7 +248,7 @@ impl WaitUntil {
             1 => "looked once".to_owned(),
             looks => format!("looked {looks} times"),
         };
-        let heard = last_heard(&value).map(|when| format!(", last heard {when}")).unwrap_or_default();
+        let heard = last_heard(&value);
         let message =
             format!("`{}` did not come true within {}: {looks}{heard}", self.that.text(), format_duration(limit));
         let note = seen.last.as_ref().map_or_else(|| "never true".to_owned(), both);
@@ -268,9 +268,13 @@ impl WaitUntil {
     }
 }
 
-/// When the device last said something, in the inventory's own words.
-fn last_heard(value: &Value) -> Option<&str> {
-    value.get("last_heard").and_then(Value::as_str)
+/// When the device last said something, where the fact tells: `, last heard 2026-..`.
+fn last_heard(value: &Value) -> String {
+    match value.get("last_activity_time").and_then(Value::as_str) {
+        None => String::new(),
+        Some(never) if never.starts_with(&NEVER[..4]) => ", never heard".to_owned(),
+        Some(when) => format!(", last heard {}", parse_time(when).map_or_else(|| when.to_owned(), rfc3339_millis)),
+    }
 }
 
 /// Both sides of a comparison: `rebootTime is none, before.reported.rebootTime is none`.

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use base::{Clock, Diagnostics, Source, Span};
@@ -16,6 +16,8 @@ use runner::{
 };
 use script::{Dynamic, Expressions};
 use serde_json::{Value, json};
+
+static EXPRESSIONS: LazyLock<Expressions> = LazyLock::new(|| Expressions::new(Clock::system()));
 
 /// Twins that change with every read; rows of the index may be hints.
 #[derive(Default)]
@@ -31,7 +33,8 @@ struct Twins {
 
 impl Twins {
     fn of(reported: &[Value]) -> Self {
-        let twins = reported.iter().map(|reported| json!({ "id": "press-7", "reported": reported })).collect();
+        let twin = |reported| json!({ "id": "press-7", "reported": reported, "last_activity_time": "2026-11-23T13:27:42.1180000Z" });
+        let twins = reported.iter().map(twin).collect();
         Self { source: RefCell::new(twins), ..Self::default() }
     }
 }
@@ -109,8 +112,7 @@ fn check(yaml: &str, failed_when: Option<&str>) -> Result<(Box<dyn Ready>, Optio
     let registry = Registry::new(&[&Flow]);
     let action = registry.get(&key.text).expect("a verb of flow");
     let known = Known { names: ["device", "before", "twin", "x"].map(str::to_owned).into(), ..Known::default() };
-    let expressions = Expressions::new(Clock::system());
-    let mut check = Check::new(&source, &mut found, &known, &expressions);
+    let mut check = Check::new(&source, &mut found, &known, &EXPRESSIONS);
     check.verb = Some((action.name(), key.span));
     let value = match (action.main(), value.is_map() || value.is_null()) {
         (Some(main), false) => {
@@ -163,12 +165,11 @@ impl Stage {
             }
         };
         let say = |level, text| self.said.lines.borrow_mut().push((level, text));
-        let expressions = Expressions::new(Clock::system());
         let cancel = tokio_util::sync::CancellationToken::new();
         let step = StepContext {
             target: &target,
             scope: &self.names,
-            expressions: &expressions,
+            expressions: &EXPRESSIONS,
             inventory: &self.twins,
             timeout: self.timeout,
             failed_when,
@@ -228,7 +229,10 @@ async fn a_wait_in_vain_shows_both_sides() {
         failure(stage.run("wait_until: { that: 'twin.reported.boot > x.a[0] + 5', every: 2s, backoff: 1 }").await);
     assert_eq!(start.elapsed(), Duration::from_secs(10));
     assert_eq!(failure.class, Class::Timeout);
-    assert_eq!(failure.message, "`twin.reported.boot > x.a[0] + 5` did not come true within 10s: looked 6 times");
+    assert_eq!(
+        failure.message,
+        "`twin.reported.boot > x.a[0] + 5` did not come true within 10s: looked 6 times, last heard 2026-11-23T13:27:42.118Z"
+    );
     assert_eq!(failure.note.as_deref(), Some("twin.reported.boot is 3, x.a[0] + 5 is 6"));
     assert!(failure.help[0].contains("do not send it again blindly"), "{:?}", failure.help);
 }

@@ -13,7 +13,7 @@ fn own_members(section: Option<&Value>) -> Value {
     )
 }
 
-/// `{ id, tags, desired, reported, status, connection_state, version, etag, properties }` of the service's document; `properties`
+/// `{ id, tags, desired, reported, status, connection_state, last_activity_time, version, etag, properties }` of the service's document; `properties`
 /// is as the service has it, with metadata and versions.
 pub(crate) fn twin_value(document: &Value) -> Value {
     let of = |key: &str| document.get(key).cloned().unwrap_or(Value::Null);
@@ -25,6 +25,7 @@ pub(crate) fn twin_value(document: &Value) -> Value {
         "reported": section("reported"),
         "status": of("status"),
         "connection_state": of("connectionState"),
+        "last_activity_time": of("lastActivityTime"),
         "version": of("version"),
         "etag": of("etag"),
         "properties": of("properties"),
