@@ -15,7 +15,6 @@ mod fleet;
 mod hooks;
 mod lane;
 mod link;
-mod live;
 mod memory;
 mod methods;
 mod outbox;

@@ -35,7 +35,11 @@ struct Batch {
 impl Batch {
     /// Returns whether anybody heard it.
     fn tell(&mut self, taken: &Taken) -> bool {
-        self.waiters.drain(..).fold(false, |heard, waiter| waiter.send(taken.clone()).is_ok() || heard)
+        let mut heard = false;
+        for waiter in self.waiters.drain(..) {
+            heard |= waiter.send(taken.clone()).is_ok();
+        }
+        heard
     }
 }
 

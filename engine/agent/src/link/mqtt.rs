@@ -146,7 +146,13 @@ impl DeviceLink for MqttLink {
 
     fn send(&mut self, out: Outbound) {
         if let State::Up(line, _) = &mut self.state {
-            line.send(out);
+            line.send(&out);
+        }
+    }
+
+    fn hush(&mut self) {
+        if let State::Up(line, _) = &mut self.state {
+            line.hush();
         }
     }
 

@@ -59,6 +59,9 @@ pub(super) fn register(module: &mut Module) {
             every(&ncc, name, &interval, &closure)
         },
     );
+    method("stop").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef, name: &str| {
+        Ok::<bool, Box<rhai::EvalAltResult>>(call(&ncc)?.device.timers.borrow_mut().remove(name).is_some())
+    });
     method("reconnect").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef| reconnect(&ncc));
     method("reboot").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef| reboot(&ncc));
 }

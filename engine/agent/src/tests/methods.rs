@@ -8,6 +8,8 @@ use tokio::time::{Instant, sleep};
 use super::rig::{Rig, habits, load, on_lane};
 use crate::config::ErrorDetail;
 use crate::event::{HandlerName, HandlerOutcome};
+use crate::link::Inbound;
+use crate::link::fake::Did;
 
 /// One handler's body, called with this payload: what the caller gets.
 async fn answer(body: &str, payload: &str) -> (i32, Value) {
@@ -173,7 +175,8 @@ async fn parallel_runs_both() {
     on_lane(async {
         let mut rig = rig_of_mode("parallel").await;
         let started = Instant::now();
-        (rig.call("go", "1"), rig.call("go", "2"));
+        rig.call("go", "1");
+        rig.call("go", "2");
         assert_eq!((rig.reply().await.2, rig.reply().await.2), (json!(1), json!(2)));
         assert_eq!(started.elapsed(), Duration::from_secs(10));
         assert_eq!(rig.said(), ["begin 1", "begin 2", "end 1", "end 2"]);
@@ -203,7 +206,8 @@ async fn queued_runs_one_after_the_other_and_bounds_its_queue() {
 async fn queued_calls_die_with_their_connection() {
     on_lane(async {
         let mut rig = rig_of_mode("queued").await;
-        (rig.call("go", "1"), rig.call("go", "2"));
+        rig.call("go", "1");
+        rig.call("go", "2");
         rig.settle().await;
         rig.cut();
         rig.connect(1, json!({})).await;
@@ -219,7 +223,8 @@ async fn queued_calls_die_with_their_connection() {
 async fn single_refuses_while_busy() {
     on_lane(async {
         let mut rig = rig_of_mode("single").await;
-        (rig.call("go", "1"), rig.call("go", "2"));
+        rig.call("go", "1");
+        rig.call("go", "2");
         let (rid, status, payload) = rig.reply().await;
         assert_eq!((rid.as_str(), status, payload), ("2", 409, json!({"error": "go is busy with another call"})));
         assert_eq!(rig.reply().await.2, json!(1));
@@ -297,18 +302,20 @@ async fn payloads_are_bounded() {
 async fn a_stop_lets_handlers_answer_and_refuses_new_ones() {
     on_lane(async {
         let mut rig = Rig::up("on_method(\"go\", |device, request| { sleep(request.payload); 1 });", json!({})).await;
-        (rig.call("go", "5"), rig.call("go", "500"));
+        rig.call("go", "5");
+        rig.call("go", "500");
         rig.settle().await;
         rig.grace.send_replace(Duration::from_secs(30));
         rig.lane.stop.cancel();
-        rig.settle().await;
+        assert_eq!(rig.did().await, Did::Hush);
         rig.call("go", "0");
         assert_eq!(rig.reply().await, ("3".into(), 503, json!({"error": "the agent is about to end"})));
+        rig.say(Inbound::Hushed);
         assert_eq!(rig.reply().await, ("1".into(), 200, json!(1)));
         let before = Instant::now();
         assert_eq!(rig.reply().await, ("2".into(), 503, json!({"error": "the agent ended"})));
         assert_eq!(before.elapsed(), Duration::from_secs(25));
-        assert_eq!(rig.did().await, crate::link::fake::Did::Closed);
+        assert_eq!(rig.did().await, Did::Closed);
     })
     .await;
 }

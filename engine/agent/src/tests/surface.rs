@@ -119,7 +119,8 @@ async fn calls_side_by_side_do_not_undo_each_others_state() {
     on_lane(async {
         let text = "on_method('go', |device, request| { device.state[request.payload] = 1; sleep(5); device.state[request.payload] += 1; device.state.to_map() });";
         let mut rig = Rig::up(text, json!({})).await;
-        (rig.call("go", "\"a\""), rig.call("go", "\"b\""));
+        rig.call("go", "\"a\"");
+        rig.call("go", "\"b\"");
         rig.reply().await;
         assert_eq!(rig.reply().await.2, json!({"a": 2, "b": 2}));
         sleep(Duration::from_secs(1)).await;
