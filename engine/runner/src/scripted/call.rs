@@ -89,7 +89,7 @@ fn check(
 }
 
 /// A script's text is what it is: `${{` in it is not an expression.
-fn literal(value: Value) -> Value {
+pub(crate) fn literal(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(text.replace("${{", "$${{")),
         Value::Array(items) => items.into_iter().map(literal).collect(),
@@ -104,7 +104,7 @@ fn literal(value: Value) -> Value {
 type Split = (Map<String, Value>, Map<String, Value>);
 
 /// Parameters and what stands beside them, from arguments by place and the options map.
-fn split(action: &dyn Action, arguments: Vec<Value>) -> Result<Split, Failure> {
+pub(crate) fn split(action: &dyn Action, arguments: Vec<Value>) -> Result<Split, Failure> {
     let names = action.positional();
     let mut arguments = arguments.into_iter().peekable();
     let (mut parameters, mut beside) = (Map::new(), Map::new());
@@ -148,7 +148,7 @@ fn retries(beside: &Map<String, Value>) -> Result<Retries, Failure> {
 }
 
 /// A number is seconds, a text is a duration.
-pub(super) fn duration(value: &Value) -> Result<Duration, Failure> {
+pub(crate) fn duration(value: &Value) -> Result<Duration, Failure> {
     let text = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
