@@ -192,14 +192,15 @@ impl<L: DeviceLink> Session<L> {
         self.quiet = Quiet::No;
         self.leaving = false;
         self.device.outbox.up(self.connections);
-        if self.connections == 1 {
-            self.device.lane.progress.send_modify(|progress| progress.coming = progress.coming.saturating_sub(1));
-        }
         self.requests.ask();
         let counters = &self.device.lane.counters;
         counters.connects.up();
         counters.connected.up();
         self.device.say(AgentEvent::Connected { device: self.device.identity.clone() });
+        // Last: who waits for it, on another thread, finds everything above done.
+        if self.connections == 1 {
+            self.device.lane.progress.send_modify(|progress| progress.coming = progress.coming.saturating_sub(1));
+        }
     }
 
     fn down(&mut self, down: Down) {
