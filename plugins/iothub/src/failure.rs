@@ -44,10 +44,15 @@ fn more_help(error: &ClientError) -> Option<String> {
     })
 }
 
+/// Whether a refused query is itself at fault: not understood, or (501, local hub) not supported.
+pub(crate) fn is_query_fault(code: ErrorCode) -> bool {
+    matches!(code.http_status(), 400 | 501)
+}
+
 /// A failed call as the inventory's error. `query`: the call was a query, whose condition may be at fault.
 pub(crate) fn inventory_error(error: &ClientError, query: bool) -> InventoryError {
     match error {
-        ClientError::Refused { error: refused, .. } if query && refused.code.http_status() == 400 => {
+        ClientError::Refused { error: refused, .. } if query && is_query_fault(refused.code) => {
             InventoryError::Query(refused.message.clone())
         }
         _ => InventoryError::Hub { message: sentence(error), help: error.help().to_vec() },

@@ -89,3 +89,119 @@ impl HubState {
         Ok((if identity.module.is_some() { MODULE_KEY } else { DEVICE_KEY }, generation))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use base::{Clock, Seed};
+    use proptest::prelude::*;
+    use serde_json::json;
+    use wire::{SasKey, device_resource, sign};
+
+    use crate::auth::Hosts;
+    use crate::exchange::Exchange;
+    use crate::state::Document;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn key(byte: u8) -> SasKey {
+        SasKey::from_bytes(vec![byte; 32])
+    }
+
+    /// `d` with keys 1 and 2 and a module `m` with keys 3 and 4; `off` disabled; `x509` without keys.
+    async fn hub() -> HubState {
+        let (clock, _) = Clock::manual(UNIX_EPOCH + Duration::from_secs(NOW));
+        let hosts = Hosts::new("127.0.0.1".parse().unwrap(), &["my.azure-devices.net".into()]);
+        let (state, workers) = HubState::open(None, hosts, Arc::new(Exchange::default()), clock, Seed(1)).unwrap();
+        tokio::spawn(workers.acknowledged.run());
+        let keys = |first, second| json!({"symmetricKey": {"primaryKey": key(first).expose(), "secondaryKey": key(second).expose()}});
+        for device in [
+            json!({"deviceId": "d", "authentication": keys(1, 2)}),
+            json!({"deviceId": "off", "status": "disabled", "authentication": keys(1, 2)}),
+            json!({"deviceId": "x509", "authentication": {"type": "certificateAuthority"}}),
+        ] {
+            state.put_identity(Document::Device(serde_json::from_value(device).unwrap()), None).await.unwrap();
+        }
+        let module = json!({"deviceId": "d", "moduleId": "m", "authentication": keys(3, 4)});
+        state.put_identity(Document::Module(serde_json::from_value(module).unwrap()), None).await.unwrap();
+        state
+    }
+
+    fn try_login(state: &HubState, user: &str, given: &str, password: Option<&str>) -> Result<Login, String> {
+        let username: Username = user.parse().map_err(|error: wire::UsernameError| error.to_string())?;
+        state.judge_connect(&username, given, password.map(str::as_bytes)).map_err(|refused| refused.reason)
+    }
+
+    #[tokio::test]
+    async fn judges_by_table() {
+        let state = hub().await;
+        let signed = |resource: &str, byte: u8, expiry: u64| Some(sign(resource, &key(byte), expiry, None));
+        let policy = |name: &str, resource: &str| {
+            let policy = state.auth.policies().find(name).unwrap();
+            Some(sign(resource, &policy.secondary, NOW + 60, Some(name)))
+        };
+        let user = "localhost/d/?api-version=2021-04-12";
+        let module = "localhost/d/m/?api-version=2021-04-12";
+        for (user, given, password, reason) in [
+            (user, "d", signed("localhost/devices/d", 1, NOW + 60), ""),
+            (user, "d", signed("LOCALHOST:8883/devices/d", 2, NOW - 299), ""),
+            (
+                "my.azure-devices.net/d/?api-version=2020-09-30",
+                "d",
+                signed("my.azure-devices.net/devices/d", 1, NOW + 60),
+                "",
+            ),
+            (module, "d/m", signed("localhost/devices/d/modules/m", 3, NOW + 60), ""),
+            (user, "d", policy("device", "localhost/devices/d"), ""),
+            (user, "d", policy("iothubowner", "localhost"), ""),
+            (user, "d", policy("service", "localhost"), "does not let devices connect"),
+            (user, "d", policy("device", "localhost/devices/e"), "something else"),
+            (user, "e", signed("localhost/devices/d", 1, NOW + 60), "client id is another"),
+            (user, "d", signed("localhost/devices/d", 3, NOW + 60), "neither of its keys"),
+            (user, "d", signed("localhost/devices/d", 1, NOW - 300), "expired"),
+            (user, "d", signed("localhost/devices/e", 1, NOW + 60), "something else"),
+            (user, "d", signed("elsewhere/devices/d", 1, NOW + 60), "does not answer to"),
+            ("elsewhere/d/?api-version=1", "d", signed("localhost/devices/d", 1, NOW + 60), "does not answer to"),
+            (user, "d", None, "no password"),
+            (module, "d/m", signed("localhost/devices/d/modules/m", 1, NOW + 60), "neither of its keys"),
+            (
+                "localhost/d/n/?api-version=1",
+                "d/n",
+                signed("localhost/devices/d/modules/n", 1, NOW + 60),
+                "no such module",
+            ),
+            ("localhost/e/?api-version=1", "e", signed("localhost/devices/e", 1, NOW + 60), "no such device"),
+            ("localhost/off/?api-version=1", "off", signed("localhost/devices/off", 1, NOW + 60), "disabled"),
+            ("localhost/x509/?api-version=1", "x509", signed("localhost/devices/x509", 1, NOW + 60), "otherwise"),
+        ] {
+            let result = try_login(&state, user, given, password.as_ref().map(base::Secret::expose));
+            match result {
+                Ok(login) => {
+                    assert_eq!(reason, "", "{user} {given}");
+                    assert_eq!(given, client_id(&login.identity));
+                }
+                Err(said) => assert!(!reason.is_empty() && said.contains(reason), "{user} {given}: {said}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn signed_by_whoever_for_whomever_only_the_right_pair_passes() {
+        let state = hub().await;
+        let identities: Vec<Identity> = ["d", "d/m"].iter().map(|id| id.parse().unwrap()).collect();
+        let strategy = (0..2_usize, 0..2_usize, 0..6_u8, 0..900_u64);
+        proptest!(|((user, resource, byte, age) in strategy)| {
+            let (user, resource) = (&identities[user], &identities[resource]);
+            let token = sign(&device_resource("localhost", resource), &key(byte), NOW + 300 - age, None);
+            let own = if user.module.is_none() { [1, 2] } else { [3, 4] };
+            // A device's resource covers its modules; whose key signs decides all the same.
+            let covers = user == resource || resource.module.is_none();
+            let good = own.contains(&byte) && covers && age < 600;
+            let username = format!("localhost/{user}/?api-version=2021-04-12");
+            let result = try_login(&state, &username, &client_id(user), Some(token.expose()));
+            prop_assert_eq!(result.is_ok(), good, "{:?}", result);
+        });
+    }
+}

@@ -14,6 +14,9 @@ mod rows;
 mod rules;
 mod twins;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use bulk::BulkChange;
 pub(crate) use hub_state::HubState;
 pub(crate) use open::StateWorkers;

@@ -79,7 +79,8 @@ fn time(text: &str) -> Option<SystemTime> {
     if text == NEVER { None } else { parse_time(text) }
 }
 
-fn text(time: Option<SystemTime>) -> String {
+/// A time as documents show it.
+pub(super) fn shown_time(time: Option<SystemTime>) -> String {
     time.map_or_else(|| NEVER.to_owned(), rfc3339_ticks)
 }
 
@@ -147,9 +148,9 @@ impl Record {
             connection_state: self.connection,
             status: self.status,
             status_reason: self.status_reason.as_deref().map(Into::into),
-            connection_state_updated_time: text(self.connection_time),
-            status_updated_time: text(self.status_time),
-            last_activity_time: text(self.activity),
+            connection_state_updated_time: shown_time(self.connection_time),
+            status_updated_time: shown_time(self.status_time),
+            last_activity_time: shown_time(self.activity),
             cloud_to_device_message_count: 0,
             authentication: self.authentication.clone(),
             capabilities: Capabilities { iot_edge: edge.capable },
@@ -166,8 +167,8 @@ impl Record {
             etag: self.etag.to_string(),
             managed_by: self.managed_by.as_deref().map(Into::into),
             connection_state: self.connection,
-            connection_state_updated_time: text(self.connection_time),
-            last_activity_time: text(self.activity),
+            connection_state_updated_time: shown_time(self.connection_time),
+            last_activity_time: shown_time(self.activity),
             authentication: self.authentication.clone(),
             ..ModuleDocument::new(identity.device.clone(), module)
         }

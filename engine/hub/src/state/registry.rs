@@ -25,7 +25,8 @@ impl Entry {
 
 #[derive(Debug)]
 struct Device {
-    entry: Entry,
+    /// Boxed: the tree keeps places for half as many devices again as there are.
+    entry: Box<Entry>,
     modules: BTreeMap<ModuleId, Entry>,
 }
 
@@ -63,7 +64,8 @@ impl Registry {
     pub(crate) fn insert(&mut self, identity: &Identity, entry: Entry) -> bool {
         match &identity.module {
             None => {
-                self.devices.insert(identity.device.clone(), Device { entry, modules: BTreeMap::new() });
+                self.devices
+                    .insert(identity.device.clone(), Device { entry: Box::new(entry), modules: BTreeMap::new() });
                 true
             }
             Some(module) => {
@@ -93,7 +95,7 @@ impl Registry {
         after: Option<&DeviceId>,
     ) -> impl Iterator<Item = (&'a DeviceId, &'a Entry)> {
         let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
-        self.devices.range((from, Bound::Unbounded)).map(|(id, device)| (id, &device.entry))
+        self.devices.range((from, Bound::Unbounded)).map(|(id, device)| (id, &*device.entry))
     }
 
     /// A device's modules, in order of id.

@@ -22,10 +22,7 @@ impl Disk {
     }
 
     /// Hands every document to `row`, table by table in [`Table::ALL`]'s order; a text from `row` refuses the file.
-    pub(super) fn read(
-        &self,
-        row: &mut Row<'_>,
-    ) -> Result<(), StoreOpenError> {
+    pub(super) fn read(&self, row: &mut Row<'_>) -> Result<(), StoreOpenError> {
         let damaged = |reason: String| StoreOpenError::Damaged { path: self.path.clone(), reason };
         let Some(database) = &self.database else { return Ok(()) };
         let transaction = database.begin_read().map_err(|error| damaged(error.to_string()))?;

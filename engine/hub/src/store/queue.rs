@@ -89,10 +89,7 @@ impl Store {
     }
 
     /// Opens or creates the file and hands every document in it to `row`.
-    pub(crate) fn open(
-        path: &Path,
-        row: &mut Row<'_>,
-    ) -> Result<(Self, StoreWorkers), StoreOpenError> {
+    pub(crate) fn open(path: &Path, row: &mut Row<'_>) -> Result<(Self, StoreWorkers), StoreOpenError> {
         let disk = Disk::open(path)?;
         disk.read(row)?;
         let (jobs, queued) = std_mpsc::channel();

@@ -9,7 +9,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::{TlsError, VERSIONS, provider};
+use super::TlsError;
+use super::provider::{VERSIONS, provider};
 
 /// How many servers' sessions one client remembers: a fleet talks to one hub, a runner to a handful.
 const REMEMBERED_SERVERS: usize = 64;

@@ -4,9 +4,8 @@
 mod authority;
 mod client;
 mod error;
+mod provider;
 mod server;
-
-use std::sync::Arc;
 
 pub use authority::{Authority, Leaf};
 pub use client::{Roots, client_config, server_name};
@@ -15,11 +14,3 @@ pub use server::server_config;
 pub use tokio_rustls::{
     TlsAcceptor, TlsConnector, client::TlsStream as ClientStream, server::TlsStream as ServerStream,
 };
-
-/// The one provider of cryptography in the process.
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-/// TLS 1.3 for those who can, 1.2 because the Python device SDK pins it.
-static VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];

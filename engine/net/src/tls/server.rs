@@ -6,8 +6,9 @@ use rustls::ServerConfig;
 use rustls::crypto::ring::Ticketer;
 use rustls::server::NoServerSessionStorage;
 
+use super::TlsError;
 use super::client::{certificates, private_key};
-use super::{TlsError, VERSIONS, provider};
+use super::provider::{VERSIONS, provider};
 
 /// Tickets per TLS 1.3 handshake: one, because a device keeps one connection and each ticket costs a write.
 const TICKETS: usize = 1;

@@ -1,4 +1,5 @@
 //! The codec over arbitrary packets and arbitrary bytes: nothing panics, slices do not matter, what is written is read.
+//! `PROPTEST_CASES=1000000` makes a fuzzer of it.
 
 use iotplay_net::mqtt::{
     ConnAck, Connect, ConnectReturnCode, Connection, LastWill, Limits, Login, Packet, PubAck, Publish, QoS, SubAck,
@@ -113,8 +114,6 @@ async fn written(packets: &[Packet]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn what_is_written_is_read_however_it_is_sliced(packets in vec(packet(), 1..8), sizes in vec(1usize..40, 1..6)) {
         block_on(async {

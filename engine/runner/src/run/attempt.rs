@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::device::{Broken, Device, End};
 use super::frame::Frame;
-use super::step::Nest;
+use super::nest::Nest;
 use crate::book::{Body, Step};
 use crate::{Class, Effect, Failure, Outcome, Progress, Ready, RunEvent, Skip, StepContext};
 

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use super::exit::Ended;
 use super::fork::Fork;
 use super::frame::Frame;
+use super::nest::Nest;
 use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
-use super::step::Nest;
 use crate::book::{Expression, Step};
 use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
 

@@ -4,11 +4,13 @@
 mod attempt;
 mod budget;
 mod device;
+mod ended;
 mod events;
 mod exit;
 mod fork;
 mod frame;
 mod judge;
+mod nest;
 mod offline;
 mod pace;
 mod play;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::attempt::Tried;
 use super::device::{Device, End};
 use super::frame::Frame;
-use super::step::Nest;
+use super::nest::Nest;
 use crate::book::{Offline, Step};
 use crate::{Class, Effect, Outcome, Ready, RunEvent, Skip};
 

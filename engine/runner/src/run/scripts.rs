@@ -13,9 +13,9 @@ use super::device::{Device, End};
 use super::events::Events;
 use super::exit;
 use super::frame::Frame;
+use super::nest::Nest;
 use super::play::{Doors, PlayRun};
 use super::runner::{FIRST, Runner};
-use super::step::Nest;
 use super::values::Values;
 use super::waves::TICK;
 use crate::book::{Book, Play, Step};
@@ -190,7 +190,7 @@ fn conclude(session: &Session, result: ScriptResult<Dynamic>) -> (u8, Option<Str
             let (help, device) = uncaught_details(&error);
             let mut found = error.diagnostic().labelled(class.to_string());
             if let Some(device) = device {
-                found.message = super::step::sentence(&device, &found.message, false);
+                found.message = super::ended::sentence(&device, &found.message, false);
             }
             session.events().stopped(help.into_iter().fold(found, Diagnostic::help));
             let code = match class {

@@ -1,11 +1,9 @@
 //! One step on one device: tags, `run_once`, `throttle`, `loop`, `when`, `register`, and what its end means for the device.
 //! The attempts are in `attempt`.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Diagnostic, Span};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
@@ -13,77 +11,12 @@ use tokio::time::Instant;
 
 use super::attempt::Tried;
 use super::device::{Broken, Device, End};
+use super::ended::key;
 use super::frame::Frame;
-use super::play::PlayRun;
+use super::nest::Nest;
 use super::scope::Kind;
-use crate::book::{Body, Offline, Step};
+use crate::book::{Body, Step};
 use crate::{Class, Failure, Outcome, RunEvent, Skip};
-
-/// What the steps around hand down.
-#[derive(Clone)]
-pub(super) struct Nest<'n> {
-    /// Tags of the play and of the blocks around.
-    tags: Rc<[&'n str]>,
-    /// `offline` of the block around.
-    pub(super) offline: Offline,
-    /// A failure does not end the device's run by itself: a `rescue`, another attempt or `ignore_errors` is around.
-    pub(super) rescued: bool,
-    no_log: bool,
-    /// Failures are shown by whoever asked for the step, if at all: a script may catch them.
-    quiet: bool,
-    /// Somebody looks at the value of the last step.
-    pub(super) wanted: bool,
-}
-
-impl<'n> Nest<'n> {
-    pub(super) fn outermost(play: &'n PlayRun<'_>) -> Self {
-        let tags = play.play.tags.iter().map(AsRef::as_ref).collect();
-        Self { tags, offline: Offline::Fail, rescued: false, no_log: false, quiet: false, wanted: false }
-    }
-
-    /// For one step of a script.
-    pub(super) fn quiet(play: &'n PlayRun<'_>) -> Self {
-        Self { quiet: true, ..Self::outermost(play) }
-    }
-
-    /// Inside a block.
-    pub(super) fn inside(&self, step: &'n Step, rescued: bool) -> Self {
-        let own = step.tags.iter().map(AsRef::as_ref);
-        let tags =
-            if step.tags.is_empty() { Rc::clone(&self.tags) } else { self.tags.iter().copied().chain(own).collect() };
-        Self {
-            tags,
-            offline: if step.offline == Offline::Fail { self.offline } else { step.offline },
-            rescued: self.rescued || rescued,
-            no_log: self.no_log || step.no_log,
-            quiet: self.quiet,
-            wanted: self.wanted
-                || step.register.is_some()
-                || step.failed_when.is_some()
-                || step.retries.until.is_some(),
-        }
-    }
-
-    fn tags<'s>(&'s self, step: &'s Step) -> impl Iterator<Item = &'s str> {
-        self.tags.iter().copied().chain(step.tags.iter().map(AsRef::as_ref))
-    }
-
-    /// Whether `-t` and `--skip-tags` let the step run. `always` runs unless skipped, `never` only when named. Blocks are
-    /// entered, and their steps judged.
-    fn chosen(&self, step: &Step, play: &PlayRun<'_>) -> bool {
-        let named = |tags: &[String]| self.tags(step).any(|tag| tags.iter().any(|wanted| wanted == tag));
-        let (wanted, unwanted) = (&play.options.tags, &play.options.skip_tags);
-        if matches!(step.body, Body::Block { .. }) {
-            return true;
-        }
-        let takes = if wanted.is_empty() {
-            !self.tags(step).any(|tag| tag == "never")
-        } else {
-            named(wanted) || self.tags(step).any(|tag| tag == "always")
-        };
-        takes && !named(unwanted)
-    }
-}
 
 /// What a step came to when the device goes on.
 #[derive(Clone)]
@@ -365,124 +298,5 @@ impl Device<'_> {
     fn broken(&self, step: &Step, failure: Failure, name: Arc<str>, again: bool) -> Broken {
         let span = failure.span.unwrap_or_else(|| key(step));
         Broken { at: self.play.book.source.place(span).label(), failure, step: name, again }
-    }
-
-    /// Says `StepEnded`. A block is only heard of when it fails by itself: its steps have said the rest.
-    fn ended(
-        &self,
-        step: &Step,
-        nest: &Nest<'_>,
-        mut tried: Tried,
-        name: &Arc<str>,
-        took: Duration,
-        ignored: bool,
-    ) -> Tried {
-        let own = matches!(step.body, Body::Verb { .. })
-            || (tried.inner.is_none() && !matches!(tried.outcome, Outcome::Done { .. }));
-        if !own {
-            return tried;
-        }
-        let diagnostic = match &tried.outcome {
-            Outcome::Failed(failure) if !nest.quiet => {
-                Some(Box::new(self.diagnostic(failure, failure.span.unwrap_or_else(|| key(step)))))
-            }
-            _ => None,
-        };
-        let event = RunEvent::StepEnded {
-            device: Arc::clone(&self.target.id),
-            step: step.index,
-            name: Arc::clone(name),
-            summary: self.summary(step, &tried),
-            // Lent to the event and taken back: values may be large.
-            outcome: std::mem::replace(&mut tried.outcome, Outcome::Skipped(Skip::NotReached)),
-            ignored: ignored || nest.rescued,
-            attempts: tried.attempts,
-            took,
-            diagnostic,
-            hidden: nest.no_log || step.no_log,
-        };
-        self.play.events.say(&event);
-        if let RunEvent::StepEnded { outcome, .. } = event {
-            tried.outcome = outcome;
-        }
-        tried
-    }
-
-    /// What the step's line shows: what the verb said last, else what later expressions read of its value.
-    fn summary(&self, step: &Step, tried: &Tried) -> String {
-        let Outcome::Done { value, .. } = &tried.outcome else { return String::new() };
-        if let Some(says) = &tried.says {
-            return says.clone();
-        }
-        let shown = step.shows.iter().map(|path| {
-            let found = path.split('.').try_fold(value, |value, key| value.get(key));
-            let last = path.rsplit('.').next().unwrap_or(path);
-            match found {
-                None | Some(Value::Null) => format!("{last}: none"),
-                Some(Value::String(text)) => format!("{last}: {text}"),
-                Some(other) => format!("{last}: {other}"),
-            }
-        });
-        shown.collect::<Vec<_>>().join("   ")
-    }
-
-    /// A failure as people read it.
-    pub(super) fn diagnostic(&self, failure: &Failure, span: Span) -> Diagnostic {
-        let message = if self.on_runner {
-            failure.message.clone()
-        } else {
-            sentence(&self.target.id, &failure.message, failure.span.is_some())
-        };
-        let found =
-            Diagnostic::error(message).labelled(failure.class.to_string()).at(self.play.book.source.place(span));
-        let found = match &failure.note {
-            Some(note) => found.note(note.clone()),
-            None => found,
-        };
-        failure.help.iter().fold(found, |found, help| found.help(help.clone()))
-    }
-}
-
-/// The place of a step's verb, or of the block.
-pub(super) fn key(step: &Step) -> Span {
-    match &step.body {
-        Body::Verb { span, .. } => *span,
-        Body::Block { .. } => step.span,
-    }
-}
-
-/// Words that go on with a sentence whose subject is the device.
-const VERBS: [&str; 22] = [
-    "is", "was", "has", "had", "did", "does", "answered", "replied", "rejected", "refused", "dropped", "sent", "said",
-    "stayed", "never", "cannot", "could", "went", "lost", "took", "gave", "needs",
-];
-
-/// A sentence about a device: `press-7 is not connected`, `press-7: no such method`.
-pub(super) fn sentence(device: &str, message: &str, about_the_playbook: bool) -> String {
-    let first = message.split_whitespace().next().unwrap_or("");
-    if first.trim_end_matches(':') == device {
-        message.to_owned()
-    } else if VERBS.contains(&first) && !about_the_playbook {
-        format!("{device} {message}")
-    } else {
-        format!("{device}: {message}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sentences_have_the_device_as_their_subject() {
-        for (message, expected) in [
-            ("is not connected", "press-7 is not connected"),
-            ("no such method", "press-7: no such method"),
-            ("press-7 did not come back", "press-7 did not come back"),
-            ("", "press-7: "),
-        ] {
-            assert_eq!(sentence("press-7", message, false), expected);
-        }
-        assert_eq!(sentence("press-7", "is `x` a number?", true), "press-7: is `x` a number?");
     }
 }

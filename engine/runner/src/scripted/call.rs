@@ -100,8 +100,11 @@ pub(crate) fn literal(value: Value) -> Value {
     }
 }
 
+/// Parameters, and what stands beside them.
+pub(crate) type Split = (Map<String, Value>, Map<String, Value>);
+
 /// Parameters and what stands beside them, from arguments by place and the options map.
-pub(crate) fn split(action: &dyn Action, arguments: Vec<Value>) -> Result<(Map<String, Value>, Map<String, Value>), Failure> {
+pub(crate) fn split(action: &dyn Action, arguments: Vec<Value>) -> Result<Split, Failure> {
     let names = action.positional();
     let mut arguments = arguments.into_iter().peekable();
     let (mut parameters, mut beside) = (Map::new(), Map::new());
@@ -125,7 +128,6 @@ pub(crate) fn split(action: &dyn Action, arguments: Vec<Value>) -> Result<(Map<S
             return Err(Failure::new(Class::Failed, message));
         }
     }
-    // A verb without parameters by place may still be given its options in place of the first one.
     Ok((parameters, beside))
 }
 

@@ -73,11 +73,8 @@ fn verb(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> Answer {
     let Some(action) = session.registry.get(name).cloned() else {
         return Err(refuse(ncc, format!("no verb `{name}`")));
     };
-    let mut args: Vec<Value> = args.iter().map(script::to_json).collect();
-    let id = match action.on_device() {
-        true => Some(device_id(ncc, args.remove(0))?),
-        false => None,
-    };
+    let mut args: Vec<Value> = args.into_iter().map(|arg| script::to_json(&arg)).collect();
+    let id = if action.on_device() { Some(device_id(ncc, args.remove(0))?) } else { None };
     let span = span(ncc, &session);
     let prepared =
         call::prepare(&session, &action, args, span).map_err(|failure| throw(ncc, &failure, id.as_deref()))?;

@@ -1,479 +1,24 @@
-//! A hub that is a map in memory, verbs that read their replies from it, and a stage to run playbooks on.
+//! A stage to run playbooks and scripts on.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use base::{Clock, Seed, Source};
-use futures_util::future::{FutureExt as _, LocalBoxFuture};
-use iotplay_runner::book::{Book, Check, Expression, Filled, Node, Template, read};
-use iotplay_runner::{
-    Action, Class, Effect, Facts, Failure, HubInfo, Inventory, InventoryError, Outcome, Plugin, Progress, Ready,
-    Registry, Reporter, RunEvent, RunOptions, RunResult, Runner, Scope, Selection, StepContext, Target,
-};
-use script::{Dynamic, Expressions};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use iotplay_runner::book::{Book, read};
+use iotplay_runner::{Registry, Reporter, RunEvent, RunOptions, RunResult, Runner};
+use script::Expressions;
+use serde_json::Value;
 
-/// What a device answers to the next call.
-#[derive(Clone, Debug)]
-pub enum Reply {
-    Status(i32, Value),
-    Offline,
-    Dropped,
-    Lost,
-    HubGone,
-    After(Duration, Value),
-    Never,
-}
-
-/// A device of the fake hub.
-#[derive(Clone, Debug, Default)]
-pub struct Fake {
-    pub replies: VecDeque<Reply>,
-    pub reported: Value,
-    pub version: u64,
-    pub calls: usize,
-}
-
-/// The fake hub.
-#[derive(Default)]
-pub struct World {
-    pub devices: BTreeMap<Arc<str>, Fake>,
-    pub local: bool,
-    pub in_flight: usize,
-    pub most_in_flight: usize,
-    pub reads: usize,
-    pub order: Vec<String>,
-}
-
-pub type Shared = Rc<RefCell<World>>;
-
-pub fn world(devices: impl IntoIterator<Item = impl Into<String>>) -> Shared {
-    let devices = devices.into_iter().map(|id| (Arc::from(id.into()), Fake::default())).collect();
-    Rc::new(RefCell::new(World { devices, local: true, ..World::default() }))
-}
-
-pub fn replies(world: &Shared, device: &str, replies: impl IntoIterator<Item = Reply>) {
-    world.borrow_mut().devices.get_mut(device).unwrap().replies = replies.into_iter().collect();
-}
-
-struct FakeInventory(Shared);
-
-impl FakeInventory {
-    fn target(id: &Arc<str>) -> Target {
-        Target { id: Arc::clone(id), attributes: Arc::new(json!({ "status": "enabled" })) }
-    }
-}
-
-impl Inventory for FakeInventory {
-    fn hub(&self) -> HubInfo {
-        HubInfo { title: "fake.example".into(), local: self.0.borrow().local }
-    }
-
-    fn fact_names(&self) -> &'static [&'static str] {
-        &["twin"]
-    }
-
-    fn select<'a>(&'a self, selection: &'a Selection) -> LocalBoxFuture<'a, Result<Vec<Target>, InventoryError>> {
-        async move {
-            let world = self.0.borrow();
-            match selection {
-                Selection::All => Ok(world.devices.keys().map(Self::target).collect()),
-                Selection::Query(text) if text == "bad" => Err(InventoryError::Query("near `bad`".into())),
-                Selection::Query(prefix) => {
-                    let hits = world.devices.keys().filter(|id| id.starts_with(prefix.as_str()));
-                    Ok(hits.map(Self::target).collect())
-                }
-                Selection::Ids(ids) => {
-                    let known = |id: &String| world.devices.contains_key(id.as_str());
-                    let unknown = ids.iter().filter(|id| !known(id)).map(|id| {
-                        let near = base::did_you_mean(id, world.devices.keys().map(AsRef::as_ref));
-                        (id.clone(), near.map(str::to_owned))
-                    });
-                    let unknown: Vec<_> = unknown.collect();
-                    if !unknown.is_empty() {
-                        return Err(InventoryError::Unknown(unknown));
-                    }
-                    Ok(ids.iter().map(|id| Self::target(&Arc::from(id.as_str()))).collect())
-                }
-            }
-        }
-        .boxed_local()
-    }
-
-    fn count(&self) -> LocalBoxFuture<'_, Result<usize, InventoryError>> {
-        async { Ok(self.0.borrow().devices.len()) }.boxed_local()
-    }
-
-    fn facts<'a>(
-        &'a self,
-        devices: &'a [Arc<str>],
-        fact: &'a str,
-    ) -> LocalBoxFuture<'a, Result<BTreeMap<Arc<str>, Facts>, InventoryError>> {
-        async move {
-            let mut rows = BTreeMap::new();
-            for device in devices {
-                rows.insert(Arc::clone(device), self.fact(device, fact).await?);
-            }
-            Ok(rows)
-        }
-        .boxed_local()
-    }
-
-    fn fact<'a>(&'a self, device: &'a str, _: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>> {
-        async move {
-            let mut world = self.0.borrow_mut();
-            world.reads += 1;
-            let fake = &world.devices[device];
-            let value = json!({ "id": device, "reported": fake.reported, "version": fake.version });
-            Ok(Facts { value, version: fake.version, direct: true })
-        }
-        .boxed_local()
-    }
-}
-
-type Run<P> = for<'a> fn(&'a P, &'a Shared, &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome>;
-
-struct Verb<P> {
-    name: &'static str,
-    main: Option<&'static str>,
-    effect: Effect,
-    kind: Kind,
-    world: Shared,
-    run: Run<P>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Plain,
-    Once,
-    Waits,
-    Sets,
-}
-
-struct Prepared<P> {
-    parameters: P,
-    kind: Kind,
-    world: Shared,
-    run: Run<P>,
-}
-
-impl<P: serde::de::DeserializeOwned + 'static> Action for Verb<P> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn about(&self) -> &'static str {
-        "for tests"
-    }
-
-    fn effect(&self) -> Effect {
-        self.effect
-    }
-
-    fn schema(&self) -> Value {
-        Value::Bool(true)
-    }
-
-    fn main(&self) -> Option<&'static str> {
-        self.main
-    }
-
-    fn positional(&self) -> &'static [&'static str] {
-        match self.name {
-            "invoke_method" => &["name", "payload"],
-            "ping" => &["name"],
-            "log" | "fail" => &["text"],
-            _ => &[],
-        }
-    }
-
-    fn on_device(&self) -> bool {
-        !matches!(self.name, "log" | "fail" | "set" | "sleep")
-    }
-
-    fn check(&self, parameters: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>> {
-        let parameters = check.decode::<P>(parameters)?;
-        Some(Box::new(Prepared { parameters, kind: self.kind, world: Rc::clone(&self.world), run: self.run }))
-    }
-}
-
-impl<P> Ready for Prepared<P> {
-    fn run<'a>(&'a self, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
-        (self.run)(&self.parameters, &self.world, step)
-    }
-
-    fn repeatable(&self) -> bool {
-        self.kind != Kind::Once
-    }
-
-    fn waits(&self) -> bool {
-        self.kind == Kind::Waits
-    }
-
-    fn sets(&self) -> bool {
-        self.kind == Kind::Sets
-    }
-
-    fn preview(&self, _: &StepContext<'_>) -> String {
-        "would call".into()
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Invoke {
-    name: Filled<String>,
-    payload: Option<Filled<Value>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Text {
-    text: Template,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct That {
-    that: Expression,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nap {
-    #[serde(rename = "for")]
-    duration: Duration,
-}
-
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Set(indexmap::IndexMap<String, Template>);
-
-/// Counts a call as in flight while it lives.
-struct InFlight(Shared);
-
-impl InFlight {
-    fn new(world: &Shared, device: &str) -> Self {
-        let mut inner = world.borrow_mut();
-        inner.in_flight += 1;
-        inner.most_in_flight = inner.most_in_flight.max(inner.in_flight);
-        inner.order.push(device.to_owned());
-        inner.devices.get_mut(device).unwrap().calls += 1;
-        drop(inner);
-        Self(Rc::clone(world))
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.borrow_mut().in_flight -= 1;
-    }
-}
-
-fn invoke<'a>(it: &'a Invoke, world: &'a Shared, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
-    async move {
-        let filled = step.fill(&it.name).and_then(|_| it.payload.as_ref().map(|it| step.fill(it)).transpose());
-        if let Err(failure) = filled {
-            return failure.into();
-        }
-        let _in_flight = InFlight::new(world, &step.target.id);
-        (step.progress)(Progress::Elapsed { spent: Duration::ZERO, of: Some(Duration::from_secs(30)) });
-        let reply = world.borrow_mut().devices.get_mut(&*step.target.id).unwrap().replies.pop_front();
-        match reply.unwrap_or(Reply::Status(200, Value::Null)) {
-            Reply::Status(status, payload) => replied(step, status, payload),
-            Reply::After(delay, payload) => {
-                tokio::time::sleep(delay).await;
-                replied(step, 200, payload)
-            }
-            Reply::Offline => Failure {
-                help: vec!["put `offline: { wait: 2h }` beside it".into()],
-                note: Some("last seen yesterday".into()),
-                ..Failure::new(Class::Unreachable, "is not connected (404103 DeviceNotOnline). Nothing was sent to it.")
-            }
-            .into(),
-            Reply::Dropped => {
-                Failure { in_doubt: true, ..Failure::new(Class::Unreachable, "dropped the connection in the call") }
-                    .into()
-            }
-            Reply::Lost => Failure { in_doubt: true, ..Failure::new(Class::Timeout, "did not answer in time") }.into(),
-            Reply::HubGone => Failure::new(Class::Hub, "the hub refuses the key (401)").into(),
-            Reply::Never => std::future::pending().await,
-        }
-    }
-    .boxed_local()
-}
-
-fn replied(step: &StepContext<'_>, status: i32, payload: Value) -> Outcome {
-    let value = json!({ "status": status, "payload": payload, "lost": false });
-    (step.progress)(Progress::Says(format!("{status} {payload}")));
-    if (200..300).contains(&status) {
-        return Outcome::changed(value);
-    }
-    let failure = Failure::new(Class::Rejected, format!("answered {status}"));
-    Failure { status: Some(status), value, ..failure }.into()
-}
-
-fn get_twin<'a>(_: &'a Nothing, _: &'a Shared, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
-    async move { Outcome::read(step.inventory.fact(&step.target.id, "twin").await.unwrap().value) }.boxed_local()
-}
-
-/// A scope with a newer twin in it.
-struct With<'a>(&'a dyn Scope, Dynamic);
-
-impl Scope for With<'_> {
-    fn get(&self, name: &str) -> Option<Dynamic> {
-        if name == "twin" { Some(self.1.clone()) } else { self.0.get(name) }
-    }
-}
-
-fn wait_until<'a>(it: &'a That, _: &'a Shared, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
-    async move {
-        loop {
-            let twin = step.inventory.fact(&step.target.id, "twin").await.unwrap().value;
-            let scope = With(step.scope, script::from_json(&twin));
-            match it.that.test(&scope, step.expressions) {
-                Ok(true) => {
-                    if let Some(sides) = it.that.sides(&scope, step.expressions) {
-                        let show = |value: &Value| value.as_str().unwrap_or("none").to_owned();
-                        let name = sides.left.0.rsplit('.').next().unwrap_or("").to_owned();
-                        let text = format!("{name}: {} -> {}", show(&sides.right.1), show(&sides.left.1));
-                        (step.progress)(Progress::Says(text));
-                    }
-                    return Outcome::read(twin);
-                }
-                Ok(false) => tokio::time::sleep(Duration::from_secs(1)).await,
-                Err(error) => return Outcome::Failed(error.into()),
-            }
-        }
-    }
-    .boxed_local()
-}
-
-fn log<'a>(it: &'a Text, _: &'a Shared, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
-    async move {
-        match it.text.fill_text(step.scope, step.expressions) {
-            Ok(text) => {
-                (step.say)("info", text);
-                Outcome::read(Value::Null)
-            }
-            Err(error) => Outcome::Failed(error.into()),
-        }
-    }
-    .boxed_local()
-}
-
-fn fail<'a>(it: &'a Text, _: &'a Shared, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
-    async move {
-        match it.text.fill_text(step.scope, step.expressions) {
-            Ok(text) => Outcome::Failed(Failure::new(Class::Failed, text)),
-            Err(error) => Outcome::Failed(error.into()),
-        }
-    }
-    .boxed_local()
-}
-
-fn nap<'a>(it: &'a Nap, _: &'a Shared, _: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
-    async move {
-        tokio::time::sleep(it.duration).await;
-        Outcome::read(Value::Null)
-    }
-    .boxed_local()
-}
-
-fn noop<'a>(_: &'a Nothing, _: &'a Shared, _: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
-    std::future::ready(Outcome::read(Value::Null)).boxed_local()
-}
-
-fn set<'a>(it: &'a Set, _: &'a Shared, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
-    async move {
-        let filled =
-            it.0.iter().map(|(name, value)| Ok((name.clone(), value.fill_value(step.scope, step.expressions)?)));
-        match filled.collect::<Result<serde_json::Map<_, _>, iotplay_runner::book::FillError>>() {
-            Ok(map) => Outcome::read(Value::Object(map)),
-            Err(error) => Outcome::Failed(error.into()),
-        }
-    }
-    .boxed_local()
-}
-
-struct Fakes(Shared);
-
-impl Plugin for Fakes {
-    fn name(&self) -> &'static str {
-        "fake"
-    }
-
-    fn actions(&self) -> Vec<Rc<dyn Action>> {
-        use Effect::{Changes, Reads};
-        let world = || Rc::clone(&self.0);
-        vec![
-            Rc::new(Verb {
-                name: "invoke_method",
-                main: None,
-                effect: Changes,
-                kind: Kind::Once,
-                world: world(),
-                run: invoke,
-            }),
-            Rc::new(Verb { name: "ping", main: None, effect: Reads, kind: Kind::Plain, world: world(), run: invoke }),
-            Rc::new(Verb {
-                name: "get_twin",
-                main: None,
-                effect: Reads,
-                kind: Kind::Plain,
-                world: world(),
-                run: get_twin,
-            }),
-            Rc::new(Verb { name: "noop", main: None, effect: Reads, kind: Kind::Plain, world: world(), run: noop }),
-            Rc::new(Verb {
-                name: "wait_until",
-                main: Some("that"),
-                effect: Reads,
-                kind: Kind::Waits,
-                world: world(),
-                run: wait_until,
-            }),
-            Rc::new(Verb {
-                name: "sleep",
-                main: Some("for"),
-                effect: Reads,
-                kind: Kind::Waits,
-                world: world(),
-                run: nap,
-            }),
-            Rc::new(Verb {
-                name: "log",
-                main: Some("text"),
-                effect: Reads,
-                kind: Kind::Plain,
-                world: world(),
-                run: log,
-            }),
-            Rc::new(Verb {
-                name: "fail",
-                main: Some("text"),
-                effect: Reads,
-                kind: Kind::Plain,
-                world: world(),
-                run: fail,
-            }),
-            Rc::new(Verb { name: "set", main: None, effect: Reads, kind: Kind::Sets, world: world(), run: set }),
-        ]
-    }
-}
+use super::verbs::Fakes;
+use super::world::FakeInventory;
+pub(crate) use super::world::{Reply, Shared, replies, world};
 
 /// Keeps all events.
 #[derive(Default)]
-pub struct Events(pub RefCell<Vec<RunEvent>>);
+pub(crate) struct Events(pub(crate) RefCell<Vec<RunEvent>>);
 
 impl Reporter for Events {
     fn on(&self, event: &RunEvent) {
@@ -483,7 +28,7 @@ impl Reporter for Events {
 
 impl Events {
     /// What `log` said, in order.
-    pub fn said(&self) -> Vec<String> {
+    pub(crate) fn said(&self) -> Vec<String> {
         let events = self.0.borrow();
         events
             .iter()
@@ -492,7 +37,7 @@ impl Events {
     }
 
     /// Device and outcome, by device.
-    pub fn ends(&self) -> BTreeMap<String, &'static str> {
+    pub(crate) fn ends(&self) -> BTreeMap<String, &'static str> {
         let events = self.0.borrow();
         let ends = events.iter().filter_map(|it| match it {
             RunEvent::DeviceEnded { device, outcome, .. } => Some((device.to_string(), *outcome)),
@@ -502,7 +47,7 @@ impl Events {
     }
 
     /// Messages of failed steps, and of what stopped the run.
-    pub fn failures(&self) -> Vec<String> {
+    pub(crate) fn failures(&self) -> Vec<String> {
         let events = self.0.borrow();
         let found = events.iter().filter_map(|it| match it {
             RunEvent::StepEnded { diagnostic: Some(found), .. } => Some(found.message.clone()),
@@ -513,7 +58,7 @@ impl Events {
     }
 
     /// One registered value of a device.
-    pub fn registered(&self, id: &str, name: &str) -> Option<Value> {
+    pub(crate) fn registered(&self, id: &str, name: &str) -> Option<Value> {
         let events = self.0.borrow();
         events.iter().find_map(|it| match it {
             RunEvent::DeviceEnded { device, vars, .. } if &**device == id => vars.get(name).cloned(),
@@ -523,16 +68,16 @@ impl Events {
 }
 
 /// A run that has ended.
-pub struct Ran {
-    pub result: RunResult,
-    pub events: Rc<Events>,
+pub(crate) struct Ran {
+    pub(crate) result: RunResult,
+    pub(crate) events: Rc<Events>,
 }
 
-pub fn registry(world: &Shared) -> Registry {
+pub(crate) fn registry(world: &Shared) -> Registry {
     Registry::new(&[&Fakes(Rc::clone(world))])
 }
 
-pub fn book(world: &Shared, text: &str) -> Book {
+pub(crate) fn book(world: &Shared, text: &str) -> Book {
     let expressions = Expressions::new(Clock::system());
     match read(Source::new("playbooks/test.yaml", text), &registry(world), &expressions, &["twin"]) {
         Ok(book) => book,
@@ -540,20 +85,20 @@ pub fn book(world: &Shared, text: &str) -> Book {
     }
 }
 
-pub fn runner(world: &Shared) -> Runner {
+pub(crate) fn runner(world: &Shared) -> Runner {
     Runner::new(registry(world), Rc::new(FakeInventory(Rc::clone(world))), Expressions::new(Clock::system()))
 }
 
-pub fn options() -> RunOptions {
+pub(crate) fn options() -> RunOptions {
     RunOptions { seed: Seed(7), ..RunOptions::new("r1", std::env::temp_dir()) }
 }
 
 /// Runs a playbook with default options.
-pub async fn run(world: &Shared, text: &str) -> Ran {
+pub(crate) async fn run(world: &Shared, text: &str) -> Ran {
     run_with(world, text, &options()).await
 }
 
-pub async fn run_with(world: &Shared, text: &str, options: &RunOptions) -> Ran {
+pub(crate) async fn run_with(world: &Shared, text: &str, options: &RunOptions) -> Ran {
     let events = Rc::new(Events::default());
     let reporters: Vec<Rc<dyn Reporter>> = vec![Rc::clone(&events) as _];
     let result = runner(world).run_book(&book(world, text), options, &reporters).await;
@@ -561,11 +106,11 @@ pub async fn run_with(world: &Shared, text: &str, options: &RunOptions) -> Ran {
 }
 
 /// Runs a script with default options.
-pub async fn script(world: &Shared, text: &str) -> Ran {
+pub(crate) async fn script(world: &Shared, text: &str) -> Ran {
     script_with(world, text, &options()).await
 }
 
-pub async fn script_with(world: &Shared, text: &str, options: &RunOptions) -> Ran {
+pub(crate) async fn script_with(world: &Shared, text: &str, options: &RunOptions) -> Ran {
     let events = Rc::new(Events::default());
     let reporters: Vec<Rc<dyn Reporter>> = vec![Rc::clone(&events) as _];
     let result = runner(world).run_script(Source::new("fix.rhai", text), options, &reporters).await;
@@ -574,17 +119,17 @@ pub async fn script_with(world: &Shared, text: &str, options: &RunOptions) -> Ra
 
 /// A stream that a test can look at.
 #[derive(Clone, Default)]
-pub struct Paper(pub Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Paper(pub(crate) Arc<Mutex<Vec<u8>>>);
 
 impl Paper {
-    pub fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("a fake device of the test").clone()).expect("text")
     }
 }
 
 impl Write for Paper {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().expect("a fake device of the test").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

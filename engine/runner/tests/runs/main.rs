@@ -7,3 +7,5 @@ mod outcomes;
 mod safety;
 mod screen;
 mod scripts;
+mod verbs;
+mod world;

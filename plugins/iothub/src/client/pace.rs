@@ -163,9 +163,9 @@ mod tests {
             self.at = now;
             let takes = self.level >= 1.0;
             if takes {
-                self.level -= 1.0
+                self.level -= 1.0;
             } else {
-                self.refusals += 1
+                self.refusals += 1;
             }
             takes
         }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::verb::Parameters;
 use crate::client::ClientError;
 use crate::door::Door;
-use crate::failure::failure;
+use crate::failure::{failure, is_query_fault};
 use crate::twin::twin_value;
 
 /// Rows when nothing else is said: what fits into a variable without thinking about it.
@@ -79,7 +79,7 @@ impl Ask {
 
 fn refused(error: &ClientError) -> Failure {
     match error {
-        ClientError::Refused { error: refused, .. } if refused.code.http_status() == 400 => {
+        ClientError::Refused { error: refused, .. } if is_query_fault(refused.code) => {
             Failure::new(Class::Failed, format!("the hub does not understand the query: {}", refused.message))
         }
         _ => failure(error),

@@ -1,4 +1,5 @@
 //! Sessions against a model: two clients, with two identities or one, do what they like; the hub keeps what it should.
+//! `PROPTEST_CASES` says how often.
 
 use net::mqtt::{Packet, QoS, SubscribeReasonCode};
 use proptest::prelude::*;
@@ -100,8 +101,6 @@ async fn act(stage: &Stage, id: &str, model: &mut Model, deed: &Deed) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
-
     #[test]
     fn two_clients_do_what_they_like_and_sessions_stay_right(deeds in deeds(), one_identity: bool) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
