@@ -33,7 +33,7 @@ enum Level {
 }
 
 pub(crate) fn verb() -> Rc<dyn Action> {
-    Rc::new(Verb::<Log>::new("log", "says a line", Some("text")).positional(&["text"]))
+    Rc::new(Verb::<Log>::new("log", "says a line", Some("text")).positional(&["text"]).on_runner())
 }
 
 impl Parameters for Log {

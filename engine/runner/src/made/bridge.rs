@@ -78,7 +78,10 @@ impl Bridge {
         self.ask(Request::Look).await
     }
 
-    async fn ask(&self, request: impl FnOnce(oneshot::Sender<Result<Value, Failure>>) -> Request) -> Result<Value, Failure> {
+    async fn ask(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<Value, Failure>>) -> Request,
+    ) -> Result<Value, Failure> {
         let (answer, answered) = oneshot::channel();
         let gone = || Failure::new(Class::Failed, "the step has ended");
         self.requests.send(request(answer)).await.map_err(|_| gone())?;
