@@ -16,7 +16,8 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let signals = Signals::listen()?;
     let found = project::playbook(&args.file)?;
     // A playbook that cannot be read needs no hub to be told so; with --watch it may be mended.
-    let first = if found.is_script() { Ok(()) } else { play::read(found.source.clone(), &world::vocabulary()).map(drop) };
+    let first =
+        if found.is_script() { Ok(()) } else { play::read(found.source.clone(), &world::vocabulary()).map(drop) };
     if let Err(trouble) = first {
         if !args.watch {
             return Err(trouble);

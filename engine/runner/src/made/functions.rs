@@ -54,7 +54,7 @@ fn verb(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> Answer {
     let Some(action) = bridge.registry.get(name).cloned() else {
         return Err(refuse(ncc, format!("no verb `{name}`")));
     };
-    let mut args: Vec<Value> = args.iter().map(script::to_json).collect();
+    let mut args: Vec<Value> = args.into_iter().map(|arg| script::to_json(&arg)).collect();
     if action.on_device() {
         own(ncc, &bridge, args.remove(0))?;
     }

@@ -44,15 +44,17 @@ fn load(world: &Shared, manifest: &str, script: &str) -> Result<(Registry, Scrip
         "peek.rhai" => Ok(Source::new("twice/peek.rhai", "invoke_method(device, \"x\", ())")),
         _ => Err(std::io::Error::other("no such file")),
     };
-    let plugin = ScriptPlugin::load(&Source::new("twice/plugin.yaml", manifest), &read, &registry(world), &Clock::system())
-        .map_err(|found| found.to_string())?;
+    let plugin =
+        ScriptPlugin::load(&Source::new("twice/plugin.yaml", manifest), &read, &registry(world), &Clock::system())
+            .map_err(|found| found.to_string())?;
     Ok((Registry::new(&[&Fakes(Rc::clone(world)), &plugin]), plugin))
 }
 
 async fn run(world: &Shared, script: &str, text: &str) -> Result<Ran, String> {
     let (registry, _) = load(world, MANIFEST, script)?;
     let expressions = Expressions::new(Clock::system());
-    let book = read(Source::new("t.yaml", text), &registry, &expressions, &["twin"]).map_err(|found| found.to_string())?;
+    let book =
+        read(Source::new("t.yaml", text), &registry, &expressions, &["twin"]).map_err(|found| found.to_string())?;
     let runner = Runner::new(registry, Rc::new(FakeInventory(Rc::clone(world))), expressions);
     let events = Rc::new(Events::default());
     let reporters: Vec<Rc<dyn Reporter>> = vec![Rc::clone(&events) as _];
@@ -112,7 +114,8 @@ async fn parameters_are_checked_at_load() {
         async move { run(&world, TWICE, text).await.err().expect("it must not run") }
     };
     let found = said("steps:\n  - call_twice: { metod: x, pause: soon }\n").await;
-    for part in ["unknown key `metod`", "did you mean `method`?", "`pause`: expected a duration", "`method` is missing"] {
+    for part in ["unknown key `metod`", "did you mean `method`?", "`pause`: expected a duration", "`method` is missing"]
+    {
         assert!(found.contains(part), "{part} in {found}");
     }
     let broken = run(&world, "let x = ;", "steps:\n  - call_twice: x\n").await.err().expect("it must not run");
