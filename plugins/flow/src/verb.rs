@@ -20,17 +20,17 @@ pub(crate) struct Verb<P> {
 
 impl<P> Verb<P> {
     pub(crate) fn new(name: &'static str, about: &'static str, main: Option<&'static str>) -> Self {
-        Self { name, about, main, positional: &[], on_device: false, parameters: PhantomData }
+        Self { name, about, main, positional: &[], on_device: true, parameters: PhantomData }
+    }
+
+    /// Not about a device: its Rhai function has none in front.
+    pub(crate) fn on_runner(self) -> Self {
+        Self { on_device: false, ..self }
     }
 
     /// With the parameters that its Rhai function takes by place.
     pub(crate) fn positional(self, positional: &'static [&'static str]) -> Self {
         Self { positional, ..self }
-    }
-
-    /// About a device: its Rhai function has the device in front.
-    pub(crate) fn on_device(self) -> Self {
-        Self { on_device: true, ..self }
     }
 }
 

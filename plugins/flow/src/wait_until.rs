@@ -62,7 +62,7 @@ enum OnTimeout {
 
 pub(crate) fn verb() -> Rc<dyn Action> {
     let about = "waits until a condition on the device's facts holds";
-    Rc::new(Verb::<WaitUntil>::new("wait_until", about, Some("that")).positional(&["that"]).on_device())
+    Rc::new(Verb::<WaitUntil>::new("wait_until", about, Some("that")).positional(&["that"]))
 }
 
 impl Parameters for WaitUntil {

@@ -91,7 +91,7 @@ fn check(
 }
 
 /// A script's text is what it is: `${{` in it is not an expression.
-fn literal(value: Value) -> Value {
+pub(crate) fn literal(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(text.replace("${{", "$${{")),
         Value::Array(items) => items.into_iter().map(literal).collect(),
@@ -103,10 +103,10 @@ fn literal(value: Value) -> Value {
 }
 
 /// Parameters, and what stands beside them.
-type Split = (Map<String, Value>, Map<String, Value>);
+pub(crate) type Split = (Map<String, Value>, Map<String, Value>);
 
 /// Parameters and what stands beside them, from arguments by place and the options map.
-fn split(action: &dyn Action, arguments: Vec<Value>) -> Result<Split, Failure> {
+pub(crate) fn split(action: &dyn Action, arguments: Vec<Value>) -> Result<Split, Failure> {
     let names = action.positional();
     let mut arguments = arguments.into_iter().peekable();
     let (mut parameters, mut beside) = (Map::new(), Map::new());
@@ -150,7 +150,7 @@ fn retries(beside: &Map<String, Value>) -> Result<Retries, Failure> {
 }
 
 /// A number is seconds, a text is a duration.
-pub(super) fn duration(value: &Value) -> Result<Duration, Failure> {
+pub(crate) fn duration(value: &Value) -> Result<Duration, Failure> {
     let text = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
