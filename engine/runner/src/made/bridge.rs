@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::run::fact_failed;
 use crate::scripted::caught;
-use crate::{Class, Effect, Failure, Outcome, Ready, Registry, StepContext};
+use crate::{Class, Effect, Failure, Outcome, Progress, Ready, Registry, StepContext};
 
 /// A script asks one thing at a time; its branches a few.
 const QUEUE: usize = 16;
@@ -78,7 +78,10 @@ impl Bridge {
         self.ask(Request::Look).await
     }
 
-    async fn ask(&self, request: impl FnOnce(oneshot::Sender<Result<Value, Failure>>) -> Request) -> Result<Value, Failure> {
+    async fn ask(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<Value, Failure>>) -> Request,
+    ) -> Result<Value, Failure> {
         let (answer, answered) = oneshot::channel();
         let gone = || Failure::new(Class::Failed, "the step has ended");
         self.requests.send(request(answer)).await.map_err(|_| gone())?;
@@ -134,7 +137,21 @@ pub(super) async fn run(
         say(&bridge, step);
     };
     say(&bridge, step);
-    result.map(|value| script::to_json(&value)).map_err(|error| bridge.failed(&error))
+    let value = result.map(|value| script::to_json(&value)).map_err(|error| bridge.failed(&error))?;
+    // The step's line shows what came of the whole, not of the last call inside.
+    (step.progress)(Progress::Says(short(&value)));
+    Ok(value)
+}
+
+/// Longer values would push everything else off the line.
+const WIDEST: usize = 80;
+
+fn short(value: &Value) -> String {
+    let text = if value.is_null() { String::new() } else { value.to_string() };
+    match text.char_indices().nth(WIDEST) {
+        Some((end, _)) => format!("{}..", &text[..end]),
+        None => text,
+    }
 }
 
 fn say(bridge: &Bridge, step: &StepContext<'_>) {

@@ -54,7 +54,7 @@ fn verb(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> Answer {
     let Some(action) = bridge.registry.get(name).cloned() else {
         return Err(refuse(ncc, format!("no verb `{name}`")));
     };
-    let mut args: Vec<Value> = args.iter().map(script::to_json).collect();
+    let mut args: Vec<Value> = args.into_iter().map(|arg| script::to_json(&arg)).collect();
     if action.on_device() {
         own(ncc, &bridge, args.remove(0))?;
     }
@@ -66,7 +66,11 @@ fn verb(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> Answer {
 }
 
 /// The verb with its parameters, checked as YAML's are.
-fn prepare(bridge: &Bridge, action: &dyn Action, args: Vec<Value>) -> Result<(Box<dyn Ready>, Option<Duration>), Failure> {
+fn prepare(
+    bridge: &Bridge,
+    action: &dyn Action,
+    args: Vec<Value>,
+) -> Result<(Box<dyn Ready>, Option<Duration>), Failure> {
     let fail = |message: String| Failure::new(Class::Failed, message);
     if bridge.effect == Effect::Reads && action.effect() == Effect::Changes {
         return Err(fail(format!("{} is declared `reads`, and {} changes a device", bridge.verb, action.name())));
@@ -100,7 +104,8 @@ fn wait_until(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> An
     for device in args.by_ref().take(at) {
         own(ncc, &bridge, script::to_json(&device))?;
     }
-    let closure = args.next().and_then(Dynamic::try_cast::<FnPtr>).ok_or_else(|| refuse(ncc, "wait_until wants a closure"))?;
+    let closure =
+        args.next().and_then(Dynamic::try_cast::<FnPtr>).ok_or_else(|| refuse(ncc, "wait_until wants a closure"))?;
     let handler = caller.handler(&closure)?;
     let options = args.next().map_or(Value::Null, |options| script::to_json(&options));
     let settings = Wait::new(None, &options).map_err(|failure| throw(ncc, &failure, None))?;

@@ -147,7 +147,8 @@ impl VerbManifest {
             }
             (name.to_string(), schema)
         };
-        let required: Vec<_> = self.parameters.iter().filter(|(_, it)| it.default.is_none()).map(|(name, _)| name).collect();
+        let required: Vec<_> =
+            self.parameters.iter().filter(|(_, it)| it.default.is_none()).map(|(name, _)| name).collect();
         let properties: Map<String, Value> = self.parameters.iter().map(property).collect();
         json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
     }

@@ -33,7 +33,13 @@ pub(super) struct MadeVerb {
 }
 
 impl MadeVerb {
-    pub(super) fn new(name: &'static str, manifest: VerbManifest, source: Source, registry: Registry, clock: Clock) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        manifest: VerbManifest,
+        source: Source,
+        registry: Registry,
+        clock: Clock,
+    ) -> Self {
         let main = manifest.main.as_ref().map(kept);
         Self {
             name,
@@ -58,7 +64,8 @@ impl MadeVerb {
         let mut good = true;
         for (key, value) in node.entries() {
             let Some(parameter) = self.manifest.parameters.get(&key.text) else {
-                let finding = Diagnostic::error(format!("unknown key `{}`", key.text)).note(format!("not a key of {}", self.name));
+                let finding = Diagnostic::error(format!("unknown key `{}`", key.text))
+                    .note(format!("not a key of {}", self.name));
                 let near = self.manifest.near(&key.text).map(|near| format!("did you mean `{near}`?"));
                 check.push(finding.help(near.unwrap_or_default()), key.span);
                 good = false;
@@ -133,9 +140,14 @@ impl Action for MadeVerb {
         let script = match compiled {
             Ok(script) => script.clone(),
             Err(found) => {
-                found.0.iter().filter(|it| !check.found.0.contains(it)).cloned().collect::<Vec<_>>().into_iter().for_each(
-                    |finding| check.found.push(finding),
-                );
+                found
+                    .0
+                    .iter()
+                    .filter(|it| !check.found.0.contains(it))
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .for_each(|finding| check.found.push(finding));
                 return None;
             }
         };

@@ -71,7 +71,9 @@ fn check(
     span: Span,
 ) -> Result<Box<dyn crate::Ready>, Failure> {
     let node = Node::from_json(&literal(Value::Object(parameters.clone())), span);
-    let (mut found, known) = (Diagnostics::default(), Known::default());
+    let facts = session.inventory.fact_names().iter().copied();
+    let names = facts.chain(["device", "run"]).map(str::to_owned).collect();
+    let (mut found, known) = (Diagnostics::default(), Known { names, ..Known::default() });
     let mut check = Check::new(&session.source, &mut found, &known, &session.expressions);
     check.verb = Some((action.name(), span));
     let ready = action.check(&node, &mut check);
@@ -101,7 +103,7 @@ pub(crate) fn literal(value: Value) -> Value {
 }
 
 /// Parameters, and what stands beside them.
-type Split = (Map<String, Value>, Map<String, Value>);
+pub(crate) type Split = (Map<String, Value>, Map<String, Value>);
 
 /// Parameters and what stands beside them, from arguments by place and the options map.
 pub(crate) fn split(action: &dyn Action, arguments: Vec<Value>) -> Result<Split, Failure> {
