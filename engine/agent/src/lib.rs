@@ -5,6 +5,7 @@
 mod agent;
 mod answer;
 mod call;
+mod check;
 mod config;
 mod counters;
 mod desired;
@@ -28,6 +29,7 @@ mod timers;
 mod twin;
 
 pub use agent::{Agent, AgentStartError, RunningAgent};
+pub use check::check_scripts;
 pub use config::{AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig};
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};

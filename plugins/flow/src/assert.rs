@@ -24,7 +24,7 @@ pub(crate) struct Assert {
 
 pub(crate) fn verb() -> Rc<dyn Action> {
     let about = "fails when something does not hold, and shows both sides";
-    Rc::new(Verb::<Assert>::new("assert", about, Some("that")))
+    Rc::new(Verb::<Assert>::new("assert", about, Some("that")).positional(&["that"]).on_runner())
 }
 
 impl Parameters for Assert {

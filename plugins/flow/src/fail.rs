@@ -19,7 +19,11 @@ pub(crate) struct Fail {
 }
 
 pub(crate) fn verb() -> Rc<dyn Action> {
-    Rc::new(Verb::<Fail>::new("fail", "fails on purpose, with a sentence", Some("message")).positional(&["message"]))
+    Rc::new(
+        Verb::<Fail>::new("fail", "fails on purpose, with a sentence", Some("message"))
+            .positional(&["message"])
+            .on_runner(),
+    )
 }
 
 impl Parameters for Fail {

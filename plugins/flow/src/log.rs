@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 use runner::book::{Check, Node, Template};
-use runner::{Action, Outcome, Ready, StepContext};
+use runner::{Action, Outcome, Progress, Ready, StepContext};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -33,7 +33,7 @@ enum Level {
 }
 
 pub(crate) fn verb() -> Rc<dyn Action> {
-    Rc::new(Verb::<Log>::new("log", "says a line", Some("text")).positional(&["text"]))
+    Rc::new(Verb::<Log>::new("log", "says a line", Some("text")).positional(&["text"]).on_runner())
 }
 
 impl Parameters for Log {
@@ -47,6 +47,11 @@ impl Ready for Log {
         Box::pin(async move {
             let text = match self.text.fill_text(step.scope, step.expressions) {
                 Ok(text) => text,
+                // What would have been registered is not there: no reason to end a rehearsal.
+                Err(error) if step.check_mode => {
+                    (step.progress)(Progress::Says(format!("not known before the real run: {}", error.message)));
+                    return Outcome::read(Value::Null);
+                }
                 Err(error) => return runner::Failure::from(error).into(),
             };
             let level = match self.level {

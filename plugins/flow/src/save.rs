@@ -30,7 +30,7 @@ pub(crate) struct Save {
 
 pub(crate) fn verb() -> Rc<dyn Action> {
     let about = "writes a value into a file of the run";
-    Rc::new(Verb::<Save>::new("save", about, None).positional(&["file", "content"]))
+    Rc::new(Verb::<Save>::new("save", about, None).positional(&["file", "content"]).on_runner())
 }
 
 impl Parameters for Save {

@@ -29,7 +29,7 @@ pub(crate) struct Sleep {
 }
 
 pub(crate) fn verb() -> Rc<dyn Action> {
-    Rc::new(Verb::<Sleep>::new("sleep", "waits for a while", Some("for")).positional(&["for"]))
+    Rc::new(Verb::<Sleep>::new("sleep", "waits for a while", Some("for")).positional(&["for"]).on_runner())
 }
 
 impl Parameters for Sleep {

@@ -14,12 +14,18 @@ pub(crate) struct Verb<P> {
     pub(crate) about: &'static str,
     pub(crate) main: Option<&'static str>,
     pub(crate) positional: &'static [&'static str],
+    on_device: bool,
     parameters: PhantomData<fn() -> P>,
 }
 
 impl<P> Verb<P> {
     pub(crate) fn new(name: &'static str, about: &'static str, main: Option<&'static str>) -> Self {
-        Self { name, about, main, positional: &[], parameters: PhantomData }
+        Self { name, about, main, positional: &[], on_device: true, parameters: PhantomData }
+    }
+
+    /// Not about a device: its Rhai function has none in front.
+    pub(crate) fn on_runner(self) -> Self {
+        Self { on_device: false, ..self }
     }
 
     /// With the parameters that its Rhai function takes by place.
@@ -53,6 +59,10 @@ impl<P: Parameters> Action for Verb<P> {
 
     fn main(&self) -> Option<&'static str> {
         self.main
+    }
+
+    fn on_device(&self) -> bool {
+        self.on_device
     }
 
     fn positional(&self) -> &'static [&'static str] {

@@ -13,6 +13,5 @@ pub(crate) use hub::{HubArgs, HubCommand};
 pub(crate) use mirror::command;
 pub(crate) use run::{CheckArgs, Output, RunArgs, SimArgs, Targeting};
 pub(crate) use small::{
-    CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand,
-    TwinPatchArgs,
+    CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand, TwinPatchArgs,
 };

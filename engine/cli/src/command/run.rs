@@ -15,17 +15,22 @@ use crate::world::{self, Embed, Screen, World};
 pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let signals = Signals::listen()?;
     let found = project::playbook(&args.file)?;
+    // Usage errors come before anything is started.
+    play::variables(&args.extra_vars)?;
     // A playbook that cannot be read needs no hub to be told so; with --watch it may be mended.
-    let first = if found.is_script() { Ok(()) } else { play::read(found.source.clone(), &world::vocabulary()).map(drop) };
-    if let Err(trouble) = first {
-        if !args.watch {
-            return Err(trouble);
-        }
+    let first = play::check(&found);
+    if let Err(trouble) = first
+        && !args.watch
+    {
+        return Err(trouble);
     }
     let screen = Screen::new(args.output.is_some());
     let lines = screen.lines.clone();
     let embed = Embed::Simulated { sim: &args.sim, watch: args.watch };
     let world = World::open(common, embed, &lines).await?;
+    if found.path.is_none() {
+        lines.line(project::BUILT_IN);
+    }
     let play = Play { found, world, console: Rc::new(screen.console), signals, args };
     let ended = play.until_done(&lines).await;
     let Play { world, .. } = play;

@@ -5,19 +5,39 @@ use std::rc::Rc;
 use base::Clock;
 use flow::Flow;
 use iothub::{HubClient, IotHub};
-use runner::{HubInfo, Inventory, Plugin as _, Registry};
+use runner::{HubInfo, Inventory, Plugin, Registry, ScriptPlugin};
 use script::Expressions;
 
+use crate::process::Trouble;
+use crate::project;
+
 /// The verbs, working on this hub, and its devices.
-pub(crate) fn on_hub(client: &HubClient, info: &HubInfo) -> (Registry, Rc<dyn Inventory>) {
+pub(crate) fn on_hub(client: &HubClient, info: &HubInfo) -> Result<(Registry, Rc<dyn Inventory>), Trouble> {
     let iothub = IotHub::new(client.clone(), info.title.as_str());
     let inventory = iothub.inventory().expect("a plugin on a hub has an inventory");
-    (Registry::new(&[&iothub, &Flow]), inventory)
+    Ok((with_script_plugins(&[&iothub, &Flow])?, inventory))
 }
 
 /// The verbs for reading and checking playbooks: they know their parameters and have no hub to talk to.
-pub(crate) fn vocabulary() -> Registry {
-    Registry::new(&[&IotHub::without_hub(), &Flow])
+pub(crate) fn vocabulary() -> Result<Registry, Trouble> {
+    with_script_plugins(&[&IotHub::without_hub(), &Flow])
+}
+
+/// These plugins, and the script plugins of this folder; each may use the verbs of those before it.
+fn with_script_plugins(native: &[&dyn Plugin]) -> Result<Registry, Trouble> {
+    let clock = Clock::system();
+    let mut made: Vec<ScriptPlugin> = Vec::new();
+    let registry = |made: &[ScriptPlugin]| {
+        let all: Vec<&dyn Plugin> =
+            native.iter().copied().chain(made.iter().map(|plugin| plugin as &dyn Plugin)).collect();
+        Registry::new(&all)
+    };
+    for plugin in project::script_plugins()? {
+        let read = |name: &str| plugin.script(name);
+        let loaded = ScriptPlugin::load(&plugin.manifest, &read, &registry(&made), &clock);
+        made.push(loaded.map_err(Trouble::invalid)?);
+    }
+    Ok(registry(&made))
 }
 
 /// The one expression set-up.

@@ -36,6 +36,8 @@ pub struct Check<'a> {
     pub verb: Option<(&'static str, Span)>,
     /// Every dotted path that an expression used so far (`before.reported.rebootTime`, `twin`).
     pub(crate) used: BTreeSet<String>,
+    /// Those among them that the verb sees to itself.
+    pub(crate) read_by_verb: BTreeSet<String>,
 }
 
 impl<'a> Check<'a> {
@@ -46,7 +48,7 @@ impl<'a> Check<'a> {
         known: &'a Known,
         expressions: &'a script::Expressions,
     ) -> Self {
-        Self { source, found, known, expressions, verb: None, used: BTreeSet::new() }
+        Self { source, found, known, expressions, verb: None, used: BTreeSet::new(), read_by_verb: BTreeSet::new() }
     }
 
     /// Decodes a parameter struct: serde derive with `deny_unknown_fields`, fields of plain types, `Duration`,
@@ -68,9 +70,7 @@ impl<'a> Check<'a> {
 
     /// Says that the verb reads the facts of this expression itself (`wait_until`): the runner need not fetch them before.
     pub fn reads_itself(&mut self, expression: &Expression) {
-        for path in expression.paths() {
-            self.used.remove(&path);
-        }
+        self.read_by_verb.extend(expression.paths());
     }
 
     /// Adds an error at a place.

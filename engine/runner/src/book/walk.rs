@@ -46,17 +46,19 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Checks with the names known here and a few more; remembers which paths were used, and gives them back.
+    /// Checks with the names known here and a few more; remembers which paths were used, and gives
+    /// those back that the runner must see to.
     pub(super) fn check<T>(&mut self, more: &[&str], work: impl FnOnce(&mut Check<'_>) -> T) -> (T, BTreeSet<String>) {
         let added: Vec<_> = more.iter().filter(|name| self.known.names.insert((**name).to_owned())).copied().collect();
         let mut check = Check::new(self.source, &mut self.found, &self.known, self.expressions);
         let value = work(&mut check);
-        let used = check.used;
-        self.used.extend(used.iter().cloned());
+        let (used, read_by_verb) = (check.used, check.read_by_verb);
+        let needed = used.difference(&read_by_verb).cloned().collect();
+        self.used.extend(used);
         for name in added {
             self.known.names.remove(name);
         }
-        (value, used)
+        (value, needed)
     }
 
     /// Reads what runs once, on the runner: there is no device, and no fact of one; perhaps one name more.

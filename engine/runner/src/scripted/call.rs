@@ -71,7 +71,9 @@ fn check(
     span: Span,
 ) -> Result<Box<dyn crate::Ready>, Failure> {
     let node = Node::from_json(&literal(Value::Object(parameters.clone())), span);
-    let (mut found, known) = (Diagnostics::default(), Known::default());
+    let facts = session.inventory.fact_names().iter().copied();
+    let names = facts.chain(["device", "run"]).map(str::to_owned).collect();
+    let (mut found, known) = (Diagnostics::default(), Known { names, ..Known::default() });
     let mut check = Check::new(&session.source, &mut found, &known, &session.expressions);
     check.verb = Some((action.name(), span));
     let ready = action.check(&node, &mut check);
@@ -89,7 +91,7 @@ fn check(
 }
 
 /// A script's text is what it is: `${{` in it is not an expression.
-fn literal(value: Value) -> Value {
+pub(crate) fn literal(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(text.replace("${{", "$${{")),
         Value::Array(items) => items.into_iter().map(literal).collect(),
@@ -101,10 +103,10 @@ fn literal(value: Value) -> Value {
 }
 
 /// Parameters, and what stands beside them.
-type Split = (Map<String, Value>, Map<String, Value>);
+pub(crate) type Split = (Map<String, Value>, Map<String, Value>);
 
 /// Parameters and what stands beside them, from arguments by place and the options map.
-fn split(action: &dyn Action, arguments: Vec<Value>) -> Result<Split, Failure> {
+pub(crate) fn split(action: &dyn Action, arguments: Vec<Value>) -> Result<Split, Failure> {
     let names = action.positional();
     let mut arguments = arguments.into_iter().peekable();
     let (mut parameters, mut beside) = (Map::new(), Map::new());
@@ -148,7 +150,7 @@ fn retries(beside: &Map<String, Value>) -> Result<Retries, Failure> {
 }
 
 /// A number is seconds, a text is a duration.
-pub(super) fn duration(value: &Value) -> Result<Duration, Failure> {
+pub(crate) fn duration(value: &Value) -> Result<Duration, Failure> {
     let text = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

@@ -14,11 +14,11 @@ use super::thrown::{refuse, throw};
 use super::{call, parallel, wait as waits};
 use crate::{Class, Failure, Registry, Selection, Target};
 
-type Answer = Result<Dynamic, Box<EvalAltResult>>;
-type Native = fn(&NativeCallContext<'_>, &str, Vec<Dynamic>) -> Answer;
+pub(crate) type Answer = Result<Dynamic, Box<EvalAltResult>>;
+pub(crate) type Native = fn(&NativeCallContext<'_>, &str, Vec<Dynamic>) -> Answer;
 
 /// The device and the options map beside a verb's parameters by place.
-const BESIDE_POSITIONAL: usize = 2;
+pub(crate) const BESIDE_POSITIONAL: usize = 2;
 
 /// The host of runner scripts with these verbs.
 pub(crate) fn host(registry: &Registry, clock: &base::Clock) -> ScriptHost {
@@ -41,7 +41,7 @@ pub(crate) fn host(registry: &Registry, clock: &base::Clock) -> ScriptHost {
         .build()
 }
 
-fn register(module: &mut Module, name: &'static str, count: usize, native: Native) {
+pub(crate) fn register(module: &mut Module, name: &'static str, count: usize, native: Native) {
     let function = move |ncc: Option<NativeCallContext<'_>>, args: &mut [&mut Dynamic]| {
         let Some(ncc) = ncc else { return Err(format!("`{name}` has no context").into()) };
         native(&ncc, name, args.iter_mut().map(|arg| arg.take()).collect())
@@ -91,7 +91,7 @@ fn verb(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> Answer {
 }
 
 /// A device is its id, or a map that has one, as `devices()` gives them.
-pub(super) fn device_id(ncc: &NativeCallContext<'_>, value: Value) -> Result<String, Box<EvalAltResult>> {
+pub(crate) fn device_id(ncc: &NativeCallContext<'_>, value: Value) -> Result<String, Box<EvalAltResult>> {
     match value {
         Value::String(id) => Ok(id),
         Value::Object(mut map) => match map.remove("id") {

@@ -11,3 +11,8 @@ mod wait;
 pub(crate) use functions::host;
 pub(crate) use session::Session;
 pub(crate) use thrown::{class as uncaught_class, details as uncaught_details};
+// What the scripts of plugins share with runner scripts.
+pub(crate) use call::{duration, literal, split};
+pub(crate) use functions::{Answer, BESIDE_POSITIONAL, Native, device_id, register};
+pub(crate) use thrown::{caught, refuse, throw};
+pub(crate) use wait::Wait;

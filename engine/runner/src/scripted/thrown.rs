@@ -16,17 +16,17 @@ pub(super) fn value(failure: &Failure, device: Option<&str>) -> Value {
 }
 
 /// Throws a failure at the place of the call.
-pub(super) fn throw(ncc: &NativeCallContext<'_>, failure: &Failure, device: Option<&str>) -> Box<EvalAltResult> {
+pub(crate) fn throw(ncc: &NativeCallContext<'_>, failure: &Failure, device: Option<&str>) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(script::from_json(&value(failure, device)), ncc.call_position()).into()
 }
 
 /// Throws a sentence: a mistake in how a function is used.
-pub(super) fn refuse(ncc: &NativeCallContext<'_>, message: impl Into<String>) -> Box<EvalAltResult> {
+pub(crate) fn refuse(ncc: &NativeCallContext<'_>, message: impl Into<String>) -> Box<EvalAltResult> {
     throw(ncc, &Failure::new(Class::Failed, message), None)
 }
 
 /// The thrown map behind an error of a script; a plain `throw "text"` or a mistake in the script is of class `failed`.
-pub(super) fn caught(error: &ScriptError) -> Value {
+pub(crate) fn caught(error: &ScriptError) -> Value {
     if let ErrorKind::Thrown(value) = &error.kind {
         let value = script::to_json(value);
         if value.get("class").is_some_and(Value::is_string) {

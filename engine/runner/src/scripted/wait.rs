@@ -25,7 +25,7 @@ const EVERY: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The options map, and whom it is about.
-struct Wait {
+pub(crate) struct Wait {
     device: Option<String>,
     timeout: Duration,
     every: Duration,
@@ -55,7 +55,7 @@ pub(super) fn wait_until(ncc: &NativeCallContext<'_>, args: Vec<Dynamic>) -> Res
 }
 
 impl Wait {
-    fn new(device: Option<String>, options: &Value) -> Result<Self, Failure> {
+    pub(crate) fn new(device: Option<String>, options: &Value) -> Result<Self, Failure> {
         let mut wait = Self { device, timeout: TIMEOUT, every: EVERY, backoff: 1.0, longest: LONGEST, goes_on: false };
         for (key, value) in options.as_object().into_iter().flatten() {
             let wrong = || Failure::new(Class::Failed, format!("wait_until: `{key}` cannot be {value}"));
@@ -98,7 +98,11 @@ impl Wait {
         let outcome = if session.options.check {
             Outcome::Skipped(Skip::Check("would wait".into()))
         } else {
-            match self.looks(session, id.as_deref(), caller, handler).await {
+            let see = async || match (id.as_deref(), session.inventory.fact_names().first()) {
+                (Some(id), Some(fact)) => Ok(session.inventory.fact(id, fact).await.map_err(fact_failed)?.value),
+                _ => Ok(Value::Null),
+            };
+            match self.looks(see, caller, handler).await {
                 Ok(value) => Outcome::read(value),
                 Err(failure) => Outcome::Failed(failure),
             }
@@ -130,10 +134,10 @@ impl Wait {
         }
     }
 
-    async fn looks(
+    /// Looks with `see` until the closure says true; gives what was seen.
+    pub(crate) async fn looks(
         &self,
-        session: &Session,
-        id: Option<&str>,
+        see: impl AsyncFn() -> Result<Value, Failure>,
         caller: &Caller,
         handler: &Handler,
     ) -> Result<Value, Failure> {
@@ -141,10 +145,7 @@ impl Wait {
         let mut pause = self.every;
         let mut looks = 0_u32;
         loop {
-            let twin = match (id, session.inventory.fact_names().first()) {
-                (Some(id), Some(fact)) => session.inventory.fact(id, fact).await.map_err(fact_failed)?.value,
-                _ => Value::Null,
-            };
+            let twin = see().await?;
             looks += 1;
             if self.ask(caller, handler, &twin).await? {
                 return Ok(twin);

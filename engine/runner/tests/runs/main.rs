@@ -3,6 +3,7 @@
 mod fake;
 mod fleet;
 mod language;
+mod made;
 mod outcomes;
 mod safety;
 mod screen;

@@ -74,6 +74,9 @@ impl<P: serde::de::DeserializeOwned + 'static> Action for Verb<P> {
 
     fn check(&self, parameters: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>> {
         let parameters = check.decode::<P>(parameters)?;
+        if let Some(That { that }) = (&parameters as &dyn std::any::Any).downcast_ref() {
+            check.reads_itself(that);
+        }
         Some(Box::new(Prepared { parameters, kind: self.kind, world: Rc::clone(&self.world), run: self.run }))
     }
 }

@@ -32,6 +32,8 @@ impl Parameters for AddDevice {
     const ABOUT: &'static str = "registers a device, unless there is one of that name already";
     const EFFECT: Effect = Effect::Changes;
     const MAIN: Option<&'static str> = Some("id");
+    const POSITIONAL: &'static [&'static str] = &["id"];
+    const ON_DEVICE: bool = false;
 
     fn ready(self, door: Door, _: &Node, _: &mut Check<'_>) -> Option<Box<dyn Ready>> {
         Some(Box::new(Add { door, parameters: self }))

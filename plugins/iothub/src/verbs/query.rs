@@ -34,6 +34,7 @@ impl Parameters for Query {
     const EFFECT: Effect = Effect::Reads;
     const MAIN: Option<&'static str> = Some("text");
     const POSITIONAL: &'static [&'static str] = &["text"];
+    const ON_DEVICE: bool = false;
 
     fn ready(self, door: Door, node: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>> {
         if let Some(Err(message)) = self.limit.as_ref().and_then(Filled::constant).map(|it| limit(*it)) {

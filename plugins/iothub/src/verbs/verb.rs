@@ -44,6 +44,8 @@ pub(super) trait Parameters: DeserializeOwned + JsonSchema + 'static {
     const MAIN: Option<&'static str> = None;
     /// What its Rhai function takes by place.
     const POSITIONAL: &'static [&'static str] = &[];
+    /// Whether it is about one device that the hub knows.
+    const ON_DEVICE: bool = true;
 
     /// Checks what only the whole can tell; findings go into `check`.
     fn ready(self, door: Door, node: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>>;
@@ -73,6 +75,10 @@ impl<P: Parameters> Action for Verb<P> {
 
     fn main(&self) -> Option<&'static str> {
         P::MAIN
+    }
+
+    fn on_device(&self) -> bool {
+        P::ON_DEVICE
     }
 
     fn positional(&self) -> &'static [&'static str] {

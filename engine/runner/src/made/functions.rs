@@ -1,0 +1,115 @@
+//! The functions of a plugin's script: every verb, on the step's own device, and `wait_until` with a closure. Arguments are as
+//! in runner scripts; of what stands beside a verb only `timeout` is known here.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use base::{Clock, Diagnostics, Source, Span};
+use rhai::{EvalAltResult, FnPtr, Module, NativeCallContext};
+use script::{Caller, Dynamic, ScriptHost, context, wait};
+use serde_json::{Map, Value};
+
+use super::bridge::Bridge;
+use crate::book::{Check, Known, Node};
+use crate::scripted::{
+    Answer, BESIDE_POSITIONAL, Native, Wait, device_id, duration, literal, refuse, register, split, throw,
+};
+use crate::{Action, Class, Effect, Failure, Ready, Registry};
+
+/// The host of plugin scripts with these verbs.
+pub(super) fn host(registry: &Registry, clock: &Clock) -> ScriptHost {
+    let mut module = Module::new();
+    for (_, action) in registry.iter() {
+        let most = action.positional().len() + BESIDE_POSITIONAL;
+        let least = usize::from(action.on_device()).max(1);
+        (least..=most).for_each(|count| register(&mut module, action.name(), count, verb as Native));
+    }
+    (1..=3).for_each(|count| register(&mut module, "wait_until", count, wait_until as Native));
+    ScriptHost::builder(clock)
+        .module(module)
+        .on_print(|context, text| {
+            if let Some(bridge) = context.and_then(|context| context.downcast_ref::<Bridge>()) {
+                bridge.print(text);
+            }
+        })
+        .build()
+}
+
+fn bridge(ncc: &NativeCallContext<'_>) -> Result<Rc<Bridge>, Box<EvalAltResult>> {
+    context::<Bridge>(ncc).ok_or_else(|| refuse(ncc, format!("`{}` belongs in a plugin's script", ncc.fn_name())))
+}
+
+/// The step's own device is the only one.
+fn own(ncc: &NativeCallContext<'_>, bridge: &Bridge, value: Value) -> Result<(), Box<EvalAltResult>> {
+    let id = device_id(ncc, value)?;
+    if *id == *bridge.device {
+        return Ok(());
+    }
+    Err(refuse(ncc, format!("a plugin's verb works on its own device, {}, not on {id}", bridge.device)))
+}
+
+/// Any verb: `verb(device, positional.., #{ options })`.
+fn verb(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> Answer {
+    let bridge = bridge(ncc)?;
+    let Some(action) = bridge.registry.get(name).cloned() else {
+        return Err(refuse(ncc, format!("no verb `{name}`")));
+    };
+    let mut args: Vec<Value> = args.into_iter().map(|arg| script::to_json(&arg)).collect();
+    if action.on_device() {
+        own(ncc, &bridge, args.remove(0))?;
+    }
+    let fail = |failure: &Failure| throw(ncc, failure, None);
+    let (ready, timeout) = prepare(&bridge, &*action, args).map_err(|failure| fail(&failure))?;
+    let asking = Rc::clone(&bridge);
+    let answer = wait(ncc, async move { asking.call(ready, timeout).await })?;
+    answer.map(|value| script::from_json(&value)).map_err(|failure| fail(&failure))
+}
+
+/// The verb with its parameters, checked as YAML's are.
+fn prepare(
+    bridge: &Bridge,
+    action: &dyn Action,
+    args: Vec<Value>,
+) -> Result<(Box<dyn Ready>, Option<Duration>), Failure> {
+    let fail = |message: String| Failure::new(Class::Failed, message);
+    if bridge.effect == Effect::Reads && action.effect() == Effect::Changes {
+        return Err(fail(format!("{} is declared `reads`, and {} changes a device", bridge.verb, action.name())));
+    }
+    let (parameters, beside) = split(action, args)?;
+    if let Some(key) = beside.keys().find(|key| *key != "timeout") {
+        return Err(fail(format!("`{key}` stands beside a verb in a playbook; in a plugin's script write a loop")));
+    }
+    let timeout = beside.get("timeout").map(duration).transpose()?;
+    Ok((check(bridge, action, parameters)?, timeout))
+}
+
+fn check(bridge: &Bridge, action: &dyn Action, parameters: Map<String, Value>) -> Result<Box<dyn Ready>, Failure> {
+    let node = Node::from_json(&literal(Value::Object(parameters)), Span::default());
+    let (mut found, known, source) = (Diagnostics::default(), Known::default(), Source::new("", ""));
+    let mut check = Check::new(&source, &mut found, &known, &bridge.expressions);
+    check.verb = Some((action.name(), Span::default()));
+    action.check(&node, &mut check).ok_or_else(|| {
+        let finding = found.0.into_iter().next();
+        let message = finding.map_or_else(|| "these parameters are not understood".to_owned(), |it| it.message);
+        Failure::new(Class::Failed, format!("{}: {message}", action.name()))
+    })
+}
+
+/// `wait_until(device, |twin| .., #{ options })`.
+fn wait_until(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> Answer {
+    let bridge = bridge(ncc)?;
+    let Some(at) = args.iter().position(|arg| arg.is::<FnPtr>()) else { return verb(ncc, name, args) };
+    let caller = Caller::of(ncc)?;
+    let mut args = args.into_iter();
+    for device in args.by_ref().take(at) {
+        own(ncc, &bridge, script::to_json(&device))?;
+    }
+    let closure =
+        args.next().and_then(Dynamic::try_cast::<FnPtr>).ok_or_else(|| refuse(ncc, "wait_until wants a closure"))?;
+    let handler = caller.handler(&closure)?;
+    let options = args.next().map_or(Value::Null, |options| script::to_json(&options));
+    let settings = Wait::new(None, &options).map_err(|failure| throw(ncc, &failure, None))?;
+    let asking = Rc::clone(&bridge);
+    let answer = wait(ncc, async move { settings.looks(async || asking.look().await, &caller, &handler).await })?;
+    answer.map(|value| script::from_json(&value)).map_err(|failure| throw(ncc, &failure, None))
+}
