@@ -18,6 +18,7 @@ mod sas;
 mod topic;
 mod twin;
 mod username;
+mod version;
 
 pub use bag::{BagError, PropertyBag, property};
 pub use connection::{ConnectionString, ConnectionStringError, DeviceConnection, DeviceCredential, ServiceConnection};
@@ -36,6 +37,4 @@ pub use sas::{SasError, SasKey, SasResource, SasToken, device_resource, sign};
 pub use topic::{DeviceTopic, TopicError};
 pub use twin::{Changed, Section, SectionKind, Twin, check_limits, counted_size};
 pub use username::{Username, UsernameError, client_id};
-
-/// The version of the service API and of the device protocol that our clients ask for.
-pub const API_VERSION: &str = "2021-04-12";
+pub use version::API_VERSION;
