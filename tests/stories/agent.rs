@@ -34,7 +34,7 @@ fn a_device_string_from_the_environment_is_enough() {
     let set = empty().file("scripts/echo.rhai", ECHO);
     let hub = LocalHub::start(&set.iotplay, HubOptions::FreePorts);
     let connection = hub.device("board-1");
-    let mut agent = set.iotplay.clone().with("IOTHUB_DEVICE_CONNECTION_STRING", &connection).start(&["agent"]);
+    let mut agent = set.iotplay.with("IOTHUB_DEVICE_CONNECTION_STRING", &connection).start(&["agent"]);
     agent.line("connected");
     let called = set.iotplay.run(&["invoke", "board-1", "echo", "[1,2]"]);
     assert_eq!(called.code, Some(0), "{}", called.err);

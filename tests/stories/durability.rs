@@ -27,7 +27,7 @@ fn devices_keys_and_twins_outlive_a_restart_and_a_kill() {
         assert_eq!(twin.code, Some(0), "{}", twin.err);
         assert!(twin.out.contains(r#""line":"B""#) || twin.out.contains(r#""line": "B""#), "{}", twin.out);
         assert!(twin.out.contains(r#""interval": 30"#) || twin.out.contains(r#""interval":30"#), "{}", twin.out);
-        let mut agent = set.iotplay.clone().with("IOTHUB_DEVICE_CONNECTION_STRING", &press).start(&["agent"]);
+        let mut agent = set.iotplay.with("IOTHUB_DEVICE_CONNECTION_STRING", &press).start(&["agent"]);
         agent.line("connected");
     }
 }

@@ -11,8 +11,7 @@ fn no_output_holds_a_key() {
     let service = hub.service();
     let device = hub.device("press-7");
     let secrets = [key(&service), key(&device)];
-    let mut agent =
-        set.iotplay.clone().with("IOTHUB_DEVICE_CONNECTION_STRING", &device).start(&["--log", "trace", "agent"]);
+    let mut agent = set.iotplay.with("IOTHUB_DEVICE_CONNECTION_STRING", &device).start(&["--log", "trace", "agent"]);
     agent.line("connected");
     let wrong = with_wrong_key(&service);
     let cases: [&[&str]; 9] = [

@@ -25,7 +25,7 @@ fn a_run_is_repeated_when_its_playbook_changes() {
 fn elsewhere_watching_needs_devices_and_consent() {
     let set = empty().file("ask.yaml", ASKS);
     let cloud = "HostName=nowhere.invalid;SharedAccessKeyName=service;SharedAccessKey=c2VjcmV0LWtleS1zZWNyZXQ=";
-    let elsewhere = set.iotplay.clone().with("IOTHUB_CONNECTION_STRING", cloud);
+    let elsewhere = set.iotplay.with("IOTHUB_CONNECTION_STRING", cloud);
     let refused = elsewhere.run(&["run", "ask.yaml", "--watch"]);
     assert_eq!(refused.code, Some(2), "{}", refused.err);
     assert!(refused.err.contains("-l") && refused.err.contains("--yes"), "{}", refused.err);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base::{Diagnostic, Diagnostics};
 use net::tls::{TlsError, client_config};
+use script::{Live, WatchError};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -20,9 +21,8 @@ use crate::counters::{AgentStatus, Counters};
 use crate::fleet;
 use crate::lane::{Broken, Habits, Lane, Progress};
 use crate::link::Dialer;
-use crate::live::Live;
 use crate::memory::MemoryFolder;
-use crate::reload::{Reload, ReloadError};
+use crate::reload::Reload;
 use crate::scripts::{self, Scripts};
 
 /// Open files of an agent beside its devices' connections: logs, scripts, state, the runtime's own.
@@ -59,8 +59,8 @@ pub enum AgentStartError {
     #[error("{0} is given twice")]
     Twice(String),
     /// The scripts cannot be watched.
-    #[error("cannot watch the scripts")]
-    Watch(#[from] ReloadError),
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     /// The system gives no thread.
     #[error("cannot start the agent's thread")]
     Thread(#[source] std::io::Error),
@@ -80,7 +80,7 @@ impl Agent {
         let certificate = config.certificate.as_ref().map(|own| (own.chain.as_str(), own.key.expose()));
         let tls = client_config(&config.roots, certificate)?;
         let reload = match (&config.scripts, config.watch) {
-            (ScriptPlace::Path(path), true) => Some(Reload::new(host, path)?),
+            (ScriptPlace::Path(path), Some(mode)) => Some(Reload::new(host, path, mode)?),
             _ => None,
         };
         let (counters, broken) = (Arc::new(Counters::default()), Broken::default());
@@ -91,7 +91,15 @@ impl Agent {
         let (grace, graces) = watch::channel(Duration::ZERO);
         let run = move || run(config, shared, first, reload, tls, graces);
         let thread = thread::Builder::new().name("agent".into()).spawn(run).map_err(AgentStartError::Thread)?;
-        Ok(RunningAgent { thread: Some(thread), stop: stop.drop_guard(), grace, progress: seen, counters, broken, methods })
+        Ok(RunningAgent {
+            thread: Some(thread),
+            stop: stop.drop_guard(),
+            grace,
+            progress: seen,
+            counters,
+            broken,
+            methods,
+        })
     }
 
     /// How many open files a process needs for this many devices.

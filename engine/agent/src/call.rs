@@ -75,7 +75,12 @@ pub(crate) struct Work {
 
 impl Call {
     /// A call that is about to run; with a caller, it owes an answer.
-    pub(crate) fn new(device: &Rc<Device>, scripts: Arc<Scripts>, handler: HandlerName, caller: Option<Caller>) -> Self {
+    pub(crate) fn new(
+        device: &Rc<Device>,
+        scripts: Arc<Scripts>,
+        handler: HandlerName,
+        caller: Option<Caller>,
+    ) -> Self {
         Self {
             device: Rc::clone(device),
             scripts,
@@ -151,7 +156,9 @@ impl Call {
             _ => None,
         };
         let at = match (place, position.line()) {
-            (Some(place), Some(line)) => format!(" ({}:{line}:{})", place.source.name(), position.position().unwrap_or(1)),
+            (Some(place), Some(line)) => {
+                format!(" ({}:{line}:{})", place.source.name(), position.position().unwrap_or(1))
+            }
             _ => String::new(),
         };
         self.device.fault(Diagnostic::error(format!("{}: {message}{at}", self.handler)));
@@ -172,7 +179,9 @@ impl Call {
             (Ok(_), Some(status)) => HandlerOutcome::Answered(status),
             (Ok(value), None) if self.is_open() => match self.answer(200, &to_json(&value)) {
                 Ok(()) => HandlerOutcome::Answered(200),
-                Err(error) => self.failed(&Diagnostic::error(error.to_string()), &Answer::error(500, &error.to_string())),
+                Err(error) => {
+                    self.failed(&Diagnostic::error(error.to_string()), &Answer::error(500, &error.to_string()))
+                }
             },
             (Ok(_), None) => HandlerOutcome::Done,
             (Err(error), Some(status)) => {

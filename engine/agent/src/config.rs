@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base::{Clock, Secret, Seed, Source};
 use net::tls::Roots;
+use script::WatchMode;
 use wire::DeviceConnection;
 
 use crate::event::Sink;
@@ -16,8 +17,8 @@ pub struct AgentConfig {
     pub devices: Vec<DeviceConnection>,
     /// Their handlers, shared by all.
     pub scripts: ScriptPlace,
-    /// Whether a change of the scripts on disk is taken over while running.
-    pub watch: bool,
+    /// How a change of the scripts on disk is noticed, to be taken over while running; none is not at all.
+    pub watch: Option<WatchMode>,
     /// How a simulated device restarts.
     pub sim: SimConfig,
     /// A real board: its restart is a command. None is a simulated device.
@@ -48,7 +49,7 @@ impl AgentConfig {
         Self {
             devices,
             scripts,
-            watch: false,
+            watch: None,
             sim: SimConfig::default(),
             board: None,
             roots: Roots::System,

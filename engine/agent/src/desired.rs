@@ -31,7 +31,8 @@ impl DesiredQueue {
 
 /// After a connect or a reload: everybody whose value is there, or was there `before`.
 pub(crate) fn tell_all(device: &Rc<Device>, before: &Map<String, Value>) {
-    let there = |path: &str| path.is_empty() || at(device.twin.borrow().desired(), path).or_else(|| at(before, path)).is_some();
+    let there =
+        |path: &str| path.is_empty() || at(device.twin.borrow().desired(), path).or_else(|| at(before, path)).is_some();
     tell(device, |handler| there(&handler.path));
 }
 

@@ -93,8 +93,8 @@ async fn wake_all(lane: &Rc<Lane>, batch: Vec<DeviceConnection>) -> Vec<(DeviceC
 
 /// Brings every device onto new scripts as they come.
 async fn keep_up(lane: Rc<Lane>, mut reload: Reload) {
-    while let Some(outcome) = reload.next().await {
-        match outcome {
+    loop {
+        match reload.next().await {
             Ok(scripts) => {
                 let methods = scripts.methods.keys().map(ToString::to_string).collect();
                 lane.scripts.swap(scripts);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use base::{Clock, Diagnostic};
 use rand::Rng;
 use rand::rngs::StdRng;
+use script::Live;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,7 +20,6 @@ use crate::config::{Board, Deadlines, ErrorDetail, SimConfig};
 use crate::counters::Counters;
 use crate::device::Device;
 use crate::event::{AgentEvent, Sink};
-use crate::live::Live;
 use crate::memory::MemoryFolder;
 use crate::scripts::Scripts;
 

@@ -5,6 +5,7 @@
 mod agent;
 mod answer;
 mod call;
+mod check;
 mod config;
 mod counters;
 mod desired;
@@ -14,7 +15,6 @@ mod fleet;
 mod hooks;
 mod lane;
 mod link;
-mod live;
 mod memory;
 mod methods;
 mod outbox;
@@ -29,6 +29,7 @@ mod timers;
 mod twin;
 
 pub use agent::{Agent, AgentStartError, RunningAgent};
+pub use check::check_scripts;
 pub use config::{AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig};
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};

@@ -108,7 +108,11 @@ impl MemoryFolder {
             Ok(memory) => Ok(Some(memory)),
             Err(source) => {
                 let aside = path.with_extension("damaged");
-                fs::rename(&path, &aside).map_err(|source| MemoryError::File { what: "rename", path: path.clone(), source })?;
+                fs::rename(&path, &aside).map_err(|source| MemoryError::File {
+                    what: "rename",
+                    path: path.clone(),
+                    source,
+                })?;
                 Err(MemoryError::Damaged { path, aside, source })
             }
         }

@@ -39,13 +39,13 @@ pub(crate) fn dispatch(device: &Rc<Device>, incoming: Incoming) {
     let scripts = device.lane.scripts.current();
     let Some(handler) = scripts.methods.get(&incoming.name) else {
         let answer = unknown(&scripts, &incoming.name);
-        return refuse(device, incoming.caller, answer);
+        return refuse(device, incoming.caller, &answer);
     };
     if device.lane.stop.is_cancelled() {
-        return refuse(device, incoming.caller, Answer::error(503, "the agent is about to end"));
+        return refuse(device, incoming.caller, &Answer::error(503, "the agent is about to end"));
     }
     if device.running() >= MOST_RUNNING {
-        return refuse(device, incoming.caller, Answer::error(429, &format!("{MOST_RUNNING} handlers run already")));
+        return refuse(device, incoming.caller, &Answer::error(429, &format!("{MOST_RUNNING} handlers run already")));
     }
     let name = HandlerName::Method(Arc::clone(&incoming.name));
     let busy = || device.running_of(&name);
@@ -53,7 +53,7 @@ pub(crate) fn dispatch(device: &Rc<Device>, incoming: Incoming) {
         Mode::Parallel => {}
         Mode::Single if !busy().is_empty() => {
             let busy = format!("{name} is busy with another call");
-            return refuse(device, incoming.caller, Answer::error(409, &busy));
+            return refuse(device, incoming.caller, &Answer::error(409, &busy));
         }
         Mode::Queued if !busy().is_empty() => return queue(device, incoming),
         Mode::Restart => busy().iter().for_each(|call| call.cancel(409, "a newer call took its place")),
@@ -65,13 +65,16 @@ pub(crate) fn dispatch(device: &Rc<Device>, incoming: Incoming) {
 fn begin(device: &Rc<Device>, scripts: &Arc<Scripts>, handler: &MethodHandler, incoming: Incoming) {
     let payload = match payload(&incoming.payload) {
         Ok(payload) => payload,
-        Err(why) => return refuse(device, incoming.caller, Answer::error(400, &why)),
+        Err(why) => return refuse(device, incoming.caller, &Answer::error(400, &why)),
     };
     let request = Request::new(Arc::clone(&incoming.name), incoming.caller.rid.clone(), payload);
     let name = HandlerName::Method(incoming.name);
     let call = Rc::new(Call::new(device, Arc::clone(scripts), name, Some(incoming.caller)));
     let args = vec![Dynamic::from(crate::surface::DeviceRef::of(device)), Dynamic::from(request)];
-    start(call, Work { handler: handler.run.clone(), args, deadlines: handler.deadlines(device.lane.habits.deadlines) });
+    start(
+        call,
+        Work { handler: handler.run.clone(), args, deadlines: handler.deadlines(device.lane.habits.deadlines) },
+    );
 }
 
 /// What was sent: JSON, or nothing at all, which is `()`.
@@ -84,11 +87,12 @@ fn payload(bytes: &[u8]) -> Result<Dynamic, String> {
 
 fn unknown(scripts: &Scripts, name: &str) -> Answer {
     let known: Vec<&str> = scripts.methods.keys().map(AsRef::as_ref).collect();
-    let meant = did_you_mean(name, known.iter().copied()).map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+    let meant =
+        did_you_mean(name, known.iter().copied()).map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
     Answer { status: 404, payload: json!({ "error": format!("no handler for {name}{meant}"), "methods": known }) }
 }
 
-fn refuse(device: &Device, caller: Caller, answer: Answer) {
+fn refuse(device: &Device, caller: Caller, answer: &Answer) {
     let payload = serde_json::to_vec(&answer.payload).expect("a JSON value is JSON");
     let Caller { connection, rid } = caller;
     send(device, Reply { connection, rid, status: answer.status, payload, acknowledged: None });
@@ -109,7 +113,7 @@ fn queue(device: &Rc<Device>, incoming: Incoming) {
     }
     drop(queues);
     let full = format!("{MOST_QUEUED} calls of {} wait already", incoming.name);
-    refuse(device, incoming.caller, Answer::error(429, &full));
+    refuse(device, incoming.caller, &Answer::error(429, &full));
 }
 
 /// A call has ended: the next one of its name, if any waits, takes its turn.

@@ -167,7 +167,10 @@ pub(crate) fn wake(remembered: Option<Memory>, board: Option<&Board>, fresh: Str
     let Some(mut memory) = remembered else {
         // The very first start is no boot: nothing was there that could have gone down.
         let boot_id = current.unwrap_or(fresh);
-        return Waking { memory: Memory { greeted: Some(boot_id.clone()), boot_id, ..Memory::default() }, missed: None };
+        return Waking {
+            memory: Memory { greeted: Some(boot_id.clone()), boot_id, ..Memory::default() },
+            missed: None,
+        };
     };
     if let Some(current) = current {
         memory.boot_id = current;
@@ -176,7 +179,10 @@ pub(crate) fn wake(remembered: Option<Memory>, board: Option<&Board>, fresh: Str
         memory.boot_id = fresh;
     }
     let missed = memory.reboot.take().filter(|pending| pending.boot_id == memory.boot_id).map(|pending| {
-        Diagnostic::warning(format!("the restart asked for at {} has not happened: the machine is in the same boot", pending.asked))
+        Diagnostic::warning(format!(
+            "the restart asked for at {} has not happened: the machine is in the same boot",
+            pending.asked
+        ))
     });
     Waking { memory, missed }
 }

@@ -1,34 +1,33 @@
-//! New scripts while the agent runs: a change in the folder, then a load off the lane.
+//! New scripts while the agent runs: a change on disk, then a load off the lane. What is gone or broken changes nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base::Diagnostics;
-use script::ScriptHost;
+use script::{ScriptHost, Watch, WatchError, WatchMode};
 use tokio::task::spawn_blocking;
 
 use crate::config::ScriptPlace;
 use crate::scripts::{self, Scripts};
 
-/// The folder cannot be watched.
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct ReloadError;
-
-/// What changes bring.
+/// What changes on disk bring.
 pub(crate) struct Reload {
     host: ScriptHost,
     place: ScriptPlace,
+    watch: Watch,
 }
 
 impl Reload {
-    pub(crate) fn new(host: ScriptHost, path: &Path) -> Result<Self, ReloadError> {
-        Ok(Self { host, place: ScriptPlace::Path(PathBuf::from(path)) })
+    /// Watches a file or a folder of scripts from now on.
+    pub(crate) fn new(host: ScriptHost, path: &Path, mode: WatchMode) -> Result<Self, WatchError> {
+        let watch = Watch::new(&[path.to_owned()], mode)?;
+        Ok(Self { host, place: ScriptPlace::Path(path.to_owned()), watch })
     }
 
-    /// The next load after a change; none when no more will come.
-    pub(crate) async fn next(&mut self) -> Option<Result<Scripts, Diagnostics>> {
-        std::future::pending::<()>().await;
+    /// The next load after a change.
+    pub(crate) async fn next(&mut self) -> Result<Scripts, Diagnostics> {
+        self.watch.changed().await;
         let (host, place) = (self.host.clone(), self.place.clone());
-        spawn_blocking(move || scripts::load(&host, &place)).await.ok()
+        let loaded = spawn_blocking(move || scripts::load(&host, &place)).await;
+        loaded.unwrap_or_else(|error| Err(base::Diagnostic::error(format!("loading failed: {error}")).into()))
     }
 }

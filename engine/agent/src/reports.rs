@@ -35,7 +35,11 @@ struct Batch {
 impl Batch {
     /// Returns whether anybody heard it.
     fn tell(&mut self, taken: &Taken) -> bool {
-        self.waiters.drain(..).fold(false, |heard, waiter| waiter.send(taken.clone()).is_ok() || heard)
+        let mut heard = false;
+        for waiter in self.waiters.drain(..) {
+            heard |= waiter.send(taken.clone()).is_ok();
+        }
+        heard
     }
 }
 
@@ -211,7 +215,10 @@ mod tests {
 
     fn value(depth: u32) -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![Just(Value::Null), (0..3i64).prop_map(Value::from), Just(json!([1, null]))];
-        leaf.prop_recursive(depth, 12, 3, |inner| proptest::collection::btree_map("[abc]", inner, 0..3).prop_map(|map| Value::Object(map.into_iter().collect())))
+        leaf.prop_recursive(depth, 12, 3, |inner| {
+            proptest::collection::btree_map("[abc]", inner, 0..3)
+                .prop_map(|map| Value::Object(map.into_iter().collect()))
+        })
     }
 
     fn patch() -> impl Strategy<Value = Map<String, Value>> {

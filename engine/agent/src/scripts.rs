@@ -113,12 +113,16 @@ impl Scripts {
             ON_METHOD => self.method(registration),
             ON_DESIRED => {
                 let [path, _] = arguments(registration, &["path", "|device, value, version|"])?;
-                let path = text(path).ok_or_else(|| wrong("the path of on_desired is a text, such as \"config.interval\"".into()))?;
+                let path = text(path)
+                    .ok_or_else(|| wrong("the path of on_desired is a text, such as \"config.interval\"".into()))?;
                 let path = if path == "*" { String::new() } else { path };
                 if !path.is_empty() && path.split('.').any(str::is_empty) {
                     return Err(wrong(format!("`{path}` is not a path: write the names with one dot between them")));
                 }
-                self.desired.push(DesiredHandler { path: path.into(), run: closure(registration, 3, "|device, value, version|")? });
+                self.desired.push(DesiredHandler {
+                    path: path.into(),
+                    run: closure(registration, 3, "|device, value, version|")?,
+                });
                 Ok(())
             }
             hook => {
@@ -158,9 +162,10 @@ impl Scripts {
             }
         }
         if let Some(first) = self.methods.get(name.as_str()) {
-            return Err(wrong(&format!("`{name}` has a handler already"))
-                .note("the second one")
-                .help(format!("the first one is at {}: keep one of them, or name one differently", first.place.label())));
+            return Err(wrong(&format!("`{name}` has a handler already")).note("the second one").help(format!(
+                "the first one is at {}: keep one of them, or name one differently",
+                first.place.label()
+            )));
         }
         self.methods.insert(name.into(), handler);
         Ok(())
@@ -180,7 +185,8 @@ impl MethodHandler {
             "mode" => {
                 let name = text(value).unwrap_or_default();
                 let mode = MODES.iter().find(|(known, _)| *known == name);
-                self.mode = mode.map(|(_, mode)| *mode).ok_or_else(|| unknown("mode", &name, MODES.map(|(known, _)| known)))?;
+                self.mode =
+                    mode.map(|(_, mode)| *mode).ok_or_else(|| unknown("mode", &name, MODES.map(|(known, _)| known)))?;
             }
             "work" => self.work = deadline(value)?,
             "answer" => self.answer = deadline(value)?,
@@ -195,10 +201,14 @@ fn unknown<const N: usize>(what: &str, name: &str, known: [&'static str; N]) -> 
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("there is {}", known.join(", ")),
     };
-    Diagnostic::error(format!("`{name}` is not {} {what} of on_method", if what == "option" { "an" } else { "a" })).help(help)
+    Diagnostic::error(format!("`{name}` is not {} {what} of on_method", if what == "option" { "an" } else { "a" }))
+        .help(help)
 }
 
-fn arguments<'a, const N: usize>(registration: &'a Registration, wanted: &[&str; N]) -> Result<&'a [Dynamic; N], Diagnostic> {
+fn arguments<'a, const N: usize>(
+    registration: &'a Registration,
+    wanted: &[&str; N],
+) -> Result<&'a [Dynamic; N], Diagnostic> {
     <&[Dynamic; N]>::try_from(registration.args.as_slice()).map_err(|_| {
         let hook = registration.hook;
         Diagnostic::error(format!("{hook} takes {N} argument{}", if N == 1 { "" } else { "s" }))
@@ -211,11 +221,15 @@ fn arguments<'a, const N: usize>(registration: &'a Registration, wanted: &[&str;
 fn closure(registration: &Registration, parameters: usize, shape: &str) -> Result<Handler, Diagnostic> {
     let hook = registration.hook;
     let last = registration.args.last();
-    let handler = registration.handler.clone().filter(|_| last.is_some_and(|last| last.is_fnptr())).ok_or_else(|| {
-        Diagnostic::error(format!("the last argument of {hook} is a closure, this is {}", last.map_or("nothing", type_in_words)))
+    let handler =
+        registration.handler.clone().filter(|_| last.is_some_and(|last| last.is_fnptr())).ok_or_else(|| {
+            Diagnostic::error(format!(
+                "the last argument of {hook} is a closure, this is {}",
+                last.map_or("nothing", type_in_words)
+            ))
             .at(registration.place.clone())
             .help(format!("{shape} {{ .. }}"))
-    })?;
+        })?;
     match handler.parameters() {
         Some(count) if count != parameters => Err(Diagnostic::error(format!(
             "the closure of {hook} takes {parameters} parameter{}, this one takes {count}",

@@ -25,6 +25,12 @@ use crate::twin::Change;
 /// An end of the agent leaves this much for the goodbye of one device.
 const CLOSE: Duration = Duration::from_secs(3);
 
+/// A hub that is asked for silence has it within this time, or is left without.
+const HUSH: Duration = Duration::from_secs(5);
+
+/// A call that came just before the silence holds a renewal up for this long.
+const LAST_CALL: Duration = Duration::from_secs(30);
+
 /// A line that swallows twin requests is left for a new one, after this pause.
 const DEAF: Duration = Duration::from_secs(5);
 
@@ -42,6 +48,16 @@ pub(crate) struct Session<L> {
     arrivals: Vec<(u64, oneshot::Sender<()>)>,
     renew_by: Option<Instant>,
     end_by: Option<Instant>,
+    quiet: Quiet,
+}
+
+/// Whether calls still come.
+#[derive(Clone, Copy, Debug)]
+enum Quiet {
+    No,
+    /// Asked for; taken as granted from then on.
+    Asked(Instant),
+    Yes,
 }
 
 impl<L: DeviceLink> Session<L> {
@@ -56,6 +72,7 @@ impl<L: DeviceLink> Session<L> {
             arrivals: Vec::new(),
             renew_by: None,
             end_by: None,
+            quiet: Quiet::No,
         }
     }
 
@@ -64,8 +81,8 @@ impl<L: DeviceLink> Session<L> {
         let device = Rc::clone(&self.device);
         loop {
             self.send_all();
-            let quiet = || device.running() == 0 && device.outbox.is_settled();
-            if self.end_by.is_some_and(|by| quiet() || by <= Instant::now()) {
+            let done = || self.is_quiet() && device.running() == 0 && device.outbox.is_settled();
+            if self.end_by.is_some_and(|by| done() || by <= Instant::now()) {
                 break;
             }
             let due = self.due();
@@ -79,6 +96,7 @@ impl<L: DeviceLink> Session<L> {
                 () = until(due) => self.overdue(),
                 () = device.lane.stop.cancelled(), if self.end_by.is_none() => {
                     device.cancel_timers();
+                    self.hush();
                     self.end_by = Some(Instant::now() + *device.lane.grace.borrow());
                 }
             }
@@ -100,7 +118,11 @@ impl<L: DeviceLink> Session<L> {
     }
 
     fn due(&self) -> Option<Instant> {
-        [self.requests.due(), self.renew_by, self.end_by].into_iter().flatten().min()
+        let quiet_by = match self.quiet {
+            Quiet::Asked(by) if self.end_by.is_some() || self.renew_by.is_some() => Some(by),
+            _ => None,
+        };
+        [self.requests.due(), self.renew_by, self.end_by, quiet_by].into_iter().flatten().min()
     }
 
     fn overdue(&mut self) {
@@ -108,8 +130,27 @@ impl<L: DeviceLink> Session<L> {
         if self.requests.overdue(now) {
             self.link.reconnect("the hub does not answer twin requests", DEAF);
         }
+        if self.is_quiet() {
+            self.quiet = Quiet::Yes;
+        }
         if self.renew_by.is_some_and(|by| by <= now) {
             self.renew();
+        }
+    }
+
+    /// Asks for no more calls, before a goodbye.
+    fn hush(&mut self) {
+        if matches!(self.quiet, Quiet::No) && self.device.outbox.connection() != 0 {
+            self.quiet = Quiet::Asked(Instant::now() + HUSH);
+            self.link.hush();
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        match self.quiet {
+            Quiet::No => self.device.outbox.connection() == 0,
+            Quiet::Asked(by) => by <= Instant::now(),
+            Quiet::Yes => true,
         }
     }
 
@@ -129,6 +170,7 @@ impl<L: DeviceLink> Session<L> {
             }
             Inbound::Twin { rid, status, body } => self.twin(&rid, status, &body),
             Inbound::Desired { version, patch } => self.desired(version, &patch),
+            Inbound::Hushed => self.quiet = Quiet::Yes,
             Inbound::Acknowledged(ticket) => self.acknowledged(ticket),
             Inbound::Ended(why) => return ControlFlow::Break(why),
         }
@@ -139,6 +181,7 @@ impl<L: DeviceLink> Session<L> {
         self.connections += 1;
         self.greeted = false;
         self.renew_by = None;
+        self.quiet = Quiet::No;
         self.device.outbox.up(self.connections);
         if self.connections == 1 {
             self.device.lane.progress.send_modify(|progress| progress.coming = progress.coming.saturating_sub(1));
@@ -169,7 +212,9 @@ impl<L: DeviceLink> Session<L> {
         (0..lost).for_each(|_| counters.replies_dropped.up());
         for message in poison {
             let size = message.body.len();
-            device.fault(Diagnostic::error(format!("a message of {size} bytes was given up: each connection that carried it was closed")));
+            device.fault(Diagnostic::error(format!(
+                "a message of {size} bytes was given up: each connection that carried it was closed"
+            )));
         }
         methods::forget_queued(device);
         device.twin.borrow_mut().lost();
@@ -265,14 +310,24 @@ impl<L: DeviceLink> Session<L> {
                 self.tickets += 1;
                 self.link.send(Outbound::Message { properties, body, ticket: self.tickets });
             }
-            if self.renew_by.is_some() && !self.device.unanswered() {
-                self.renew();
-            }
+            self.renew_between_calls();
         }
         match self.device.outbox.take_wish() {
             Some(Wish::Reconnect) => self.link.reconnect("the script asked for it", Duration::ZERO),
             Some(Wish::Away(time)) => self.link.reconnect("the device restarts", time),
             None => {}
+        }
+    }
+
+    /// A renewal cuts the line: it waits until nobody is owed an answer, and then until no call can cross the goodbye.
+    fn renew_between_calls(&mut self) {
+        let Some(by) = self.renew_by.filter(|_| !self.device.unanswered()) else { return };
+        if matches!(self.quiet, Quiet::No) {
+            self.renew_by = Some(by.min(Instant::now() + LAST_CALL));
+            self.hush();
+        }
+        if self.is_quiet() {
+            self.renew();
         }
     }
 

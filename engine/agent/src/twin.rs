@@ -160,7 +160,10 @@ mod tests {
         assert!(!known.replace(&twin(3, json!({}))).unwrap(), "older than what was announced");
         assert!(known.replace(&twin(4, json!({"a": 1}))).unwrap());
         assert_eq!(known.change(4, br#"{"a":1,"$version":4}"#).unwrap(), Change::Old);
-        assert_eq!(known.change(5, br#"{"a":null,"b":2,"$version":5}"#).unwrap(), Change::Applied(patch(json!({"a": null, "b": 2}))));
+        assert_eq!(
+            known.change(5, br#"{"a":null,"b":2,"$version":5}"#).unwrap(),
+            Change::Applied(patch(json!({"a": null, "b": 2})))
+        );
         assert_eq!((known.desired(), known.version()), (&patch(json!({"b": 2})), 5));
         assert_eq!(known.change(7, br#"{"c":1,"$version":7}"#).unwrap(), Change::Missed);
     }

@@ -22,4 +22,4 @@ pub use options::{Confirm, Environment, ExtraVar, Question, RunOptions, RunResul
 pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};
 pub use report::{Console, ConsoleOptions, Form, Json, Lines};
-pub use run::Runner;
+pub use run::{Runner, check_script};

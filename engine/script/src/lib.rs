@@ -14,6 +14,9 @@ pub use expr::{Expr, ExprError, Expressions, Names};
 pub use host::{Bundle, Handler, HostBuilder, Registration, Script, ScriptHost};
 pub use lane::{Budget, Caller, StackConfig, context, wait};
 pub use live::Live;
-pub use rhai::{Dynamic, EvalAltResult, FnPtr, ImmutableString, Module, NativeCallContext, Position};
+pub use rhai::{
+    Array, Blob, Dynamic, EvalAltResult, FnPtr, FuncRegistration, ImmutableString, Map, Module, NativeCallContext,
+    Position, RhaiFunc, Shared,
+};
 pub use value::{JsonError, from_json, from_json_bytes, to_json};
 pub use watch::{Watch, WatchError, WatchMode};

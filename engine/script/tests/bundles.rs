@@ -14,7 +14,7 @@ struct Said(Arc<Mutex<Vec<String>>>);
 
 impl Said {
     fn lines(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.0.lock().expect("no panic while held"))
     }
 }
 
@@ -33,7 +33,7 @@ fn host(said: &Said) -> ScriptHost {
         .module(module)
         .on_print(move |context: Option<&dyn Any>, text| {
             let name = context.and_then(|context| context.downcast_ref::<Device>()).map_or("load", |device| device.0);
-            said.0.lock().unwrap().push(format!("{name}: {text}"));
+            said.0.lock().expect("no panic while held").push(format!("{name}: {text}"));
         })
         .build()
 }
@@ -43,8 +43,8 @@ fn load(text: &str) -> Bundle {
 }
 
 async fn call(bundle: &Bundle, index: usize, args: Value) -> iotplay_script::ScriptResult<Value> {
-    let handler = bundle.registrations()[index].handler.clone().unwrap();
-    let args = args.as_array().unwrap().iter().map(from_json).collect();
+    let handler = bundle.registrations()[index].handler.clone().expect("it registers a closure");
+    let args = args.as_array().expect("a list of arguments").iter().map(from_json).collect();
     bundle.call(&handler, args, Device("d1"), Budget::handler()).await.map(|value| to_json(&value))
 }
 

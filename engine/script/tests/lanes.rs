@@ -61,7 +61,7 @@ fn start(
     log: &Rc<Log>,
     budget: Budget,
 ) -> impl Future<Output = ScriptResult<Value>> + use<> {
-    let handler = bundle.registrations()[index].handler.clone().unwrap();
+    let handler = bundle.registrations()[index].handler.clone().expect("it registers a closure");
     let call = handler.call(vec![Dynamic::UNIT], Rc::clone(log) as Rc<dyn std::any::Any>, budget);
     async move { call.await.map(|value| to_json(&value)) }
 }

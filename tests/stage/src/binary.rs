@@ -34,11 +34,12 @@ impl Iotplay {
         Self { binary: PathBuf::from(binary), folder: folder.to_owned(), variables: Vec::new() }
     }
 
-    /// With one more environment variable.
+    /// The same with one more environment variable.
     #[must_use]
-    pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.variables.push((name.to_owned(), value.to_owned()));
-        self
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut other = self.clone();
+        other.variables.push((name.to_owned(), value.to_owned()));
+        other
     }
 
     /// The folder.

@@ -56,7 +56,12 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    pub(crate) fn new(config: LinkConfig, clock: Clock, rng: StdRng, tls: Arc<tokio_rustls::rustls::ClientConfig>) -> Self {
+    pub(crate) fn new(
+        config: LinkConfig,
+        clock: Clock,
+        rng: StdRng,
+        tls: Arc<tokio_rustls::rustls::ClientConfig>,
+    ) -> Self {
         let gate = Semaphore::new(config.connects_at_once.max(1));
         Self { config, clock, rng: RefCell::new(rng), connector: TlsConnector::from(tls), gate }
     }
@@ -159,11 +164,17 @@ async fn subscribe(connection: &mut Connection<DeviceStream>) -> Result<VecDeque
                 let missing = filters.iter().zip(&ack.return_codes).find(|(_, code)| !granted(**code));
                 return match missing {
                     None => Ok(early),
-                    Some((filter, _)) => Err(DialError::Unreachable(format!("the hub refused the subscription to {filter}"))),
+                    Some((filter, _)) => {
+                        Err(DialError::Unreachable(format!("the hub refused the subscription to {filter}")))
+                    }
                 };
             }
             packet if early.len() < MOST_EARLY => early.push_back(packet),
-            _ => return Err(DialError::Unreachable("the hub sent too much before it confirmed the subscriptions".into())),
+            _ => {
+                return Err(DialError::Unreachable(
+                    "the hub sent too much before it confirmed the subscriptions".into(),
+                ));
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{DeviceLink, Inbound, Outbound};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Did {
     Sent(Outbound),
+    Hush,
     Reconnect(String, Duration),
     Closed,
 }
@@ -48,6 +49,10 @@ impl DeviceLink for FakeLink {
 
     fn send(&mut self, out: Outbound) {
         self.note(Did::Sent(out));
+    }
+
+    fn hush(&mut self) {
+        self.note(Did::Hush);
     }
 
     fn reconnect(&mut self, why: &str, pause: Duration) {

@@ -6,10 +6,10 @@ use std::future::pending;
 use std::pin::Pin;
 use std::time::Duration;
 
-use net::mqtt::{Connection, Packet, PubAck, Publish, QoS, SubscribeReasonCode};
+use net::mqtt::{Connection, Packet, PubAck, Publish, QoS, SubscribeReasonCode, Unsubscribe};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use wire::{DeviceTopic, Identity};
+use wire::{DeviceFilter, DeviceTopic, Identity};
 
 use super::login::Valid;
 use super::{Inbound, Outbound};
@@ -47,6 +47,8 @@ pub(super) struct Line<S> {
     /// Packet ids on the line, oldest first, with the session's ticket and the time by which they must be acknowledged.
     unacknowledged: VecDeque<(u16, u64, Instant)>,
     last_id: u16,
+    /// The packet id of the UNSUBSCRIBE on the line.
+    hush_id: Option<u16>,
     /// When the peer was heard, or pinged, last.
     alive: Instant,
     pong_by: Option<Instant>,
@@ -59,7 +61,14 @@ pub(super) struct Line<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// Takes a connection after its login; `jitter` (0 to 1) spreads a fleet's renewals.
-    pub(super) fn new(connection: Connection<S>, identity: Identity, keep_alive: Duration, valid: Valid, early: VecDeque<Packet>, jitter: f64) -> Self {
+    pub(super) fn new(
+        connection: Connection<S>,
+        identity: Identity,
+        keep_alive: Duration,
+        valid: Valid,
+        early: VecDeque<Packet>,
+        jitter: f64,
+    ) -> Self {
         let now = Instant::now();
         let (renew, ends) = match valid {
             Valid::Always => (None, None),
@@ -76,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             early,
             unacknowledged: VecDeque::new(),
             last_id: 0,
+            hush_id: None,
             alive: now,
             pong_by: None,
             renew,
@@ -122,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// What a packet means; none when it is the line's own business.
     fn take(&mut self, packet: Packet) -> Option<Step> {
         match packet {
-            Packet::Publish(publish) => self.published(publish),
+            Packet::Publish(publish) => self.published(&publish),
             Packet::PubAck(ack) => {
                 let at = self.unacknowledged.iter().position(|(id, ..)| *id == ack.pkid)?;
                 let (_, ticket, _) = self.unacknowledged.remove(at)?;
@@ -132,13 +142,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
                 self.pong_by = None;
                 None
             }
-            // Unsubscribing is not done; a second SUBACK is none of ours but harmless.
-            Packet::SubAck(_) | Packet::UnsubAck(_) => None,
+            Packet::UnsubAck(ack) => {
+                let hushed = self.hush_id.take_if(|id| *id == ack.pkid);
+                hushed.map(|_| Step::Inbound(Inbound::Hushed))
+            }
+            // A second one is none of ours but harmless.
+            Packet::SubAck(_) => None,
             other => Some(Step::Over(format!("the hub sent a packet that only a device sends ({other:?})"))),
         }
     }
 
-    fn published(&mut self, publish: Publish) -> Option<Step> {
+    fn published(&mut self, publish: &Publish) -> Option<Step> {
         let inbound = match DeviceTopic::parse(&publish.topic) {
             Ok(DeviceTopic::MethodRequest { name, rid }) => {
                 Inbound::Method { rid: rid.to_owned(), name: name.into_owned(), payload: publish.payload.clone() }
@@ -161,11 +175,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         Some(Step::Inbound(inbound))
     }
 
+    /// Gives the subscription to method calls back.
+    pub(super) fn hush(&mut self) {
+        let mut packet = Unsubscribe::new(DeviceFilter::Methods.to_string());
+        packet.pkid = self.fresh_id();
+        self.hush_id = Some(packet.pkid);
+        self.queue(&Packet::Unsubscribe(packet));
+    }
+
     /// Puts one thing on the line.
-    pub(super) fn send(&mut self, out: Outbound) {
-        let (topic, payload, ticket) = match &out {
+    pub(super) fn send(&mut self, out: &Outbound) {
+        let (topic, payload, ticket) = match out {
             Outbound::TwinGet { rid } => (DeviceTopic::TwinGet { rid }, &[][..], None),
-            Outbound::Report { rid, patch } => (DeviceTopic::TwinReported { rid, version: None }, patch.as_slice(), None),
+            Outbound::Report { rid, patch } => {
+                (DeviceTopic::TwinReported { rid, version: None }, patch.as_slice(), None)
+            }
             Outbound::Reply { rid, status, payload, ticket } => {
                 (DeviceTopic::MethodResponse { status: *status, rid }, payload.as_slice(), *ticket)
             }
@@ -209,7 +233,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
             // The outbox keeps far fewer than 65,535 on the line.
-            if !self.unacknowledged.iter().any(|(id, ..)| *id == self.last_id) {
+            if self.hush_id != Some(self.last_id) && !self.unacknowledged.iter().any(|(id, ..)| *id == self.last_id) {
                 return self.last_id;
             }
         }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use base::{Clock, Diagnostic};
 use net::mqtt::Connect;
-use wire::{API_VERSION, DeviceConnection, DeviceCredential, HostPort, SasToken, Username, client_id, device_resource, sign};
+use wire::{
+    API_VERSION, DeviceConnection, DeviceCredential, HostPort, SasToken, Username, client_id, device_resource, sign,
+};
 
 use crate::config::LinkConfig;
 
@@ -111,7 +113,9 @@ pub(crate) fn refused(login: &Login, code: &str) -> Diagnostic {
             .help(format!("does the policy {name} exist with DeviceConnect, and is {identity} registered and enabled?"))
             .help("is this machine's clock right? More than 5 minutes off is refused"),
         DeviceCredential::Key(_) | DeviceCredential::Signature(_) => finding
-            .help(format!("is {identity} registered and enabled, and is this its key? (iotplay devices show {identity})"))
+            .help(format!(
+                "is {identity} registered and enabled, and is this its key? (iotplay devices show {identity})"
+            ))
             .help("is this machine's clock right? More than 5 minutes off is refused"),
     }
 }
@@ -133,11 +137,16 @@ mod tests {
 
     #[test]
     fn a_gateway_is_dialled_and_the_hub_is_named() {
-        let login = login(&format!("HostName=hub.example;DeviceId=press-7;SharedAccessKey={KEY};GatewayHostName=gate:8884"));
+        let login =
+            login(&format!("HostName=hub.example;DeviceId=press-7;SharedAccessKey={KEY};GatewayHostName=gate:8884"));
         assert_eq!(login.dial().to_string(), "gate:8884");
         let (connect, valid) = login.connect(&LinkConfig::default(), &clock()).unwrap();
         let sent = connect.login.unwrap();
-        assert!(sent.username.starts_with("hub.example/press-7/?api-version=2021-04-12&DeviceClientType=iotplay%2F"), "{}", sent.username);
+        assert!(
+            sent.username.starts_with("hub.example/press-7/?api-version=2021-04-12&DeviceClientType=iotplay%2F"),
+            "{}",
+            sent.username
+        );
         assert_eq!((connect.client_id.as_str(), connect.clean_session, connect.keep_alive), ("press-7", false, 60));
         assert_eq!(valid, Valid::Renewable(Duration::from_secs(3600)));
         let token = SasToken::parse(&sent.password).unwrap();

@@ -4,6 +4,8 @@ mod dial;
 #[cfg(test)]
 pub(crate) mod fake;
 mod line;
+#[cfg(test)]
+mod line_tests;
 mod login;
 mod mqtt;
 
@@ -32,6 +34,8 @@ pub(crate) enum Inbound {
     Twin { rid: String, status: u16, body: Bytes },
     /// The service changed desired properties.
     Desired { version: u64, patch: Bytes },
+    /// No method calls come any more, as [`DeviceLink::hush`] asked.
+    Hushed,
     /// The hub has acknowledged what was sent with this ticket.
     Acknowledged(u64),
     /// The link gives up for good: nothing follows.
@@ -70,6 +74,10 @@ pub(crate) trait DeviceLink {
 
     /// Puts one thing on the connection that is up, in order; without one it is forgotten.
     fn send(&mut self, out: Outbound);
+
+    /// Asks the hub for no more method calls on this connection; [`Inbound::Hushed`] when it has agreed. A call that comes
+    /// to a device without a subscription fails cleanly, one that crosses a goodbye is in doubt.
+    fn hush(&mut self);
 
     /// Says goodbye and connects again after a pause; an [`Inbound::Down`] comes first if a connection was up.
     fn reconnect(&mut self, why: &str, pause: Duration);

@@ -46,7 +46,13 @@ impl MqttLink {
     /// A link that dials as soon as somebody waits for it; `fleet` is how many come back together after a cut.
     pub(crate) fn new(dialer: Rc<Dialer>, login: Login, fleet: usize) -> Self {
         let backoff = Backoff::new(first_pause(&dialer.config, fleet), dialer.config.back_off_cap);
-        Self { dialer, login: Rc::new(login), backoff, state: State::Pausing(Box::pin(sleep(Duration::ZERO))), left: None }
+        Self {
+            dialer,
+            login: Rc::new(login),
+            backoff,
+            state: State::Pausing(Box::pin(sleep(Duration::ZERO))),
+            left: None,
+        }
     }
 
     fn dial(&mut self) {
@@ -67,7 +73,9 @@ impl MqttLink {
             }
             DialError::Refused(finding) => {
                 // Between half and all of it, so that a fleet with one fault does not knock in step.
-                let again_in = self.dialer.pause(&mut Backoff::new(self.dialer.config.refused_pause, self.dialer.config.refused_pause));
+                let again_in = self
+                    .dialer
+                    .pause(&mut Backoff::new(self.dialer.config.refused_pause, self.dialer.config.refused_pause));
                 self.pause(again_in);
                 Inbound::Down(Down::Refused { finding, again_in })
             }
@@ -138,7 +146,13 @@ impl DeviceLink for MqttLink {
 
     fn send(&mut self, out: Outbound) {
         if let State::Up(line, _) = &mut self.state {
-            line.send(out);
+            line.send(&out);
+        }
+    }
+
+    fn hush(&mut self) {
+        if let State::Up(line, _) = &mut self.state {
+            line.hush();
         }
     }
 

@@ -31,8 +31,11 @@ impl DeviceRef {
 
 pub(super) fn register(module: &mut Module) {
     module.set_custom_type::<DeviceRef>("device");
-    FuncRegistration::new_getter("id").set_into_module(module, |device: &mut DeviceRef| ImmutableString::from(&*device.0));
-    FuncRegistration::new_getter("boot_id").with_volatility(true).set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef| boot_id(&ncc));
+    FuncRegistration::new_getter("id")
+        .set_into_module(module, |device: &mut DeviceRef| ImmutableString::from(&*device.0));
+    FuncRegistration::new_getter("boot_id")
+        .with_volatility(true)
+        .set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef| boot_id(&ncc));
     for name in ["to_string", "to_debug"] {
         FuncRegistration::new(name).set_into_module(module, |device: &mut DeviceRef| ImmutableString::from(&*device.0));
     }
@@ -44,13 +47,21 @@ pub(super) fn register(module: &mut Module) {
     method("send").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef, body: Dynamic| {
         send(&ncc, &body, RhaiMap::new())
     });
-    method("send").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef, body: Dynamic, properties: RhaiMap| {
-        send(&ncc, &body, properties)
-    });
+    method("send").set_into_module(
+        module,
+        |ncc: NativeCallContext<'_>, _: &mut DeviceRef, body: Dynamic, properties: RhaiMap| {
+            send(&ncc, &body, properties)
+        },
+    );
     method("every").set_into_module(
         module,
-        |ncc: NativeCallContext<'_>, _: &mut DeviceRef, name: &str, interval: Dynamic, closure: FnPtr| every(&ncc, name, &interval, &closure),
+        |ncc: NativeCallContext<'_>, _: &mut DeviceRef, name: &str, interval: Dynamic, closure: FnPtr| {
+            every(&ncc, name, &interval, &closure)
+        },
     );
+    method("stop").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef, name: &str| {
+        Ok::<bool, Box<rhai::EvalAltResult>>(call(&ncc)?.device.timers.borrow_mut().remove(name).is_some())
+    });
     method("reconnect").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef| reconnect(&ncc));
     method("reboot").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef| reboot(&ncc));
 }

@@ -73,6 +73,8 @@ pub(crate) fn duration_of(value: &Dynamic) -> Result<Duration, String> {
     match seconds.map(Duration::try_from_secs_f64) {
         Ok(Ok(time)) => Ok(time),
         Ok(Err(_)) => Err(format!("{value} is no duration")),
-        Err(_) => Err(format!("a duration is a number of seconds or a text such as `90s`, this is {}", type_in_words(value))),
+        Err(_) => {
+            Err(format!("a duration is a number of seconds or a text such as `90s`, this is {}", type_in_words(value)))
+        }
     }
 }

@@ -9,24 +9,25 @@ use super::{Answer, call, fail};
 use crate::call::AnswerError;
 
 pub(super) fn register(module: &mut Module) {
-    FuncRegistration::new("reply").with_volatility(true).set_into_module(module, |ncc: NativeCallContext<'_>, status: i64| {
-        reply(&ncc, status, &Dynamic::UNIT)
-    });
-    FuncRegistration::new("reply").with_volatility(true).set_into_module(
-        module,
-        |ncc: NativeCallContext<'_>, status: i64, payload: Dynamic| reply(&ncc, status, &payload),
-    );
-    FuncRegistration::new("ack").with_volatility(true).set_into_module(module, |ncc: NativeCallContext<'_>, value: Dynamic| {
-        ack(&ncc, &value, 200, "")
-    });
-    FuncRegistration::new("ack").with_volatility(true).set_into_module(
-        module,
-        |ncc: NativeCallContext<'_>, value: Dynamic, code: i64| ack(&ncc, &value, code, ""),
-    );
-    FuncRegistration::new("ack").with_volatility(true).set_into_module(
-        module,
-        |ncc: NativeCallContext<'_>, value: Dynamic, code: i64, text: &str| ack(&ncc, &value, code, text),
-    );
+    FuncRegistration::new("reply")
+        .with_volatility(true)
+        .set_into_module(module, |ncc: NativeCallContext<'_>, status: i64| reply(&ncc, status, &Dynamic::UNIT));
+    FuncRegistration::new("reply")
+        .with_volatility(true)
+        .set_into_module(module, |ncc: NativeCallContext<'_>, status: i64, payload: Dynamic| {
+            reply(&ncc, status, &payload)
+        });
+    FuncRegistration::new("ack")
+        .with_volatility(true)
+        .set_into_module(module, |ncc: NativeCallContext<'_>, value: Dynamic| ack(&ncc, &value, 200, ""));
+    FuncRegistration::new("ack")
+        .with_volatility(true)
+        .set_into_module(module, |ncc: NativeCallContext<'_>, value: Dynamic, code: i64| ack(&ncc, &value, code, ""));
+    FuncRegistration::new("ack")
+        .with_volatility(true)
+        .set_into_module(module, |ncc: NativeCallContext<'_>, value: Dynamic, code: i64, text: &str| {
+            ack(&ncc, &value, code, text)
+        });
 }
 
 /// Answers the call at once; the handler goes on. A second answer is logged and counted, and the handler goes on too.

@@ -15,21 +15,22 @@ pub(crate) struct StateRef;
 pub(super) fn register(module: &mut Module) {
     module.set_custom_type::<StateRef>("state");
     FuncRegistration::new_getter("state").set_into_module(module, state_ref);
-    FuncRegistration::new_setter("state").with_volatility(true).set_into_module(
-        module,
-        |ncc: NativeCallContext<'_>, _: &mut DeviceRef, state: Dynamic| replace(&ncc, state),
-    );
-    FuncRegistration::new_index_getter().with_volatility(true).set_into_module(
-        module,
-        |ncc: NativeCallContext<'_>, _: &mut StateRef, key: &str| get(&ncc, key),
-    );
-    FuncRegistration::new_index_setter().with_volatility(true).set_into_module(
-        module,
-        |ncc: NativeCallContext<'_>, _: &mut StateRef, key: &str, value: Dynamic| set(&ncc, key, &value),
-    );
+    FuncRegistration::new_setter("state")
+        .with_volatility(true)
+        .set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef, state: Dynamic| replace(&ncc, state));
+    FuncRegistration::new_index_getter()
+        .with_volatility(true)
+        .set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut StateRef, key: &str| get(&ncc, key));
+    FuncRegistration::new_index_setter()
+        .with_volatility(true)
+        .set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut StateRef, key: &str, value: Dynamic| {
+            set(&ncc, key, &value)
+        });
     FuncRegistration::new("contains").with_volatility(true).set_into_module(
         module,
-        |ncc: NativeCallContext<'_>, _: &mut StateRef, key: &str| Ok::<_, Box<rhai::EvalAltResult>>(call(&ncc)?.device.memory().state.contains_key(key)),
+        |ncc: NativeCallContext<'_>, _: &mut StateRef, key: &str| {
+            Ok::<_, Box<rhai::EvalAltResult>>(call(&ncc)?.device.memory().state.contains_key(key))
+        },
     );
     FuncRegistration::new("remove").with_volatility(true).set_into_module(
         module,
@@ -39,16 +40,26 @@ pub(super) fn register(module: &mut Module) {
             Ok::<_, Box<rhai::EvalAltResult>>(old)
         },
     );
-    FuncRegistration::new("keys").with_volatility(true).set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut StateRef| {
-        let call = call(&ncc)?;
-        let memory = call.device.memory();
-        Ok::<Array, Box<rhai::EvalAltResult>>(memory.state.keys().map(|key| key.as_str().into()).collect())
-    });
-    FuncRegistration::new("to_map").with_volatility(true).set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut StateRef| whole(&ncc));
+    FuncRegistration::new("keys").with_volatility(true).set_into_module(
+        module,
+        |ncc: NativeCallContext<'_>, _: &mut StateRef| {
+            let call = call(&ncc)?;
+            let memory = call.device.memory();
+            Ok::<Array, Box<rhai::EvalAltResult>>(memory.state.keys().map(|key| key.as_str().into()).collect())
+        },
+    );
+    FuncRegistration::new("to_map")
+        .with_volatility(true)
+        .set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut StateRef| whole(&ncc));
     for name in ["to_string", "to_debug"] {
-        FuncRegistration::new(name).with_volatility(true).set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut StateRef| {
-            Ok::<ImmutableString, Box<rhai::EvalAltResult>>(Value::Object(call(&ncc)?.device.memory().state.clone()).to_string().into())
-        });
+        FuncRegistration::new(name).with_volatility(true).set_into_module(
+            module,
+            |ncc: NativeCallContext<'_>, _: &mut StateRef| {
+                Ok::<ImmutableString, Box<rhai::EvalAltResult>>(
+                    Value::Object(call(&ncc)?.device.memory().state.clone()).to_string().into(),
+                )
+            },
+        );
     }
 }
 

@@ -8,6 +8,8 @@ use tokio::time::{Instant, sleep};
 use super::rig::{Rig, habits, load, on_lane};
 use crate::config::ErrorDetail;
 use crate::event::{HandlerName, HandlerOutcome};
+use crate::link::Inbound;
+use crate::link::fake::Did;
 
 /// One handler's body, called with this payload: what the caller gets.
 async fn answer(body: &str, payload: &str) -> (i32, Value) {
@@ -29,7 +31,12 @@ async fn answers_and_errors() {
             ("request.payload", "\"text\"", 200, json!("text")),
             ("request.payload", "null", 200, json!(null)),
             ("request.payload", "", 200, json!(null)),
-            ("request.payload", "{\"x\":", 400, json!({"error": "the payload is not JSON: EOF while parsing a value at line 1 column 5"})),
+            (
+                "request.payload",
+                "{\"x\":",
+                400,
+                json!({"error": "the payload is not JSON: EOF while parsing a value at line 1 column 5"}),
+            ),
             ("request.name + request.id", "", 200, json!("go1")),
             ("request.param(\"n\", 5)", "{\"n\":7}", 200, json!(7)),
             ("request.param(\"n\", 5)", "\"{\\\"n\\\":\\\"42\\\"}\"", 200, json!("42")),
@@ -44,7 +51,12 @@ async fn answers_and_errors() {
             ("throw 'no';", "", 500, json!({"error": "no", "at": "test.rhai:1:37"})),
             ("throw #{ code: 1 };", "", 500, json!({"error": {"code": 1}, "at": "test.rhai:1:37"})),
             ("throw #{ status: 'x' };", "", 500, json!({"error": {"status": "x"}, "at": "test.rhai:1:37"})),
-            ("reply(9999999999);", "", 500, json!({"error": "a status is a 32-bit number, 9999999999 is not", "at": "test.rhai:1:37"})),
+            (
+                "reply(9999999999);",
+                "",
+                500,
+                json!({"error": "a status is a 32-bit number, 9999999999 is not", "at": "test.rhai:1:37"}),
+            ),
         ] {
             assert_eq!(answer(body, payload).await, (status, expected), "{body} with {payload}");
         }
@@ -62,7 +74,8 @@ async fn other_errors_carry_message_and_place_unless_terse() {
         assert!(payload["error"].as_str().unwrap().contains("nothing"), "{payload}");
         rig.settle().await;
         let outcomes = rig.outcomes();
-        let [(HandlerName::Method(name), HandlerOutcome::Failed { status: Some(500), finding })] = outcomes.as_slice() else {
+        let [(HandlerName::Method(name), HandlerOutcome::Failed { status: Some(500), finding })] = outcomes.as_slice()
+        else {
             panic!("{outcomes:?}")
         };
         assert!(&**name == "go" && finding.to_string().contains("3 |     x.nothing()"), "{finding}");
@@ -78,7 +91,11 @@ async fn other_errors_carry_message_and_place_unless_terse() {
 #[tokio::test(start_paused = true)]
 async fn an_unknown_method_names_the_known_ones() {
     on_lane(async {
-        let mut rig = Rig::up("on_method(\"rebootDevice\", |device, request| 1); on_method(\"ping\", |device, request| 1);", json!({})).await;
+        let mut rig = Rig::up(
+            "on_method(\"rebootDevice\", |device, request| 1); on_method(\"ping\", |device, request| 1);",
+            json!({}),
+        )
+        .await;
         let (status, payload) = rig.ask("rebootDevic", "").await;
         assert_eq!((status, &payload["methods"]), (404, &json!(["ping", "rebootDevice"])));
         assert_eq!(payload["error"], "no handler for rebootDevic; did you mean rebootDevice?");
@@ -126,13 +143,18 @@ async fn both_deadlines_hold_and_can_be_set() {
             ("#{ answer: '90s' },", "sleep(600); 1", 90, 504, "no answer within 1m30s"),
             ("#{ answer: '1h', work: 60 },", "sleep(600); 1", 60, 504, "deadline"),
         ] {
-            let mut rig = Rig::up(&format!("on_method(\"go\", {options} |device, request| {{ {body} }});"), json!({})).await;
+            let mut rig =
+                Rig::up(&format!("on_method(\"go\", {options} |device, request| {{ {body} }});"), json!({})).await;
             let started = Instant::now();
             let (got, payload) = rig.ask("go", "").await;
             assert_eq!((got, started.elapsed()), (status, Duration::from_secs(seconds)), "{options}");
             assert!(payload["error"].as_str().unwrap().contains(word), "{payload}");
         }
-        let mut rig = Rig::up("on_method(\"go\", #{ work: '2m' }, |device, request| { reply(200); sleep(600); print('never'); });", json!({})).await;
+        let mut rig = Rig::up(
+            "on_method(\"go\", #{ work: '2m' }, |device, request| { reply(200); sleep(600); print('never'); });",
+            json!({}),
+        )
+        .await;
         rig.ask("go", "").await;
         sleep(Duration::from_secs(1000)).await;
         assert!(rig.said().is_empty());
@@ -141,7 +163,8 @@ async fn both_deadlines_hold_and_can_be_set() {
     .await;
 }
 
-const SLOW: &str = "|device, request| { let n = request.payload; print(`begin ${n}`); sleep(10); print(`end ${n}`); n });";
+const SLOW: &str =
+    "|device, request| { let n = request.payload; print(`begin ${n}`); sleep(10); print(`end ${n}`); n });";
 
 async fn rig_of_mode(mode: &str) -> Rig {
     Rig::up(&format!("on_method(\"go\", #{{ mode: '{mode}' }}, {SLOW}"), json!({})).await
@@ -152,7 +175,8 @@ async fn parallel_runs_both() {
     on_lane(async {
         let mut rig = rig_of_mode("parallel").await;
         let started = Instant::now();
-        (rig.call("go", "1"), rig.call("go", "2"));
+        rig.call("go", "1");
+        rig.call("go", "2");
         assert_eq!((rig.reply().await.2, rig.reply().await.2), (json!(1), json!(2)));
         assert_eq!(started.elapsed(), Duration::from_secs(10));
         assert_eq!(rig.said(), ["begin 1", "begin 2", "end 1", "end 2"]);
@@ -182,7 +206,8 @@ async fn queued_runs_one_after_the_other_and_bounds_its_queue() {
 async fn queued_calls_die_with_their_connection() {
     on_lane(async {
         let mut rig = rig_of_mode("queued").await;
-        (rig.call("go", "1"), rig.call("go", "2"));
+        rig.call("go", "1");
+        rig.call("go", "2");
         rig.settle().await;
         rig.cut();
         rig.connect(1, json!({})).await;
@@ -198,7 +223,8 @@ async fn queued_calls_die_with_their_connection() {
 async fn single_refuses_while_busy() {
     on_lane(async {
         let mut rig = rig_of_mode("single").await;
-        (rig.call("go", "1"), rig.call("go", "2"));
+        rig.call("go", "1");
+        rig.call("go", "2");
         let (rid, status, payload) = rig.reply().await;
         assert_eq!((rid.as_str(), status, payload), ("2", 409, json!({"error": "go is busy with another call"})));
         assert_eq!(rig.reply().await.2, json!(1));
@@ -258,9 +284,16 @@ async fn a_reply_of_a_lost_connection_is_dropped() {
 async fn payloads_are_bounded() {
     on_lane(async {
         let (status, payload) = answer("let t = 'x'; t.pad(200000, 'x'); t", "").await;
-        assert_eq!((status, payload["error"].as_str().unwrap()), (500, "a reply has at most 128 KiB, this one has 200002 bytes"));
-        let (status, payload) = answer("let t = 'x'; t.pad(200000, 'x'); throw #{ status: 400, payload: t };", "").await;
-        assert_eq!((status, payload["error"].as_str().unwrap()), (500, "a reply has at most 128 KiB, this one has 200002 bytes"));
+        assert_eq!(
+            (status, payload["error"].as_str().unwrap()),
+            (500, "a reply has at most 128 KiB, this one has 200002 bytes")
+        );
+        let (status, payload) =
+            answer("let t = 'x'; t.pad(200000, 'x'); throw #{ status: 400, payload: t };", "").await;
+        assert_eq!(
+            (status, payload["error"].as_str().unwrap()),
+            (500, "a reply has at most 128 KiB, this one has 200002 bytes")
+        );
     })
     .await;
 }
@@ -269,18 +302,20 @@ async fn payloads_are_bounded() {
 async fn a_stop_lets_handlers_answer_and_refuses_new_ones() {
     on_lane(async {
         let mut rig = Rig::up("on_method(\"go\", |device, request| { sleep(request.payload); 1 });", json!({})).await;
-        (rig.call("go", "5"), rig.call("go", "500"));
+        rig.call("go", "5");
+        rig.call("go", "500");
         rig.settle().await;
         rig.grace.send_replace(Duration::from_secs(30));
         rig.lane.stop.cancel();
-        rig.settle().await;
+        assert_eq!(rig.did().await, Did::Hush);
         rig.call("go", "0");
         assert_eq!(rig.reply().await, ("3".into(), 503, json!({"error": "the agent is about to end"})));
+        rig.say(Inbound::Hushed);
         assert_eq!(rig.reply().await, ("1".into(), 200, json!(1)));
         let before = Instant::now();
         assert_eq!(rig.reply().await, ("2".into(), 503, json!({"error": "the agent ended"})));
         assert_eq!(before.elapsed(), Duration::from_secs(25));
-        assert_eq!(rig.did().await, crate::link::fake::Did::Closed);
+        assert_eq!(rig.did().await, Did::Closed);
     })
     .await;
 }
@@ -288,14 +323,26 @@ async fn a_stop_lets_handlers_answer_and_refuses_new_ones() {
 #[test]
 fn registrations_are_checked_at_load() {
     for (text, message, help) in [
-        ("on_method('a', |d, r| 1); on_method('a', |d, r| 2);", "`a` has a handler already", "the first one is at test.rhai:1:1"),
+        (
+            "on_method('a', |d, r| 1); on_method('a', |d, r| 2);",
+            "`a` has a handler already",
+            "the first one is at test.rhai:1:1",
+        ),
         ("on_method('a');", "on_method takes a name", "on_method(\"name\""),
         ("on_method(1, |d, r| 1);", "the name of a method is a text", ""),
         ("on_method('a', |d| 1);", "takes 2 parameters, this one takes 1", "|device, request|"),
         ("on_method('a', 5);", "the last argument of on_method is a closure", ""),
         ("on_method('a', 5, |d, r| 1);", "the options of on_method are a map", ""),
-        ("on_method('a', #{ mod: 'single' }, |d, r| 1);", "`mod` is not an option of on_method", "did you mean `mode`?"),
-        ("on_method('a', #{ mode: 'sngle' }, |d, r| 1);", "`sngle` is not a mode of on_method", "did you mean `single`?"),
+        (
+            "on_method('a', #{ mod: 'single' }, |d, r| 1);",
+            "`mod` is not an option of on_method",
+            "did you mean `mode`?",
+        ),
+        (
+            "on_method('a', #{ mode: 'sngle' }, |d, r| 1);",
+            "`sngle` is not a mode of on_method",
+            "did you mean `single`?",
+        ),
         ("on_method('a', #{ work: 'soon' }, |d, r| 1);", "`work`: `soon` is not a duration", ""),
         ("on_method('a', #{ work: 0 }, |d, r| 1);", "`work` must be longer than nothing", ""),
         ("on_desired('a..b', |d, v, n| 1);", "`a..b` is not a path", ""),

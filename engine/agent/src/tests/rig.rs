@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use base::{Clock, Diagnostics, Seed, Source};
 use bytes::Bytes;
+use script::Live;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -22,7 +23,6 @@ use crate::fleet;
 use crate::lane::{Broken, Habits, Lane, Progress};
 use crate::link::fake::{Did, FakeHub, pair};
 use crate::link::{Down, Inbound, Outbound};
-use crate::live::Live;
 use crate::reboot::wake;
 use crate::scripts::{self, Scripts};
 

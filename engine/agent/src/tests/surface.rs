@@ -92,11 +92,9 @@ async fn messages_wait_for_the_hubs_word_and_survive_a_cut() {
 #[tokio::test(start_paused = true)]
 async fn bodies_are_text_bytes_or_json() {
     on_lane(async {
-        for (body, sent, kind) in [
-            ("'plain'", &b"plain"[..], ""),
-            ("blob(2, 7)", &[7, 7], ""),
-            ("[1, ()]", b"[1,null]", "application/json"),
-        ] {
+        for (body, sent, kind) in
+            [("'plain'", &b"plain"[..], ""), ("blob(2, 7)", &[7, 7], ""), ("[1, ()]", b"[1,null]", "application/json")]
+        {
             let mut rig = Rig::up(&format!("on_method('go', |device, request| device.send({body}));"), json!({})).await;
             rig.call("go", "");
             let Did::Sent(Outbound::Message { properties, body, .. }) = rig.did().await else { panic!() };
@@ -121,7 +119,8 @@ async fn calls_side_by_side_do_not_undo_each_others_state() {
     on_lane(async {
         let text = "on_method('go', |device, request| { device.state[request.payload] = 1; sleep(5); device.state[request.payload] += 1; device.state.to_map() });";
         let mut rig = Rig::up(text, json!({})).await;
-        (rig.call("go", "\"a\""), rig.call("go", "\"b\""));
+        rig.call("go", "\"a\"");
+        rig.call("go", "\"b\"");
         rig.reply().await;
         assert_eq!(rig.reply().await.2, json!({"a": 2, "b": 2}));
         sleep(Duration::from_secs(1)).await;

@@ -11,7 +11,8 @@ use crate::link::Inbound;
 use crate::link::Outbound;
 use crate::link::fake::Did;
 
-const REPORTS: &str = "on_method(\"go\", |device, request| { device.report(request.payload); print('taken'); device.reported() });";
+const REPORTS: &str =
+    "on_method(\"go\", |device, request| { device.report(request.payload); print('taken'); device.reported() });";
 
 #[tokio::test(start_paused = true)]
 async fn a_report_comes_back_when_the_hub_has_it() {
@@ -151,7 +152,8 @@ async fn a_missed_change_is_fetched() {
 #[tokio::test(start_paused = true)]
 async fn one_at_a_time_with_the_newest_value() {
     on_lane(async {
-        let text = "on_desired('n', |device, value, version| { print(`begin ${value}`); sleep(10); print(`end ${value}`); });";
+        let text =
+            "on_desired('n', |device, value, version| { print(`begin ${value}`); sleep(10); print(`end ${value}`); });";
         let mut rig = Rig::up(text, json!({"n": 1})).await;
         rig.settle().await;
         for version in 2..6u64 {

@@ -63,12 +63,12 @@ struct Crew {
 }
 
 async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
-    if args.count.is_none() {
-        if let Some((device, origin)) = project::device(args.device_connection.as_deref())? {
-            let roots = project::roots_for(common, &device.host.host);
-            let hub = format!("{} ({origin})", device.host);
-            return Ok(Crew { title: device.identity.to_string(), devices: vec![device], roots, hub });
-        }
+    if args.count.is_none()
+        && let Some((device, origin)) = project::device(args.device_connection.as_deref())?
+    {
+        let roots = project::roots_for(common, &device.host.host);
+        let hub = format!("{} ({origin})", device.host);
+        return Ok(Crew { title: device.identity.to_string(), devices: vec![device], roots, hub });
     }
     let Some(chosen) = project::configured(common)? else {
         return Err(Trouble::usage("no device and no hub: nothing is configured, and no hub runs for this folder")
@@ -101,9 +101,10 @@ async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
 }
 
 fn config(args: &AgentArgs, crew: Crew, handlers: Handlers) -> Result<AgentConfig, Trouble> {
-    let few = crew.devices.len() <= FEW;
+    let (few, alone) = (crew.devices.len() <= FEW, crew.devices.len() == 1);
     let certificate = certificate(args, &crew.devices)?;
-    let mut config = AgentConfig::new(crew.devices, world::place(handlers), Arc::new(move |event| show(&event, few)));
+    let mut config =
+        AgentConfig::new(crew.devices, world::place(handlers), Arc::new(move |event| show(&event, few, alone)));
     config.watch = args.watch;
     config.roots = crew.roots;
     config.certificate = certificate;
@@ -130,12 +131,14 @@ fn certificate(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Option<
 }
 
 /// What handlers print goes to stdout; what happens to devices to stderr.
-fn show(event: &AgentEvent, few: bool) {
+fn show(event: &AgentEvent, few: bool, alone: bool) {
     match event {
         AgentEvent::Said { device, line } => {
             println!("{}", Mask::process().apply(&format!("{device} |    {line}")));
         }
         AgentEvent::Connected { .. } | AgentEvent::Disconnected { .. } if !few => {}
+        // The command ends with it and says why.
+        AgentEvent::Ended { .. } if alone => {}
         event => {
             if let Some(line) = world::agent_line(event) {
                 eprintln!("{}", Mask::process().apply(&line));

@@ -31,7 +31,7 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
         clock,
         ..HubConfig::new(data)
     };
-    let mut running = Hub::start(config).await.map_err(refused)?;
+    let mut running = Hub::start(config).await.map_err(|error| refused(&error))?;
     project::hide(running.service_connection().key.expose());
     greet(&running, common, args.memory);
     tokio::select! {
@@ -65,13 +65,13 @@ fn at(address: SocketAddr) -> String {
     address.to_string()
 }
 
-fn refused(error: HubStartError) -> Trouble {
-    let exit = match &error {
+fn refused(error: &HubStartError) -> Trouble {
+    let exit = match error {
         HubStartError::Folder(hub::DataDirError::InUse { .. }) => Exit::LOCKED,
         HubStartError::Thread(_) | HubStartError::Died => Exit::INTERNAL,
         _ => Exit::USAGE,
     };
-    Trouble::new(exit, Diagnostic::error(process::chain(&error)))
+    Trouble::new(exit, Diagnostic::error(process::chain(error)))
 }
 
 /// One line per event on stderr: `13:27:42.118  press-7  connected`.

@@ -18,15 +18,18 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     // A playbook that cannot be read needs no hub to be told so; with --watch it may be mended.
     let first =
         if found.is_script() { Ok(()) } else { play::read(found.source.clone(), &world::vocabulary()).map(drop) };
-    if let Err(trouble) = first {
-        if !args.watch {
-            return Err(trouble);
-        }
+    if let Err(trouble) = first
+        && !args.watch
+    {
+        return Err(trouble);
     }
     let screen = Screen::new(args.output.is_some());
     let lines = screen.lines.clone();
     let embed = Embed::Simulated { sim: &args.sim, watch: args.watch };
     let world = World::open(common, embed, &lines).await?;
+    if found.path.is_none() {
+        lines.line(project::BUILT_IN);
+    }
     let play = Play { found, world, console: Rc::new(screen.console), signals, args };
     let ended = play.until_done(&lines).await;
     let Play { world, .. } = play;

@@ -1,6 +1,7 @@
 //! From a text to a checked playbook or script, with the vocabulary of this binary. Sends nothing.
 
-use base::Source;
+use agent::ScriptPlace;
+use base::{Clock, Source};
 use runner::Registry;
 use runner::book::{self, Book};
 
@@ -18,6 +19,32 @@ pub(crate) fn read(source: Source, registry: &Registry) -> Result<Book, Trouble>
 
 /// Checks a runner script, or a device's handlers: whichever of the two it is.
 pub(crate) fn check_script(found: &Found) -> Result<(), Trouble> {
-    let _ = found;
-    Ok(())
+    let clock = Clock::system();
+    if is_handlers(found.source.text()) {
+        let place = match &found.path {
+            Some(path) => ScriptPlace::Path(path.clone()),
+            None => ScriptPlace::BuiltIn(found.source.clone()),
+        };
+        return agent::check_scripts(&place, &clock).map(drop).map_err(Trouble::invalid);
+    }
+    runner::check_script(&found.source, &world::vocabulary(), &clock).map_err(Trouble::invalid)
+}
+
+/// Handlers register themselves by these calls at the top level; a runner script has no use for them.
+fn is_handlers(text: &str) -> bool {
+    let hooks = ["on_method", "on_desired", "on_message", "on_start", "on_connect", "on_boot"];
+    text.lines().any(|line| {
+        hooks.iter().any(|hook| line.strip_prefix(hook).is_some_and(|rest| rest.trim_start().starts_with('(')))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handlers_are_told_from_runner_scripts() {
+        assert!(is_handlers("// x\non_method(\"a\", |d, r| {});"));
+        assert!(!is_handlers("// on_method(\nlet on_boot = 1;\n"));
+    }
 }

@@ -14,12 +14,16 @@ const REBOOT_RHAI: &str = include_str!("../../../../scripts/reboot.rhai");
 /// A playbook of a hundred thousand lines is generated data, not a playbook.
 const LONGEST: u64 = 8 << 20;
 
+/// What is said where the built-in playbook runs.
+pub(crate) const BUILT_IN: &str =
+    "note    no reboot.yaml here: the built-in one runs (`iotplay init DIR` makes a folder of your own)";
+
 /// A playbook or runner script, found.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// Its name as people should see it, and its text.
     pub(crate) source: Source,
-    /// Where it is, none for a built-in one.
+    /// Where it is, none for a built-in one, which [`BUILT_IN`] then says.
     pub(crate) path: Option<PathBuf>,
 }
 
@@ -43,9 +47,6 @@ pub(crate) fn playbook(given: &Path) -> Result<Found, Trouble> {
         }
     }
     if given == Path::new("reboot.yaml") {
-        eprintln!(
-            "note    no reboot.yaml here or in playbooks/: the built-in one runs (`iotplay init DIR` makes your own)"
-        );
         return Ok(Found { source: Source::new("reboot.yaml", REBOOT_YAML), path: None });
     }
     Err(missing(given, &format!("no such file: {}", given.display())))

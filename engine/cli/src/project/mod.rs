@@ -6,5 +6,5 @@ mod resolve;
 mod settings;
 
 pub(crate) use bundle::write as write_bundle;
-pub(crate) use files::{Found, Handlers, handlers, playbook, read, starters};
+pub(crate) use files::{BUILT_IN, Found, Handlers, handlers, playbook, read, starters};
 pub(crate) use resolve::{Chosen, DEVICE_VARIABLE, SERVICE_VARIABLE, configured, device, hide, needed, roots_for};

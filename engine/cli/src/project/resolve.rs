@@ -42,10 +42,10 @@ pub(crate) fn configured(common: &Common) -> Result<Option<Chosen>, Trouble> {
     if let Some(text) = variables(SERVICE_VARIABLE) {
         return from_text(common, &Secret::new(text), SERVICE_VARIABLE, None).map(Some);
     }
-    if let Some(settings) = Settings::read(Path::new("."))? {
-        if let Some(name) = settings.default_name()? {
-            return from_settings(common, &settings, name, &variables).map(Some);
-        }
+    if let Some(settings) = Settings::read(Path::new("."))?
+        && let Some(name) = settings.default_name()?
+    {
+        return from_settings(common, &settings, name, &variables).map(Some);
     }
     hub::find(&common.data).map(|endpoint| from_endpoint(common, &endpoint)).transpose()
 }

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod budget;
+mod check_script;
 mod device;
 mod ended;
 mod events;
@@ -23,6 +24,7 @@ mod values;
 mod wave;
 mod waves;
 
+pub use check_script::check_script;
 pub(crate) use device::fact_failed;
 pub(crate) use events::Events;
 pub(crate) use exit::{Ended, HUB, Tally};

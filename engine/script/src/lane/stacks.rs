@@ -12,8 +12,9 @@ const SIZE: usize = match (cfg!(target_pointer_width = "64"), cfg!(debug_asserti
     (true, false) => 32 * 1024 * 1024,
     (false, _) => 8 * 1024 * 1024,
 };
-/// A stack takes two mappings and `vm.max_map_count` is 65,530 by default: this leaves the process a third of them.
-const LIVE: usize = 20_000;
+/// A stack takes two mappings and `vm.max_map_count` is 65,530 by default: with the branches
+/// this leaves the process a quarter of them.
+const LIVE: usize = 16_000;
 /// Kept for reuse. A used stack holds some 12 KiB; a fresh one costs ten times a pooled one.
 const FREE: usize = 1_024;
 
@@ -22,7 +23,7 @@ const FREE: usize = 1_024;
 pub struct StackConfig {
     /// Bytes of address space for each.
     pub size: usize,
-    /// Calls that may be under way at once; more of them queue. As many again may be branches of running calls.
+    /// Calls that may be under way at once; more of them queue. Half as many again may be branches of running calls.
     pub live: usize,
 }
 

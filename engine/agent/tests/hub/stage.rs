@@ -1,0 +1,203 @@
+//! A hub in memory, its owner, a line that can be cut, and an agent whose events are kept.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base::{Clock, Source};
+use hub::{Hub, HubConfig, RunningHub};
+use iotplay_agent::{Agent, AgentConfig, AgentEvent, LinkConfig, RunningAgent, ScriptPlace};
+use net::tls::{Roots, client_config};
+use serde_json::{Value, json};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use wire::{API_VERSION, DeviceConnection, HostPort, HubPath, Identity, headers, sign};
+
+/// Nothing here takes longer unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Stage {
+    pub(crate) hub: RunningHub,
+    http: reqwest::Client,
+    token: String,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        let hub = Hub::start(HubConfig::embedded()).await.unwrap();
+        let tls = client_config(&Roots::Pem(hub.ca_pem().to_owned()), None).unwrap();
+        let http = reqwest::Client::builder().tls_backend_preconfigured((*tls).clone()).no_proxy().build().unwrap();
+        let owner = hub.service_connection();
+        let expiry = Clock::system().unix_seconds() + 3600;
+        let token = sign(&owner.host.host, &owner.key, expiry, Some(&owner.policy)).expose().to_owned();
+        Self { hub, http, token }
+    }
+
+    async fn send(&self, method: reqwest::Method, path: HubPath, body: Value) -> (u16, Value) {
+        let url = format!("https://localhost:{}{path}?api-version={API_VERSION}", self.hub.https().port());
+        let request = self.http.request(method, url).header(headers::AUTHORIZATION, &self.token);
+        let request = if method_updates(&body) { request.header(headers::IF_MATCH, "*") } else { request };
+        let request = if body.is_null() { request } else { request.body(body.to_string()) };
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let bytes = answer.bytes().await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// Registers a device; how it connects.
+    pub(crate) async fn add(&self, id: &str) -> DeviceConnection {
+        let device: wire::DeviceId = id.parse().unwrap();
+        let (status, answer) =
+            self.send(reqwest::Method::PUT, HubPath::Device(device.clone()), json!({"deviceId": id})).await;
+        assert_eq!(status, 200, "{answer}");
+        self.hub.device_connection(&Identity::device(device)).unwrap()
+    }
+
+    pub(crate) async fn call(&self, id: &str, method: &str, payload: Value) -> (u16, Value) {
+        let path = HubPath::Methods(Identity::device(id.parse().unwrap()));
+        let body = json!({"methodName": method, "payload": payload, "responseTimeoutInSeconds": 30, "connectTimeoutInSeconds": 20});
+        self.send(reqwest::Method::POST, path, body).await
+    }
+
+    pub(crate) async fn twin(&self, id: &str) -> Value {
+        let path = HubPath::Twin(Identity::device(id.parse().unwrap()));
+        self.send(reqwest::Method::GET, path, Value::Null).await.1
+    }
+
+    pub(crate) async fn desire(&self, id: &str, desired: Value) {
+        let path = HubPath::Twin(Identity::device(id.parse().unwrap()));
+        let (status, answer) =
+            self.send(reqwest::Method::PATCH, path, json!({"properties": {"desired": desired}})).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    pub(crate) async fn set_status(&self, id: &str, status: &str) {
+        let path = HubPath::Device(id.parse().unwrap());
+        let (_, mut document) = self.send(reqwest::Method::GET, path.clone(), Value::Null).await;
+        document["status"] = status.into();
+        let (answered, answer) = self.send(reqwest::Method::PUT, path, document).await;
+        assert_eq!(answered, 200, "{answer}");
+    }
+
+    /// An agent's configuration for this hub, quick to come back.
+    pub(crate) fn config(&self, devices: Vec<DeviceConnection>, scripts: ScriptPlace, ear: &Ear) -> AgentConfig {
+        let heard = Arc::clone(&ear.0);
+        let mut config = AgentConfig::new(devices, scripts, Arc::new(move |event| heard.lock().unwrap().push(event)));
+        config.roots = Roots::Pem(self.hub.ca_pem().to_owned());
+        config.sim.reboot = Duration::from_millis(200);
+        config.link = LinkConfig {
+            back_off: Duration::from_millis(100),
+            back_off_cap: Duration::from_millis(500),
+            refused_pause: Duration::from_millis(300),
+            ..LinkConfig::default()
+        };
+        config
+    }
+
+    /// One connected device with this script.
+    pub(crate) async fn agent(&self, id: &str, text: &str, ear: &Ear) -> RunningAgent {
+        let device = self.add(id).await;
+        let agent = Agent::start(self.config(vec![device], built_in(text), ear)).unwrap();
+        agent.ready().await.unwrap();
+        agent
+    }
+}
+
+pub(crate) fn built_in(text: &str) -> ScriptPlace {
+    ScriptPlace::BuiltIn(Source::new("test.rhai", text))
+}
+
+/// Whether a body is a document that was read before.
+fn method_updates(body: &Value) -> bool {
+    body["etag"].is_string()
+}
+
+/// The scripts that are shipped.
+pub(crate) fn shipped() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts"))
+}
+
+/// What an agent said.
+#[derive(Default)]
+pub(crate) struct Ear(Arc<Mutex<Vec<AgentEvent>>>);
+
+impl Ear {
+    pub(crate) fn count(&self, which: impl Fn(&AgentEvent) -> bool) -> usize {
+        self.0.lock().unwrap().iter().filter(|event| which(event)).count()
+    }
+
+    pub(crate) fn said(&self) -> Vec<String> {
+        let events = self.0.lock().unwrap();
+        let line = |event: &AgentEvent| match event {
+            AgentEvent::Said { line, .. } => Some(line.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(line).collect()
+    }
+
+    pub(crate) fn all(&self) -> String {
+        format!("{:#?}", self.0.lock().unwrap())
+    }
+}
+
+/// Until it is so.
+pub(crate) async fn eventually(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !so().await {
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A line between agent and hub that can be cut.
+pub(crate) struct Cable {
+    pub(crate) port: u16,
+    flows: Arc<tokio::sync::Mutex<JoinSet<()>>>,
+    refusing: Arc<std::sync::atomic::AtomicBool>,
+    accepting: JoinHandle<()>,
+}
+
+impl Cable {
+    pub(crate) async fn to(stage: &Stage) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let flows = Arc::new(tokio::sync::Mutex::new(JoinSet::new()));
+        let refusing = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (held, no, hub) = (Arc::clone(&flows), Arc::clone(&refusing), stage.hub.mqtt());
+        let accepting = tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                if no.load(std::sync::atomic::Ordering::SeqCst) {
+                    continue;
+                }
+                held.lock().await.spawn(async move {
+                    let mut far = TcpStream::connect(hub).await.unwrap();
+                    // Either end may close as it likes.
+                    let _ = copy_bidirectional(&mut near, &mut far).await;
+                });
+            }
+        });
+        Self { port, flows, refusing, accepting }
+    }
+
+    /// The same device, over this cable.
+    pub(crate) fn plug(&self, mut device: DeviceConnection) -> DeviceConnection {
+        device.gateway = Some(HostPort::with_port("localhost", self.port));
+        device
+    }
+
+    /// Cuts what flows; new connections are taken again.
+    pub(crate) async fn cut(&self) {
+        self.flows.lock().await.abort_all();
+    }
+
+    pub(crate) fn refuse(&self, refusing: bool) {
+        self.refusing.store(refusing, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
