@@ -176,3 +176,50 @@ impl DeviceLink for MqttLink {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use base::Seed;
+
+    use super::*;
+    use crate::config::LinkConfig;
+
+    /// A thousand devices lose their hub for five seconds: when each is back, in milliseconds after the cut.
+    fn returns(fleet: usize, away: Duration) -> Vec<Duration> {
+        let config = LinkConfig::default();
+        let mut rng = Seed(3).rng();
+        let back = |_| {
+            let mut backoff = Backoff::new(first_pause(&config, fleet), config.back_off_cap);
+            let mut at = backoff.next(&mut rng);
+            while at < away {
+                at += backoff.next(&mut rng);
+            }
+            at
+        };
+        (0..fleet).map(back).collect()
+    }
+
+    #[test]
+    fn a_fleet_comes_back_in_time_and_not_at_once() {
+        for away in [0, 1, 5, 20] {
+            let away = Duration::from_secs(away);
+            let returns = returns(1000, away);
+            let mut seconds = BTreeMap::new();
+            for at in &returns {
+                *seconds.entry(at.as_secs()).or_insert(0) += 1;
+            }
+            let (last, most) = (returns.iter().max().unwrap(), seconds.values().max().unwrap());
+            assert!(*last <= away + LinkConfig::default().back_off_cap, "{last:?}");
+            assert!(*most <= 200, "{most} of 1000 in one second after {away:?}");
+        }
+    }
+
+    #[test]
+    fn one_device_does_not_wait_for_a_fleet() {
+        let config = LinkConfig::default();
+        assert_eq!(first_pause(&config, 1), config.back_off);
+        assert_eq!(first_pause(&config, 100_000), config.back_off_cap);
+    }
+}
