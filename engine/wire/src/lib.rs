@@ -1,6 +1,7 @@
 //! The words of Azure IoT Hub, pure: connection strings, SAS tokens, MQTT topics, REST paths and headers, identities, twins,
 //! direct methods and error codes. No tokio and no I/O; what one side prints the other side parses, from one table.
 
+mod api_version;
 mod bag;
 mod connection;
 mod document;
@@ -18,8 +19,8 @@ mod sas;
 mod topic;
 mod twin;
 mod username;
-mod version;
 
+pub use api_version::API_VERSION;
 pub use bag::{BagError, PropertyBag, property};
 pub use connection::{ConnectionString, ConnectionStringError, DeviceConnection, DeviceCredential, ServiceConnection};
 pub use document::{
@@ -37,4 +38,3 @@ pub use sas::{SasError, SasKey, SasResource, SasToken, device_resource, sign};
 pub use topic::{DeviceTopic, TopicError};
 pub use twin::{Changed, Section, SectionKind, Twin, check_limits, counted_size};
 pub use username::{Username, UsernameError, client_id};
-pub use version::API_VERSION;

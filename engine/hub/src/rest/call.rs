@@ -57,7 +57,8 @@ pub(super) fn check_version(parameters: &str) -> Result<(), HubError> {
     }
     // At most 32 characters of what came go back.
     let shown: String = version.chars().take(32).collect();
-    Err(HubError::new(ErrorCode::INVALID_PROTOCOL_VERSION, format!("Unsupported {} '{shown}'.", headers::API_VERSION_PARAMETER)))
+    let message = format!("Unsupported {} '{shown}'.", headers::API_VERSION_PARAMETER);
+    Err(HubError::new(ErrorCode::INVALID_PROTOCOL_VERSION, message))
 }
 
 #[cfg(test)]
