@@ -54,7 +54,7 @@ fn a_device_with_a_wrong_key_is_told_so() {
     let host = connection.split(';').next().unwrap();
     let connection = format!("{host};DeviceId=press-8;{expired}");
     let mut late = set.iotplay.with("IOTHUB_DEVICE_CONNECTION_STRING", &connection).start(&["agent"]);
-    late.line("expired");
+    late.line("out of date");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn playbooks_and_scripts() {
     refused(&set.iotplay.run(&["run", "binary.yaml"]), 3, &["binary.yaml"]);
     refused(&set.iotplay.run(&["run", "verbs.yaml"]), 3, &["verbs.yaml", "did you mean `verb.yaml`?"]);
     refused(&set.iotplay.run(&["run", "."]), 3, &["folder"]);
-    refused(&set.iotplay.run(&["run", "name.yaml", "-e", "nonsense"]), 2, &["-e"]);
+    refused(&set.iotplay.run(&["run", "reboot.yaml", "-e", "nonsense"]), 2, &["-e"]);
     refused(&set.iotplay.run(&["run", "reboot.yaml", "--scripts", "nowhere"]), 3, &["nowhere"]);
     refused(&set.iotplay.run(&["run", "reboot.yaml", "--sim-reboot", "soon"]), 2, &["duration"]);
 }

@@ -40,7 +40,14 @@ pub(crate) async fn run(lane: Rc<Lane>, dialer: Rc<Dialer>, devices: Vec<DeviceC
         }
         yield_now().await;
     }
-    while sessions.join_next().await.is_some() {}
+    while let Some(ended) = sessions.join_next().await {
+        if let Err(error) = ended {
+            // A panic is one device's end, not the fleet's; it has been printed.
+            tracing::error!(%error, "a device's session failed");
+            lane.counters.devices.down();
+            lane.progress.send_modify(|progress| progress.running = progress.running.saturating_sub(1));
+        }
+    }
     if let Some(reloading) = reloading {
         reloading.abort();
     }

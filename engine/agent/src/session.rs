@@ -49,6 +49,8 @@ pub(crate) struct Session<L> {
     renew_by: Option<Instant>,
     end_by: Option<Instant>,
     quiet: Quiet,
+    /// The line was told to come anew: what is sent now would be lost.
+    leaving: bool,
 }
 
 /// Whether calls still come.
@@ -73,6 +75,7 @@ impl<L: DeviceLink> Session<L> {
             renew_by: None,
             end_by: None,
             quiet: Quiet::No,
+            leaving: false,
         }
     }
 
@@ -128,7 +131,7 @@ impl<L: DeviceLink> Session<L> {
     fn overdue(&mut self) {
         let now = Instant::now();
         if self.requests.overdue(now) {
-            self.link.reconnect("the hub does not answer twin requests", DEAF);
+            self.leave("the hub does not answer twin requests", DEAF);
         }
         if self.is_quiet() {
             self.quiet = Quiet::Yes;
@@ -156,7 +159,12 @@ impl<L: DeviceLink> Session<L> {
 
     fn renew(&mut self) {
         self.renew_by = None;
-        self.link.reconnect("the token is renewed", Duration::ZERO);
+        self.leave("the token is renewed", Duration::ZERO);
+    }
+
+    fn leave(&mut self, why: &str, pause: Duration) {
+        self.leaving = true;
+        self.link.reconnect(why, pause);
     }
 
     fn take(&mut self, inbound: Inbound) -> ControlFlow<Diagnostic> {
@@ -182,15 +190,17 @@ impl<L: DeviceLink> Session<L> {
         self.greeted = false;
         self.renew_by = None;
         self.quiet = Quiet::No;
+        self.leaving = false;
         self.device.outbox.up(self.connections);
-        if self.connections == 1 {
-            self.device.lane.progress.send_modify(|progress| progress.coming = progress.coming.saturating_sub(1));
-        }
         self.requests.ask();
         let counters = &self.device.lane.counters;
         counters.connects.up();
         counters.connected.up();
         self.device.say(AgentEvent::Connected { device: self.device.identity.clone() });
+        // Last: who waits for it, on another thread, finds everything above done.
+        if self.connections == 1 {
+            self.device.lane.progress.send_modify(|progress| progress.coming = progress.coming.saturating_sub(1));
+        }
     }
 
     fn down(&mut self, down: Down) {
@@ -220,6 +230,7 @@ impl<L: DeviceLink> Session<L> {
         device.twin.borrow_mut().lost();
         self.requests.forget();
         self.arrivals.clear();
+        self.leaving = false;
         self.renew_by = None;
         counters.disconnects.up();
         counters.connected.down();
@@ -301,7 +312,7 @@ impl<L: DeviceLink> Session<L> {
 
     /// Puts on the line whatever is ready.
     fn send_all(&mut self) {
-        if self.device.outbox.connection() != 0 {
+        if self.device.outbox.connection() != 0 && !self.leaving {
             self.send_twin_requests();
             while let Some(reply) = self.device.outbox.take_reply() {
                 self.send_reply(reply);
@@ -313,8 +324,8 @@ impl<L: DeviceLink> Session<L> {
             self.renew_between_calls();
         }
         match self.device.outbox.take_wish() {
-            Some(Wish::Reconnect) => self.link.reconnect("the script asked for it", Duration::ZERO),
-            Some(Wish::Away(time)) => self.link.reconnect("the device restarts", time),
+            Some(Wish::Reconnect) => self.leave("the script asked for it", Duration::ZERO),
+            Some(Wish::Away(time)) => self.leave("the device restarts", time),
             None => {}
         }
     }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::{DeviceConnection, DeviceCredential, HostPort, Identity, ServiceConnection};
 
 use crate::auth::Hosts;
@@ -36,18 +36,19 @@ impl Hub {
     pub async fn start(config: HubConfig) -> Result<RunningHub, HubStartError> {
         let stop = CancellationToken::new();
         let (ready, started) = oneshot::channel();
-        let (finished, ended) = oneshot::channel();
+        let ended = CancellationToken::new();
+        // Set however the thread ends, by a panic too.
+        let finished = ended.clone().drop_guard();
         let stopping = stop.clone();
         let thread = std::thread::Builder::new()
             .name("hub".into())
             .spawn(move || {
                 run(config, &stopping, ready);
-                // Nobody listens when the handle was dropped instead of stopped.
-                let _ = finished.send(());
+                drop(finished);
             })
             .map_err(HubStartError::Thread)?;
         let facts = started.await.unwrap_or(Err(HubStartError::Died))?;
-        Ok(RunningHub { facts, stop, ended, thread })
+        Ok(RunningHub { facts, stop: stop.drop_guard(), ended, thread })
     }
 }
 
@@ -63,8 +64,8 @@ struct Facts {
 /// A hub that listens. Dropping it stops it without waiting.
 pub struct RunningHub {
     facts: Facts,
-    stop: CancellationToken,
-    ended: oneshot::Receiver<()>,
+    stop: DropGuard,
+    ended: CancellationToken,
     thread: JoinHandle<()>,
 }
 
@@ -113,9 +114,8 @@ impl RunningHub {
 
     /// Stops listening, lets calls in flight finish (a few seconds at most), closes all connections and the store.
     pub async fn stop(self) {
-        self.stop.cancel();
-        // An error means that the thread is gone already, which is what is waited for.
-        let _ = self.ended.await;
+        drop(self.stop);
+        self.ended.cancelled().await;
         if self.thread.join().is_err() {
             tracing::error!("the hub's thread panicked");
         }
@@ -127,8 +127,8 @@ impl RunningHub {
     }
 
     /// Ends when the hub has ended by itself; it never does unless something inside failed.
-    pub async fn ended(&mut self) {
-        let _ = (&mut self.ended).await;
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 }
 

@@ -80,7 +80,7 @@ impl Login {
     fn ready_made(&self, text: &str, clock: &Clock) -> Result<(String, Valid), Diagnostic> {
         let device = &self.device.identity;
         let token = SasToken::parse(text)
-            .map_err(|error| Diagnostic::error(format!("the SharedAccessSignature of {device} is none: {error}")))?;
+            .map_err(|error| Diagnostic::error(format!("the ready-made token of {device} is none: {error}")))?;
         match token.expiry.checked_sub(clock.unix_seconds()).filter(|left| *left > 0) {
             Some(left) => Ok((text.to_owned(), Valid::Fixed(Duration::from_secs(left)))),
             None => Err(expired(device)),
@@ -94,8 +94,8 @@ impl Login {
 }
 
 fn expired(device: &wire::Identity) -> Diagnostic {
-    Diagnostic::error(format!("the SharedAccessSignature of {device} is out of date, and a new one cannot be made from it"))
-        .help("give a connection string with SharedAccessKey, from which tokens are made as needed, or a fresh SharedAccessSignature")
+    Diagnostic::error(format!("the ready-made token of {device} is out of date, and a new one cannot be made from it"))
+        .help("give a connection string with the device's key, from which tokens are made as needed, or a fresh token")
 }
 
 /// The keep-alive in force.
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(valid, Valid::Fixed(Duration::from_secs(90)));
         let later = Clock::manual(UNIX_EPOCH + Duration::from_secs(1_000_090)).0;
         let ended = login(&text).connect(&LinkConfig::default(), &later).unwrap_err().to_string();
-        assert!(ended.contains("out of date") && ended.contains("SharedAccessKey"), "{ended}");
+        assert!(ended.contains("out of date") && ended.contains("with the device's key"), "{ended}");
     }
 
     #[test]

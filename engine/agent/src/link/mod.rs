@@ -1,5 +1,6 @@
-//! The line to the hub, as the session sees it: what comes in, what goes out, and nothing of packets, topics or TLS.
+//! A device's line to its hub: how the session sees it, and the real one over MQTT and TLS.
 
+mod device_link;
 mod dial;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -9,79 +10,7 @@ mod line_tests;
 mod login;
 mod mqtt;
 
+pub(crate) use device_link::{DeviceLink, Down, Inbound, Outbound};
 pub(crate) use dial::Dialer;
 pub(crate) use login::Login;
 pub(crate) use mqtt::MqttLink;
-
-use std::time::Duration;
-
-use base::Diagnostic;
-use bytes::Bytes;
-use wire::PropertyBag;
-
-/// What happened on the line.
-#[derive(Debug)]
-pub(crate) enum Inbound {
-    /// A connection is up and subscribed to everything.
-    Up,
-    /// The connection is gone, or an attempt failed; the link goes on by itself.
-    Down(Down),
-    /// The login's token runs out: [`DeviceLink::reconnect`] when it suits, at the latest within this time.
-    Renew(Duration),
-    /// A direct method call. The payload is JSON, or empty when there is none.
-    Method { rid: String, name: String, payload: Bytes },
-    /// The answer to a twin request.
-    Twin { rid: String, status: u16, body: Bytes },
-    /// The service changed desired properties.
-    Desired { version: u64, patch: Bytes },
-    /// No method calls come any more, as [`DeviceLink::hush`] asked.
-    Hushed,
-    /// The hub has acknowledged what was sent with this ticket.
-    Acknowledged(u64),
-    /// The link gives up for good: nothing follows.
-    Ended(Diagnostic),
-}
-
-/// Why there is no connection.
-#[derive(Debug)]
-pub(crate) enum Down {
-    /// A connection that was up ended.
-    Lost(String),
-    /// A connection could not be made.
-    Unreachable { why: String, again_in: Duration },
-    /// The hub refused the login.
-    Refused { finding: Diagnostic, again_in: Duration },
-}
-
-/// What a session sends.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Outbound {
-    /// Asks for the whole twin.
-    TwinGet { rid: String },
-    /// A merge patch for the reported properties.
-    Report { rid: String, patch: Vec<u8> },
-    /// The answer to a call; with a ticket, its acknowledgement is asked for.
-    Reply { rid: String, status: i32, payload: Vec<u8>, ticket: Option<u64> },
-    /// A message to the cloud; always acknowledged.
-    Message { properties: PropertyBag, body: Vec<u8>, ticket: u64 },
-}
-
-/// A line that connects, logs in, subscribes, keeps itself alive and comes back after losses.
-pub(crate) trait DeviceLink {
-    /// The next thing that happened. Dropping the future loses nothing. Also what moves the line: nothing is sent or
-    /// received while nobody waits here.
-    async fn next(&mut self) -> Inbound;
-
-    /// Puts one thing on the connection that is up, in order; without one it is forgotten.
-    fn send(&mut self, out: Outbound);
-
-    /// Asks the hub for no more method calls on this connection; [`Inbound::Hushed`] when it has agreed. A call that comes
-    /// to a device without a subscription fails cleanly, one that crosses a goodbye is in doubt.
-    fn hush(&mut self);
-
-    /// Says goodbye and connects again after a pause; an [`Inbound::Down`] comes first if a connection was up.
-    fn reconnect(&mut self, why: &str, pause: Duration);
-
-    /// Sends what waits, says goodbye and is done.
-    async fn close(&mut self);
-}

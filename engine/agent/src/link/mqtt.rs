@@ -28,6 +28,8 @@ enum State {
     Up(Box<Line<DeviceStream>>, Instant),
     /// Says goodbye, to come back after a pause.
     Leaving(LocalBoxFuture<'static, ()>, Duration),
+    /// Says goodbye for good: its token cannot be renewed.
+    Expiring(LocalBoxFuture<'static, ()>),
     /// Done for good.
     Over,
 }
@@ -72,7 +74,7 @@ impl MqttLink {
                 Inbound::Down(Down::Unreachable { why, again_in })
             }
             DialError::Refused(finding) => {
-                // Between half and all of it, so that a fleet with one fault does not knock in step.
+                // Between a quarter and all of it, so that a fleet with one fault does not knock in step.
                 let again_in = self
                     .dialer
                     .pause(&mut Backoff::new(self.dialer.config.refused_pause, self.dialer.config.refused_pause));
@@ -86,10 +88,14 @@ impl MqttLink {
         }
     }
 
-    fn lost(&mut self, why: String, since: Instant) -> Inbound {
+    fn was_good(&mut self, since: Instant) {
         if since.elapsed() >= GOOD {
             self.backoff.reset();
         }
+    }
+
+    fn lost(&mut self, why: String, since: Instant) -> Inbound {
+        self.was_good(since);
         let pause = self.dialer.pause(&mut self.backoff);
         self.pause(pause);
         Inbound::Down(Down::Lost(why))
@@ -128,9 +134,10 @@ impl DeviceLink for MqttLink {
                         Step::Inbound(inbound) => inbound,
                         Step::Over(why) => self.lost(why, since),
                         Step::Expired => {
-                            let State::Up(line, _) = std::mem::replace(&mut self.state, State::Over) else { continue };
-                            line.leave().await;
-                            Inbound::Ended(self.login.expired())
+                            if let State::Up(line, _) = std::mem::replace(&mut self.state, State::Over) {
+                                self.state = State::Expiring(Box::pin(line.leave()));
+                            }
+                            continue;
                         }
                     };
                 }
@@ -138,6 +145,11 @@ impl DeviceLink for MqttLink {
                     goodbye.as_mut().await;
                     let pause = *pause;
                     self.pause(pause);
+                }
+                State::Expiring(goodbye) => {
+                    goodbye.as_mut().await;
+                    self.state = State::Over;
+                    return Inbound::Ended(self.login.expired());
                 }
                 State::Over => never().await,
             }
@@ -158,21 +170,69 @@ impl DeviceLink for MqttLink {
 
     fn reconnect(&mut self, why: &str, pause: Duration) {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Up(line, _) => {
+            State::Up(line, since) => {
+                self.was_good(since);
                 self.left = Some(why.to_owned());
                 self.state = State::Leaving(Box::pin(line.leave()), pause);
             }
             State::Leaving(goodbye, before) => self.state = State::Leaving(goodbye, before.max(pause)),
             State::Pausing(_) | State::Dialing(_) => self.pause(pause),
-            State::Over => {}
+            end @ (State::Expiring(_) | State::Over) => self.state = end,
         }
     }
 
     async fn close(&mut self) {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Up(line, _) => line.leave().await,
-            State::Leaving(goodbye, _) => goodbye.await,
+            State::Leaving(goodbye, _) | State::Expiring(goodbye) => goodbye.await,
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use base::Seed;
+
+    use super::*;
+    use crate::config::LinkConfig;
+
+    /// A thousand devices lose their hub for five seconds: when each is back, in milliseconds after the cut.
+    fn returns(fleet: usize, away: Duration) -> Vec<Duration> {
+        let config = LinkConfig::default();
+        let mut rng = Seed(3).rng();
+        let back = |_| {
+            let mut backoff = Backoff::new(first_pause(&config, fleet), config.back_off_cap);
+            let mut at = backoff.next(&mut rng);
+            while at < away {
+                at += backoff.next(&mut rng);
+            }
+            at
+        };
+        (0..fleet).map(back).collect()
+    }
+
+    #[test]
+    fn a_fleet_comes_back_in_time_and_not_at_once() {
+        for away in [0, 1, 5, 20] {
+            let away = Duration::from_secs(away);
+            let returns = returns(1000, away);
+            let mut seconds = BTreeMap::new();
+            for at in &returns {
+                *seconds.entry(at.as_secs()).or_insert(0) += 1;
+            }
+            let (last, most) = (returns.iter().max().unwrap(), seconds.values().max().unwrap());
+            assert!(*last <= away + LinkConfig::default().back_off_cap, "{last:?}");
+            assert!(*most <= 200, "{most} of 1000 in one second after {away:?}");
+        }
+    }
+
+    #[test]
+    fn one_device_does_not_wait_for_a_fleet() {
+        let config = LinkConfig::default();
+        assert_eq!(first_pause(&config, 1), config.back_off);
+        assert_eq!(first_pause(&config, 100_000), config.back_off_cap);
     }
 }

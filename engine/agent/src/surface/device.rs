@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use wire::limits::{D2C_BYTES, PROPERTIES_SIZE, TOPIC_BYTES};
 use wire::{DeviceTopic, PropertyBag, property};
 
+use super::native::{Answer, call, duration_of, fail, failed, object, throw};
 use super::state::StateRef;
-use super::{Answer, call, duration_of, fail, failed, object, throw};
 use crate::call::Call;
 use crate::device::Device;
 use crate::outbox::Wish;

@@ -5,7 +5,7 @@ use script::{Dynamic, Module, NativeCallContext, to_json};
 use serde_json::{Map, Value, json};
 
 use super::device::report;
-use super::{Answer, call, fail};
+use super::native::{Answer, call, fail};
 use crate::call::AnswerError;
 
 pub(super) fn register(module: &mut Module) {

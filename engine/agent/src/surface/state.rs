@@ -6,7 +6,7 @@ use script::{Dynamic, ImmutableString, Module, NativeCallContext, from_json, to_
 use serde_json::Value;
 
 use super::device::{DeviceRef, state_ref};
-use super::{Answer, call, failed, object};
+use super::native::{Answer, call, fail, failed, object};
 
 /// `device.state` in a script: a name for the state of the device whose call it is used in.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +83,6 @@ fn replace(ncc: &NativeCallContext<'_>, state: Dynamic) -> Answer<()> {
     if state.is::<StateRef>() {
         return Ok(());
     }
-    let Some(map) = state.try_cast::<Map>() else { return super::fail("the state is a map") };
+    let Some(map) = state.try_cast::<Map>() else { return fail("the state is a map") };
     call(ncc)?.device.memory_mut().replace(object(map)).or_else(|error| failed(&error))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use agent::{Agent, AgentConfig, AgentEvent, Board, ClientCertificate, RunningAgent, SimConfig};
 use base::{Diagnostic, Mask, Secret};
 use net::tls::Roots;
+use script::WatchMode;
 use wire::{DeviceConnection, DeviceCredential, DeviceId};
 
 use crate::args::{AgentArgs, Common};
@@ -105,7 +106,7 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers) -> Result<AgentConfi
     let certificate = certificate(args, &crew.devices)?;
     let mut config =
         AgentConfig::new(crew.devices, world::place(handlers), Arc::new(move |event| show(&event, few, alone)));
-    config.watch = args.watch;
+    config.watch = args.watch.then_some(WatchMode::Native);
     config.roots = crew.roots;
     config.certificate = certificate;
     config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };

@@ -30,7 +30,7 @@ fn check(file: &Path) -> Result<String, Trouble> {
         play::check_script(&found)?;
         return Ok(format!("ok      {name}\n"));
     }
-    let book = play::read(found.source, &world::vocabulary())?;
+    let book = play::read(found.source, &world::vocabulary()?)?;
     let warnings: String = book.warnings.iter().map(|warning| format!("{warning}\n")).collect();
     let steps = book.steps.len();
     Ok(format!(

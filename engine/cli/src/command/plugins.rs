@@ -16,7 +16,7 @@ pub(crate) fn run(command: &PluginsCommand) -> CommandResult {
 }
 
 fn list() -> CommandResult {
-    let registry = world::vocabulary();
+    let registry = world::vocabulary()?;
     let width = registry.iter().map(|(_, action)| action.name().len()).max().unwrap_or(0);
     for (plugin, action) in registry.iter() {
         println!("{:width$}  {plugin:7}  {:7}  {}", action.name(), effect(&**action), action.about());
@@ -25,7 +25,7 @@ fn list() -> CommandResult {
 }
 
 fn show(name: &str) -> CommandResult {
-    let registry = world::vocabulary();
+    let registry = world::vocabulary()?;
     let Some(action) = registry.get(name) else {
         let trouble = Trouble::usage(format!("no verb is called `{name}`"));
         let names: Vec<&str> = registry.iter().map(|(_, action)| action.name()).collect();

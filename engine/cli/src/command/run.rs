@@ -15,9 +15,10 @@ use crate::world::{self, Embed, Screen, World};
 pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let signals = Signals::listen()?;
     let found = project::playbook(&args.file)?;
+    // Usage errors come before anything is started.
+    play::variables(&args.extra_vars)?;
     // A playbook that cannot be read needs no hub to be told so; with --watch it may be mended.
-    let first =
-        if found.is_script() { Ok(()) } else { play::read(found.source.clone(), &world::vocabulary()).map(drop) };
+    let first = play::check(&found);
     if let Err(trouble) = first
         && !args.watch
     {

@@ -5,7 +5,7 @@ use crate::world;
 
 /// Prints it on stdout.
 pub(crate) fn run() -> CommandResult {
-    let schema = runner::book::schema(&world::vocabulary());
+    let schema = runner::book::schema(&world::vocabulary()?);
     println!("{}", serde_json::to_string_pretty(&schema).expect("a JSON value is JSON"));
     Ok(Exit::OK)
 }

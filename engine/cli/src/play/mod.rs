@@ -11,4 +11,5 @@ pub(crate) use ask::{allowed, terminal};
 pub(crate) use changes::Changes;
 pub(crate) use consent::consent;
 pub(crate) use options::options;
-pub(crate) use read::{check_script, read};
+pub(crate) use read::{check, check_script, read};
+pub(crate) use vars::parse as variables;

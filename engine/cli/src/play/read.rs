@@ -17,6 +17,14 @@ pub(crate) fn read(source: Source, registry: &Registry) -> Result<Book, Trouble>
     book::read(source, registry, &world::expressions(), FACTS).map_err(Trouble::invalid)
 }
 
+/// Checks what `run` was given, before there is a hub to talk to.
+pub(crate) fn check(found: &Found) -> Result<(), Trouble> {
+    if found.is_script() {
+        return check_script(found);
+    }
+    read(found.source.clone(), &world::vocabulary()?).map(drop)
+}
+
 /// Checks a runner script, or a device's handlers: whichever of the two it is.
 pub(crate) fn check_script(found: &Found) -> Result<(), Trouble> {
     let clock = Clock::system();
@@ -27,7 +35,7 @@ pub(crate) fn check_script(found: &Found) -> Result<(), Trouble> {
         };
         return agent::check_scripts(&place, &clock).map(drop).map_err(Trouble::invalid);
     }
-    runner::check_script(&found.source, &world::vocabulary(), &clock).map_err(Trouble::invalid)
+    runner::check_script(&found.source, &world::vocabulary()?, &clock).map_err(Trouble::invalid)
 }
 
 /// Handlers register themselves by these calls at the top level; a runner script has no use for them.

@@ -11,6 +11,7 @@ use hub::{Hub, HubConfig, RunningHub};
 use iothub::{HubClient, HubOptions};
 use net::tls::Roots;
 use runner::{HubInfo, Lines};
+use script::WatchMode;
 use tokio::sync::mpsc;
 use wire::DeviceId;
 
@@ -53,7 +54,7 @@ impl Embedded {
         let devices = identities(&client, &ids).await?;
         let (tell, reloads) = mpsc::channel(1);
         let mut config = AgentConfig::new(devices, place(handlers), Arc::new(sink(lines.clone(), sim.sim, tell)));
-        config.watch = watch;
+        config.watch = watch.then_some(WatchMode::Native);
         config.roots = Roots::Pem(hub.ca_pem().to_owned());
         config.sim = SimConfig { reboot: sim.sim_reboot, away: false };
         let agent = Agent::start(config).map_err(cannot_start)?;

@@ -33,6 +33,8 @@ pub(crate) struct World {
     info: HubInfo,
     production: Option<String>,
     embedded: Option<Embedded>,
+    registry: Registry,
+    inventory: Rc<dyn Inventory>,
 }
 
 impl World {
@@ -43,13 +45,23 @@ impl World {
             (Embed::No, None) => project::needed(common)?,
             (Embed::Simulated { sim, watch }, None) => {
                 let (client, info, embedded) = Embedded::start(sim, watch, lines).await?;
-                return Ok(Self { client, info, production: None, embedded: Some(embedded) });
+                return Self::wire(client, info, None, Some(embedded));
             }
         };
         lines.line(&format!("hub     {}", chosen.title));
         let client = client(&chosen)?;
         let info = HubInfo { title: chosen.title, local: chosen.local };
-        Ok(Self { client, info, production: chosen.production, embedded: None })
+        Self::wire(client, info, chosen.production, None)
+    }
+
+    fn wire(
+        client: HubClient,
+        info: HubInfo,
+        production: Option<String>,
+        embedded: Option<Embedded>,
+    ) -> Result<Self, Trouble> {
+        let (registry, inventory) = wiring::on_hub(&client, &info)?;
+        Ok(Self { client, info, production, embedded, registry, inventory })
     }
 
     /// The hub's REST side.
@@ -74,7 +86,7 @@ impl World {
 
     /// The verbs, working on this hub, and its devices.
     pub(crate) fn wired(&self) -> (Registry, Rc<dyn Inventory>) {
-        wiring::on_hub(&self.client, &self.info)
+        (self.registry.clone(), Rc::clone(&self.inventory))
     }
 
     /// Tells when the devices of this process have taken over new handlers.

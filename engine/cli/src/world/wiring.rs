@@ -2,32 +2,42 @@
 
 use std::rc::Rc;
 
-use base::{Clock, Source};
+use base::Clock;
 use flow::Flow;
 use iothub::{HubClient, IotHub};
 use runner::{HubInfo, Inventory, Plugin, Registry, ScriptPlugin};
 use script::Expressions;
 
+use crate::process::Trouble;
+use crate::project;
+
 /// The verbs, working on this hub, and its devices.
-pub(crate) fn on_hub(client: &HubClient, info: &HubInfo) -> (Registry, Rc<dyn Inventory>) {
+pub(crate) fn on_hub(client: &HubClient, info: &HubInfo) -> Result<(Registry, Rc<dyn Inventory>), Trouble> {
     let iothub = IotHub::new(client.clone(), info.title.as_str());
     let inventory = iothub.inventory().expect("a plugin on a hub has an inventory");
-    (with_made(&[&iothub, &Flow]), inventory)
+    Ok((with_script_plugins(&[&iothub, &Flow])?, inventory))
 }
 
 /// The verbs for reading and checking playbooks: they know their parameters and have no hub to talk to.
-pub(crate) fn vocabulary() -> Registry {
-    with_made(&[&IotHub::without_hub(), &Flow])
+pub(crate) fn vocabulary() -> Result<Registry, Trouble> {
+    with_script_plugins(&[&IotHub::without_hub(), &Flow])
 }
 
-/// The verbs of these plugins, and those that the script plugin of this repository makes of them.
-fn with_made(plugins: &[&dyn Plugin]) -> Registry {
-    let manifest = Source::new("plugins/reboot/plugin.yaml", include_str!("../../../../plugins/reboot/plugin.yaml"));
-    let script =
-        |_: &str| Ok(Source::new("plugins/reboot/reboot.rhai", include_str!("../../../../plugins/reboot/reboot.rhai")));
-    let made = ScriptPlugin::load(&manifest, &script, &Registry::new(plugins), &Clock::system())
-        .expect("the plugin that is compiled in was loaded by a test");
-    Registry::new(&[plugins, &[&made]].concat())
+/// These plugins, and the script plugins of this folder; each may use the verbs of those before it.
+fn with_script_plugins(native: &[&dyn Plugin]) -> Result<Registry, Trouble> {
+    let clock = Clock::system();
+    let mut made: Vec<ScriptPlugin> = Vec::new();
+    let registry = |made: &[ScriptPlugin]| {
+        let all: Vec<&dyn Plugin> =
+            native.iter().copied().chain(made.iter().map(|plugin| plugin as &dyn Plugin)).collect();
+        Registry::new(&all)
+    };
+    for plugin in project::script_plugins()? {
+        let read = |name: &str| plugin.script(name);
+        let loaded = ScriptPlugin::load(&plugin.manifest, &read, &registry(&made), &clock);
+        made.push(loaded.map_err(Trouble::invalid)?);
+    }
+    Ok(registry(&made))
 }
 
 /// The one expression set-up.

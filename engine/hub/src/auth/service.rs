@@ -1,7 +1,7 @@
 //! Judges the `Authorization` header of a service call. A hot client's token is verified once and remembered until it ends.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use thiserror::Error;
 use wire::limits::CLOCK_SKEW;
@@ -58,7 +58,7 @@ impl Caller {
 pub(crate) struct ServiceAuth {
     policies: Policies,
     hosts: Hosts,
-    remembered: Mutex<HashMap<Box<str>, Caller>>,
+    remembered: Mutex<HashMap<Box<str>, Arc<Caller>>>,
 }
 
 impl ServiceAuth {
@@ -75,20 +75,20 @@ impl ServiceAuth {
     }
 
     /// The caller behind an `Authorization` header.
-    pub(crate) fn judge(&self, authorization: Option<&str>, now: u64) -> Result<Caller, AuthError> {
+    pub(crate) fn judge(&self, authorization: Option<&str>, now: u64) -> Result<Arc<Caller>, AuthError> {
         let text = authorization.ok_or(AuthError::Missing)?;
         let mut remembered = self.remembered.lock().expect("a map of plain data: no panic while held");
         if let Some(caller) = remembered.get(text) {
             if caller.expiry.saturating_add(CLOCK_SKEW.as_secs()) > now {
-                return Ok(caller.clone());
+                return Ok(Arc::clone(caller));
             }
             remembered.remove(text);
         }
-        let caller = self.verify(text, now)?;
+        let caller = Arc::new(self.verify(text, now)?);
         if remembered.len() >= REMEMBERED {
             remembered.clear();
         }
-        remembered.insert(text.into(), caller.clone());
+        remembered.insert(text.into(), Arc::clone(&caller));
         Ok(caller)
     }
 

@@ -93,3 +93,18 @@ async fn a_store_cut_anywhere_never_brings_it_down() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_hub_that_is_dropped_stops_and_frees_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = || HubConfig { data: Data::Folder(folder.path().to_owned()), ..HubConfig::embedded() };
+    drop(Hub::start(config()).await.unwrap());
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    let hub = loop {
+        match Hub::start(config()).await {
+            Ok(hub) => break hub,
+            Err(error) => assert!(tokio::time::Instant::now() < deadline, "{error}"),
+        }
+    };
+    hub.stop().await;
+}

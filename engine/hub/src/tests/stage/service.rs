@@ -95,18 +95,27 @@ impl Service {
 
     /// Whatever bytes; none when the hub closes without an answer.
     pub(crate) async fn raw(&self, request: &[u8]) -> Option<Answer> {
+        self.talk(request, false).await
+    }
+
+    /// Bytes that may be no request, and no more after them: a hub that waits for the rest sees that none comes.
+    pub(crate) async fn throw(&self, bytes: &[u8]) {
+        self.talk(bytes, true).await;
+    }
+
+    async fn talk(&self, request: &[u8], close: bool) -> Option<Answer> {
         let talk = async {
             let stream = TcpStream::connect(self.at).await.unwrap();
             let mut stream = self.tls.connect(server_name("localhost").unwrap(), stream).await.unwrap();
             // A hub that has heard enough may close before all is written.
             let _ = stream.write_all(request).await;
-            let _ = stream.flush().await;
+            let _ = if close { stream.shutdown().await } else { stream.flush().await };
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer).await;
             answer
         };
         let answer = tokio::time::timeout(PATIENCE, talk).await.expect("an answer in time");
-        parse(&String::from_utf8(answer).unwrap())
+        parse(&String::from_utf8_lossy(&answer))
     }
 }
 

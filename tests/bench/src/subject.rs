@@ -1,0 +1,150 @@
+//! Ours under measurement: `iotplay hub` as a process, its devices made over REST, bare devices and bare service calls.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use rustls::ClientConfig;
+use serde_json::Value;
+use tempfile::TempDir;
+use wire::headers::API_VERSION_PARAMETER;
+use wire::{
+    DeviceConnection, DeviceCredential, DeviceFilter, DeviceTopic, HubPath, Identity, ServiceConnection, Username,
+    device_resource,
+};
+
+use crate::bare_http::{BareHttp, request};
+use crate::bare_mqtt::BareMqtt;
+use crate::error::{Result, other};
+use crate::process::Running;
+use crate::tls;
+
+/// Tokens outlive every benchmark.
+const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// A running local hub.
+pub(crate) struct LocalHub {
+    pub(crate) process: Running,
+    pub(crate) https: SocketAddr,
+    pub(crate) mqtt: SocketAddr,
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) ca: PathBuf,
+    pub(crate) service: String,
+    host: String,
+    token: String,
+    folder: TempDir,
+}
+
+impl LocalHub {
+    /// Starts `iotplay hub` on free ports.
+    pub(crate) fn start(iotplay: &Path) -> Result<Self> {
+        Self::launch(iotplay, &["--mqtt-port", "0", "--https-port", "0"])
+    }
+
+    /// Starts `iotplay hub` on a loopback address of its own and the standard ports, which SDK programs want.
+    pub(crate) fn start_at(iotplay: &Path, address: &str) -> Result<Self> {
+        Self::launch(iotplay, &["--bind", address, "--mqtt-port", "8883", "--https-port", "443"])
+    }
+
+    fn launch(iotplay: &Path, ports: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("hub");
+        let log = folder.path().join("hub.log");
+        let mut command = Command::new(iotplay);
+        command.arg("hub").args(ports).arg("--data").arg(&data);
+        let mut process = Running::start(command.current_dir(folder.path()), &log)?;
+        let endpoint = process.until("iotplay hub", &log, || {
+            let text = std::fs::read_to_string(data.join("endpoint.json")).ok()?;
+            serde_json::from_str::<Value>(&text).ok()
+        })?;
+        let text = |key: &str| endpoint[key].as_str().map(str::to_owned).ok_or_else(|| other(format!("no {key}")));
+        let service = text("service")?;
+        let connection: ServiceConnection = service.parse().map_err(other)?;
+        let host = connection.host.to_string();
+        let token = wire::sign(&host, &connection.key, expiry(), Some(&connection.policy)).expose().to_owned();
+        let ca = PathBuf::from(text("ca")?);
+        Ok(Self {
+            process,
+            https: text("https")?.parse().map_err(other)?,
+            mqtt: text("mqtt")?.parse().map_err(other)?,
+            tls: tls::client(&ca)?,
+            ca,
+            service,
+            host,
+            token,
+            folder,
+        })
+    }
+
+    /// A folder that goes with the hub.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The bytes of a request with a token.
+    pub(crate) fn request(&self, method: &str, path: &HubPath, body: &str) -> Vec<u8> {
+        let path = format!("{path}?{}={}", API_VERSION_PARAMETER, wire::API_VERSION);
+        request(method, &path, &self.host, &self.token, body)
+    }
+
+    /// A kept REST connection.
+    pub(crate) async fn rest(&self) -> Result<BareHttp> {
+        BareHttp::connect(self.https, &self.tls).await
+    }
+
+    /// Makes devices and gives their connection strings.
+    pub(crate) async fn devices(&self, ids: &[String]) -> Result<Vec<DeviceConnection>> {
+        let mut rest = self.rest().await?;
+        let mut made = Vec::new();
+        for id in ids {
+            let device = id.parse().map_err(other)?;
+            let request = self.request("PUT", &HubPath::Device(device), &format!("{{\"deviceId\":\"{id}\"}}"));
+            let (status, body) = rest.call(&request).await?;
+            let document: Value = serde_json::from_slice(&body).map_err(other)?;
+            let key = document["authentication"]["symmetricKey"]["primaryKey"].as_str();
+            let key = key.ok_or_else(|| other(format!("{id}: status {status}, no key in {document}")))?;
+            made.push(DeviceConnection {
+                host: format!("localhost:{}", self.mqtt.port()).parse().map_err(other)?,
+                gateway: None,
+                identity: Identity::device(id.parse().map_err(other)?),
+                credential: DeviceCredential::Key(key.parse().map_err(other)?),
+            });
+        }
+        Ok(made)
+    }
+
+    /// A bare device, connected, with the given subscriptions.
+    pub(crate) async fn device(&self, connection: &DeviceConnection, filters: &[DeviceFilter]) -> Result<BareMqtt> {
+        let DeviceCredential::Key(key) = &connection.credential else { return Err(other("a key was expected")) };
+        let id = connection.identity.device.as_str();
+        let host = connection.host.to_string();
+        let token = wire::sign(&device_resource(&host, &connection.identity), key, expiry(), None);
+        let api_version = Some(wire::API_VERSION.to_owned());
+        let user =
+            Username { host, identity: connection.identity.clone(), api_version, client_type: None, model_id: None };
+        let login = (user.to_string(), token.expose());
+        let mut client = BareMqtt::connect(self.mqtt, &self.tls, id, Some((&login.0, login.1))).await?;
+        for filter in filters {
+            client.subscribe(&filter.to_string()).await?;
+        }
+        Ok(client)
+    }
+}
+
+fn expiry() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| (now + TOKEN_LIFE).as_secs())
+}
+
+/// Answers every method call with 200 until the connection ends.
+pub(crate) async fn answer(mut device: BareMqtt) -> Result<()> {
+    loop {
+        let call = device.message().await?;
+        let DeviceTopic::MethodRequest { rid, .. } = DeviceTopic::parse(&call.topic).map_err(other)? else { continue };
+        let reply = DeviceTopic::MethodResponse { status: 200, rid };
+        device.queue(&reply.to_string(), Bytes::from_static(crate::calls::REPLY.as_bytes()))?;
+        device.flush().await?;
+    }
+}
