@@ -16,7 +16,7 @@ use super::{Node, keys};
 pub struct Known {
     /// vars, registered names, `device`, `item`, facts and so on.
     pub names: BTreeSet<String>,
-    /// Names that only a later step registers, with that step's line, for the message.
+    /// Names that only a later step registers, with the byte where it says so, for the message.
     pub later: BTreeMap<String, usize>,
     /// Names with a fixed set of members (`env`, `secret`): what `env.NAME` may say.
     pub members: BTreeMap<String, BTreeSet<String>>,

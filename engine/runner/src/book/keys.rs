@@ -58,8 +58,14 @@ pub(super) const PLAY: &[&str] = &[
 /// Keys of a play that the language has and this version does not: refused in so many words.
 pub(super) const NOT_YET: &[&str] = &["concurrency", "window"];
 
+/// The same inside a verb's parameters.
+const NOT_YET_INSIDE: &[&str] = &["via"];
+
 /// The finding for a key that is not one of `fields`; `verb` when it stands inside a verb's parameters.
 pub(super) fn unknown(key: &str, fields: &[&str], verb: Option<&str>) -> Diagnostic {
+    if verb.is_some() && NOT_YET_INSIDE.contains(&key) && !fields.contains(&key) {
+        return Diagnostic::error(format!("`{key}` is not supported yet"));
+    }
     let finding = Diagnostic::error(format!("unknown key `{key}`"));
     if let Some(near) = did_you_mean(key, fields.iter().copied()) {
         return finding.help(format!("did you mean `{near}`?"));

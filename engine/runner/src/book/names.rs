@@ -27,7 +27,8 @@ pub(super) fn check(expression: &Expression, check: &mut Check<'_>) -> bool {
 
 fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
     let finding = Diagnostic::error(format!("unknown name `{name}`"));
-    if let Some(line) = check.known.later.get(name) {
+    let line_of = |at: &usize| check.source.position(*at).0;
+    if let Some(line) = check.known.later.get(name).map(line_of) {
         return finding.note(format!("only a later step registers it, at line {line}"));
     }
     let place = match name {
@@ -50,10 +51,10 @@ fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
     if let Some(near) = did_you_mean(name, known()) {
         return finding.help(format!("did you mean `{near}`?"));
     }
-    if let Some((near, line)) = did_you_mean(name, check.known.later.keys().map(String::as_str))
+    if let Some((near, at)) = did_you_mean(name, check.known.later.keys().map(String::as_str))
         .and_then(|near| check.known.later.get_key_value(near))
     {
-        return finding.help(format!("did you mean `{near}`? Only a later step registers it, at line {line}"));
+        return finding.help(format!("did you mean `{near}`? Only a later step registers it, at line {}", line_of(at)));
     }
     finding
         .help(format!("known here: {}", known().collect::<Vec<_>>().join(", ")))

@@ -22,10 +22,10 @@ impl Style {
     /// The style of a scalar with this value, written at `span`.
     pub(crate) fn of(text: &str, span: Span, value: &str) -> Self {
         let raw = text.get(span.start..span.end).unwrap_or("");
-        let line_start = text[..span.start.min(text.len())].rfind('\n').map_or(0, |at| at + 1);
-        let first =
-            text[line_start..].get(..span.start.saturating_sub(line_start)).is_some_and(|lead| lead.trim().is_empty());
-        if first && text[..line_start].lines().rev().find(|line| !line.trim().is_empty()).is_some_and(is_header) {
+        // Blanks only: a long line is not walked back for each of its values.
+        let before = text.get(..span.start).unwrap_or("").trim_end_matches([' ', '\t']);
+        let above = before.strip_suffix('\n').map(|above| above.lines().rev().find(|line| !line.trim().is_empty()));
+        if above.flatten().is_some_and(is_header) {
             return Self::Block;
         }
         // No plain scalar begins with a quote.

@@ -113,24 +113,24 @@ impl<'a> Walk<'a> {
         self.facts.iter().filter(|fact| roots.contains(**fact)).map(|fact| Arc::from(*fact)).collect()
     }
 
-    /// The names that a list of steps registers anywhere, with their lines: for the message about one used too early.
+    /// The names that a list of steps registers anywhere, with their places: for the message about one used too early.
     pub(super) fn foresee(&mut self, node: &Node) {
         let mut later = BTreeMap::new();
-        collect(node, self.source, &mut later);
+        collect(node, &mut later);
         self.known.later = later;
     }
 }
 
-fn collect(node: &Node, source: &Source, later: &mut BTreeMap<String, usize>) {
+fn collect(node: &Node, later: &mut BTreeMap<String, usize>) {
     if let super::NodeKind::List(items) = &node.kind {
-        items.iter().for_each(|item| collect(item, source, later));
+        items.iter().for_each(|item| collect(item, later));
     }
     for (key, value) in node.entries() {
         if &*key.text == "register"
             && let Some(name) = value.scalar()
         {
-            later.entry(name.to_owned()).or_insert_with(|| source.position(value.span.start).0);
+            later.entry(name.to_owned()).or_insert(value.span.start);
         }
-        collect(value, source, later);
+        collect(value, later);
     }
 }
