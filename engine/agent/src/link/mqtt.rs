@@ -28,6 +28,8 @@ enum State {
     Up(Box<Line<DeviceStream>>, Instant),
     /// Says goodbye, to come back after a pause.
     Leaving(LocalBoxFuture<'static, ()>, Duration),
+    /// Says goodbye for good: its token cannot be renewed.
+    Expiring(LocalBoxFuture<'static, ()>),
     /// Done for good.
     Over,
 }
@@ -72,7 +74,7 @@ impl MqttLink {
                 Inbound::Down(Down::Unreachable { why, again_in })
             }
             DialError::Refused(finding) => {
-                // Between half and all of it, so that a fleet with one fault does not knock in step.
+                // Between a quarter and all of it, so that a fleet with one fault does not knock in step.
                 let again_in = self
                     .dialer
                     .pause(&mut Backoff::new(self.dialer.config.refused_pause, self.dialer.config.refused_pause));
@@ -86,10 +88,14 @@ impl MqttLink {
         }
     }
 
-    fn lost(&mut self, why: String, since: Instant) -> Inbound {
+    fn was_good(&mut self, since: Instant) {
         if since.elapsed() >= GOOD {
             self.backoff.reset();
         }
+    }
+
+    fn lost(&mut self, why: String, since: Instant) -> Inbound {
+        self.was_good(since);
         let pause = self.dialer.pause(&mut self.backoff);
         self.pause(pause);
         Inbound::Down(Down::Lost(why))
@@ -128,9 +134,10 @@ impl DeviceLink for MqttLink {
                         Step::Inbound(inbound) => inbound,
                         Step::Over(why) => self.lost(why, since),
                         Step::Expired => {
-                            let State::Up(line, _) = std::mem::replace(&mut self.state, State::Over) else { continue };
-                            line.leave().await;
-                            Inbound::Ended(self.login.expired())
+                            if let State::Up(line, _) = std::mem::replace(&mut self.state, State::Over) {
+                                self.state = State::Expiring(Box::pin(line.leave()));
+                            }
+                            continue;
                         }
                     };
                 }
@@ -138,6 +145,11 @@ impl DeviceLink for MqttLink {
                     goodbye.as_mut().await;
                     let pause = *pause;
                     self.pause(pause);
+                }
+                State::Expiring(goodbye) => {
+                    goodbye.as_mut().await;
+                    self.state = State::Over;
+                    return Inbound::Ended(self.login.expired());
                 }
                 State::Over => never().await,
             }
@@ -158,20 +170,21 @@ impl DeviceLink for MqttLink {
 
     fn reconnect(&mut self, why: &str, pause: Duration) {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::Up(line, _) => {
+            State::Up(line, since) => {
+                self.was_good(since);
                 self.left = Some(why.to_owned());
                 self.state = State::Leaving(Box::pin(line.leave()), pause);
             }
             State::Leaving(goodbye, before) => self.state = State::Leaving(goodbye, before.max(pause)),
             State::Pausing(_) | State::Dialing(_) => self.pause(pause),
-            State::Over => {}
+            end @ (State::Expiring(_) | State::Over) => self.state = end,
         }
     }
 
     async fn close(&mut self) {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Up(line, _) => line.leave().await,
-            State::Leaving(goodbye, _) => goodbye.await,
+            State::Leaving(goodbye, _) | State::Expiring(goodbye) => goodbye.await,
             _ => {}
         }
     }

@@ -218,3 +218,18 @@ impl Rig {
         faults
     }
 }
+
+/// One device is one task, and a fleet has thousands: what it needs only while it connects or runs a handler is boxed.
+#[tokio::test]
+async fn an_idle_device_is_small() {
+    on_lane(async {
+        let rig = Rig::new("");
+        let (link, _hub) = pair();
+        let identity = Identity::device("d".parse().unwrap());
+        let waking = wake(None, None, String::new());
+        let task = fleet::live(Rc::clone(&rig.lane), identity, waking, link);
+        let (task, device) = (size_of_val(&task), size_of::<Device>());
+        assert!(task + device <= 3072, "a task of {task} bytes and a device of {device}");
+    })
+    .await;
+}

@@ -84,7 +84,7 @@ async fn a_ready_made_token_ends_the_agent_with_a_word() {
     let mut device = stage.add("d").await;
     let DeviceCredential::Key(key) = &device.credential else { panic!() };
     let resource = device_resource(&device.host.host, &device.identity);
-    let token = sign(&resource, key, Clock::system().unix_seconds() + 3, None);
+    let token = sign(&resource, key, Clock::system().unix_seconds() + 5, None);
     device.credential = DeviceCredential::Signature(Secret::new(token.expose()));
     let agent = Agent::start(stage.config(vec![device.clone()], built_in(GO), &ear)).unwrap();
     agent.ready().await.unwrap();

@@ -153,6 +153,8 @@ impl Console {
             return;
         }
         let spoke = state.running.remove(device).is_some_and(|running| running.spoke);
+        // Or the line that counted would be drawn once more below the one that says how it ended.
+        take(&self.screen).live(state.live());
         if spoke && summary.is_empty() && matches!(outcome, Outcome::Done { .. }) {
             return;
         }
@@ -205,6 +207,10 @@ impl Console {
 
     fn recap(&self, counts: Counts, took: Duration, reason: Option<&str>) {
         take(&self.screen).live(None);
+        if self.state.borrow().since.is_none() {
+            // Nothing was begun: what stopped it has been said, and there is nothing to count.
+            return;
+        }
         if let Some(reason) = reason {
             self.err(&format!("\n{reason}"));
         }

@@ -1,6 +1,7 @@
 //! `--output json` (one document at the end) and `ndjson` (one object per event). The field names are a contract: they are
 //! added to, never renamed. Times are seconds as numbers; what `no_log` hides is absent.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::Write;
 use std::time::Duration;
@@ -42,20 +43,20 @@ impl Json {
     }
 
     // What cannot be written is lost: a closed pipe must not end a run that is under way.
-    fn write(&self, value: &Value) {
-        let text = value.to_string();
+    fn write(&self, mut value: Value) {
+        mask(&mut value);
         let mut out = self.out.borrow_mut();
-        let _ = writeln!(out, "{}", Mask::process().apply(&text)).and_then(|()| out.flush());
+        let _ = writeln!(out, "{value}").and_then(|()| out.flush());
     }
 }
 
 impl Reporter for Json {
     fn on(&self, event: &RunEvent) {
         match self.form {
-            Form::Lines => self.write(&object(event)),
+            Form::Lines => self.write(object(event)),
             Form::Document => {
                 if let Some(document) = self.document.borrow_mut().take(event) {
-                    self.write(&document);
+                    self.write(document);
                 }
             }
         }
@@ -101,6 +102,27 @@ impl Document {
             _ => {}
         }
         None
+    }
+}
+
+/// Hides known secrets in every text, keys too: in the written JSON a quote or a backslash in one would hide it from the mask.
+fn mask(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(masked) = Mask::process().apply(text) {
+                *text = masked;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Object(members) => {
+            let shown = |key: &String| matches!(Mask::process().apply(key), Cow::Borrowed(_));
+            if !members.keys().all(shown) {
+                let taken = std::mem::take(members);
+                members.extend(taken.into_iter().map(|(key, value)| (Mask::process().apply(&key).into_owned(), value)));
+            }
+            members.values_mut().for_each(mask);
+        }
+        _ => {}
     }
 }
 

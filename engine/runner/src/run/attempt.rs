@@ -126,7 +126,7 @@ impl Device<'_> {
     pub(super) async fn sleep(&self, duration: Duration) -> Result<(), End> {
         self.fork.release();
         tokio::select! {
-            () = self.play.stop.cancelled() => Err(End::Stopped),
+            () = self.stop.cancelled() => Err(End::Stopped),
             () = tokio::time::sleep(duration) => Ok(()),
         }
     }
@@ -182,7 +182,7 @@ impl Device<'_> {
             failed_when: step.failed_when.as_ref(),
             progress: &progress,
             say: &say,
-            cancel: &self.play.stop,
+            cancel: &self.stop,
             check_mode: self.play.options.check,
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
@@ -208,12 +208,12 @@ impl Device<'_> {
             return tokio::select! {
                 biased;
                 outcome = ready.run(context) => Ok(outcome),
-                () = self.play.stop.cancelled() => Err(End::Stopped),
+                () = self.stop.cancelled() => Err(End::Stopped),
             };
         }
         self.fork.hold().await;
         // It may have been stopped while it queued.
-        self.play.go_on()?;
+        self.go_on()?;
         self.in_call.set(effect == Effect::Changes && !ready.repeatable());
         self.play.calling(&self.target.id, self.in_call.get());
         let outcome = ready.run(context).await;

@@ -9,6 +9,7 @@ use script::Dynamic;
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::exit::Ended;
 use super::fork::Fork;
@@ -28,6 +29,8 @@ pub(super) struct Device<'a> {
     /// Index of its wave, from 0.
     pub(super) wave: usize,
     pub(super) fork: Fork,
+    /// Its steps end when this does.
+    pub(super) stop: CancellationToken,
     pub(super) names: Names,
     /// Facts read for the present step.
     pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
@@ -125,6 +128,7 @@ impl<'a> Device<'a> {
             on_runner: false,
             wave,
             fork: Fork::new(Arc::clone(&play.forks), permit),
+            stop: play.stop.clone(),
             names: Names::default(),
             facts: RefCell::default(),
             in_call: Cell::new(false),
@@ -137,6 +141,16 @@ impl<'a> Device<'a> {
     pub(super) fn runner(play: &'a PlayRun<'a>) -> Self {
         let target = Target { id: "runner".into(), attributes: Arc::new(Value::Null) };
         Self { on_runner: true, ..Self::new(play, target, 0, None) }
+    }
+
+    /// The runner once the devices are done with: only a person can stop it any more, not what stopped them.
+    pub(super) fn last(play: &'a PlayRun<'a>) -> Self {
+        Self { stop: play.options.cancel.child_token(), ..Self::runner(play) }
+    }
+
+    /// Whether the next step may start.
+    pub(super) fn go_on(&self) -> Result<(), End> {
+        if self.stop.is_cancelled() { Err(End::Stopped) } else { Ok(()) }
     }
 
     /// Walks through steps to the end.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::device::{Broken, DeviceEnd, End};
+use super::device::{Broken, DeviceEnd};
 use super::events::Events;
 use super::exit::{self, Ended, Tally, graver};
 use super::step::Came;
@@ -50,6 +50,8 @@ pub(super) struct PlayRun<'a> {
     pub(super) ended_devices: RefCell<Option<Rc<Value>>>,
     /// Ids that failed: later plays leave them out.
     pub(super) lost: RefCell<BTreeSet<Arc<str>>>,
+    /// Ids that were skipped: what comes between waves leaves them out.
+    pub(super) skipped: RefCell<BTreeSet<Arc<str>>>,
     /// `--check`: something would change.
     pub(super) would_change: Cell<bool>,
     ending: RefCell<Option<(u8, String)>>,
@@ -100,6 +102,7 @@ impl<'a> PlayRun<'a> {
             results: RefCell::default(),
             ended_devices: RefCell::default(),
             lost: RefCell::default(),
+            skipped: RefCell::default(),
             would_change: Cell::new(false),
             ending: RefCell::default(),
             once: RefCell::default(),
@@ -114,11 +117,6 @@ impl<'a> PlayRun<'a> {
 
     pub(super) fn inventory(&self) -> &'a dyn Inventory {
         self.inventory
-    }
-
-    /// Whether the next step may start.
-    pub(super) fn go_on(&self) -> Result<(), End> {
-        if self.stop.is_cancelled() { Err(End::Stopped) } else { Ok(()) }
     }
 
     /// The play ends early: with this code, for this reason. Of several the graver one is kept.
@@ -209,13 +207,26 @@ impl<'a> PlayRun<'a> {
         if let Some(wave) = self.waves.borrow_mut().get_mut(end.wave) {
             wave.tally.add(end.ended);
         }
-        if !matches!(end.ended, Ended::Ok | Ended::Skipped) {
-            self.lost.borrow_mut().insert(Arc::clone(&end.id));
+        match end.ended {
+            Ended::Ok => {}
+            Ended::Skipped if self.play.serial.is_empty() => {}
+            Ended::Skipped => {
+                self.skipped.borrow_mut().insert(Arc::clone(&end.id));
+            }
+            _ => {
+                self.lost.borrow_mut().insert(Arc::clone(&end.id));
+            }
         }
         self.events.say(&end.event());
         if !self.play.after.is_empty() {
             self.results.borrow_mut().push(end);
         }
+    }
+
+    /// Whether a device's run has ended well.
+    pub(super) fn is_ok(&self, device: &str) -> bool {
+        let not_ok = [&self.lost, &self.skipped].iter().any(|ids| ids.borrow().contains(device));
+        !not_ok && !self.active.borrow().contains_key(device)
     }
 
     /// `run` in expressions.

@@ -171,9 +171,7 @@ async fn after(run: &PlayRun<'_>) {
     }
     let devices = std::mem::take(&mut *run.results.borrow_mut());
     *run.ended_devices.borrow_mut() = Some(Rc::new(devices.iter().map(DeviceEnd::value).collect()));
-    let last = Device::runner(run);
-    // The play's own timeout may have stopped everything: its end must not silence the report about it.
-    let end = last.walk(&run.play.after).await;
+    let end = Device::last(run).walk(&run.play.after).await;
     if let Some(why) = failed(&end) {
         run.end(exit::ABORTED, format!("`after` failed: {why}"));
     }

@@ -97,7 +97,7 @@ impl Runner {
             file: session.source.name().into(),
             devices: targets.len(),
             first: targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
-            steps: self.mentioned(&session.source).map(|action| Arc::from(action.name())).collect(),
+            steps: self.step_names(&session.source),
         });
         let result = with_ticks(events, execute(session, &script)).await;
         let end = conclude(session, result);
@@ -126,6 +126,13 @@ impl Runner {
         self.registry.iter().map(|(_, action)| action).filter(|action| calls(source.text(), action.name()))
     }
 
+    /// The names that its steps will have, as far as the text shows them: `invoke_method rebootDevice`.
+    fn step_names(&self, source: &Source) -> Arc<[Arc<str>]> {
+        let mentioned = self.mentioned(source);
+        let names = mentioned.flat_map(|action| names_in(source.text(), action.name(), action.on_device()));
+        names.map(Arc::from).collect()
+    }
+
     async fn allowed(&self, session: &Session, targets: &[Target]) -> Asked {
         let changing = self.mentioned(&session.source).filter(|action| action.effect() == Effect::Changes);
         let verbs: Vec<_> = changing.map(|action| action.name()).collect();
@@ -135,11 +142,29 @@ impl Runner {
 
 /// Whether a text calls a function of this name.
 fn calls(text: &str, name: &str) -> bool {
-    text.match_indices(name).any(|(at, _)| {
-        let inside = |c: char| c.is_alphanumeric() || c == '_';
-        let starts = !text[..at].ends_with(inside);
-        starts && text[at + name.len()..].trim_start().starts_with('(')
+    arguments(text, name).next().is_some()
+}
+
+/// What stands behind each `name(` of a text.
+fn arguments<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = &'t str> {
+    text.match_indices(name).filter_map(move |(at, _)| {
+        let starts = !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        text[at + name.len()..].trim_start().strip_prefix('(').filter(|_| starts)
     })
+}
+
+/// The names of the steps that calls of a verb will be; a detail that is not written out is left out.
+fn names_in(text: &str, verb: &str, on_device: bool) -> Vec<String> {
+    let detail = |arguments: &str| {
+        let rest = arguments.split_once(',')?.1.trim_start();
+        let quote = rest.chars().next().filter(|c| *c == '"' || *c == '\'')?;
+        rest[1..].split_once(quote).map(|(detail, _)| detail.to_owned())
+    };
+    let named = |arguments| match detail(arguments) {
+        Some(detail) if on_device => format!("{verb} {detail}"),
+        _ => verb.to_owned(),
+    };
+    arguments(text, verb).map(named).collect()
 }
 
 fn stem(source: &Source) -> Arc<str> {
@@ -225,5 +250,18 @@ fn empty(source: &Source) -> Play {
         success_if: None,
         timeout: None,
         tags: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_shows_what_it_calls() {
+        let text = "invoke_method(d.id, \"rebootDevice\"); my_invoke_method(1); invoke_method (d, name);";
+        assert_eq!(names_in(text, "invoke_method", true), ["invoke_method rebootDevice", "invoke_method"]);
+        assert!(calls(text, "my_invoke_method") && !calls(text, "invoke") && !calls(text, "method"));
+        assert_eq!(names_in("log(a, 'b')", "log", false), ["log"]);
     }
 }

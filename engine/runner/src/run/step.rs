@@ -53,7 +53,7 @@ impl Device<'_> {
         frame: &Frame<'_>,
         nest: &Nest<'_>,
     ) -> Result<Option<Value>, End> {
-        self.play.go_on()?;
+        self.go_on()?;
         match self.items(step, frame, nest).await? {
             Came::Value(value) => Ok(Some(value)),
             Came::Nothing => Ok(None),
@@ -61,7 +61,7 @@ impl Device<'_> {
     }
 
     async fn step(&self, step: &Step, frame: &Frame<'_>, nest: &Nest<'_>, wanted: bool) -> Result<Value, End> {
-        self.play.go_on()?;
+        self.go_on()?;
         if !nest.chosen(step, self.play) {
             return Ok(Value::Null);
         }
@@ -134,7 +134,7 @@ impl Device<'_> {
         let mut values = Vec::with_capacity(list.len());
         let mut first: Option<Box<Broken>> = None;
         for item in list {
-            self.play.go_on()?;
+            self.go_on()?;
             let inner = Frame::inside(frame);
             inner.set("item", item);
             match self.one(step, &inner, nest, limit).await {

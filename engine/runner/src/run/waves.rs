@@ -264,13 +264,12 @@ impl<'r, 'a> Driver<'r, 'a> {
         Next::Nothing
     }
 
-    /// Steps on the devices of a wave, beside whoever is still under way. Gives how those ended that did not work.
+    /// Steps on those devices of a wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
     async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<Ended> {
         let play = self.play;
-        let lost = play.lost.borrow().clone();
         let mut walks: Walks<'_> = targets
             .iter()
-            .filter(|target| !lost.contains(&target.id))
+            .filter(|target| play.is_ok(&target.id))
             .cloned()
             .map(|target| async move { Device::new(play, target, wave, None).walk(steps).await }.boxed_local())
             .collect();

@@ -151,8 +151,13 @@ async fn an_interruption_drops_what_does_not_end() {
 async fn a_play_has_a_deadline_too() {
     let world = world(["a"]);
     replies(&world, "a", [Reply::Never]);
-    let ran = run(&world, "timeout: 1m\nsteps:\n  - invoke_method: { name: m }\n").await;
+    let ran = run(
+        &world,
+        "timeout: 1m\nafter:\n  - log: ${{ devices[0].outcome }}\nsteps:\n  - invoke_method: { name: m }\n",
+    )
+    .await;
     assert_eq!(ran.result.exit, 4);
+    assert_eq!(ran.events.said(), ["timeout"], "`after` still runs");
     assert_eq!(ran.events.ends()["a"], "timeout");
 }
 

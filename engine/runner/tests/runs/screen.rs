@@ -90,6 +90,7 @@ async fn on_a_terminal_one_line_counts() {
     assert!(err.contains(&format!("\r\u{1b}[2K{live}")), "{err}");
     assert!(err.contains("\r\u{1b}[2Ksim-1 |    Rebooting device\n"), "the live line makes room: {err}");
     assert!(err.ends_with("call by call)\n"), "nothing is left behind: {err}");
+    assert_eq!(err.matches("20 s of 30 s").count(), 1, "the line that counted is not drawn again below its end: {err}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,6 +132,14 @@ async fn many_devices_have_a_line_per_step_and_the_first_failures() {
     assert!(err.contains("\n  failed   Ping   0.0 s   ok 45   rejected 5 (2 not shown)\n"), "{err}");
     assert!(err.contains("\n  ok       noop   0.0 s   ok 45\n"), "{err}");
     assert!(err.contains("\nok 45   failed 5   unreachable 0   skipped 0    "), "{err}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_never_began_is_not_counted() {
+    let world = world(["a"]);
+    let (_, err) = screen(&world, "targets: { devices: [b] }\nsteps:\n  - noop:\n", false).await;
+    let expected = "error: no such device: b\nhelp: did you mean `a`?\nhelp: to see them all: iotplay devices list\n";
+    assert!(err.ends_with(expected), "{err}");
 }
 
 #[tokio::test(start_paused = true)]
