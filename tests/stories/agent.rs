@@ -98,3 +98,36 @@ fn a_script_that_does_not_load_is_shown_and_nothing_is_started() {
     assert_eq!(ended.code, Some(3), "{}", ended.err);
     assert!(ended.err.contains("scripts/bad.rhai:2:") && ended.err.contains('^'), "{}", ended.err);
 }
+
+#[test]
+fn telemetry_is_shown_by_the_hub() {
+    let set = empty().file(
+        "scripts/talk.rhai",
+        "on_method(\"talk\", |device, request| { device.send(#{ temperature: 21.5 }); reply(200); });",
+    );
+    let mut hub = LocalHub::start(&set.iotplay, HubOptions::FreePorts);
+    let mut agent = set.iotplay.start(&["agent"]);
+    agent.line("connected");
+    let called = set.iotplay.run(&["invoke", "sim-1", "talk"]);
+    assert_eq!(called.code, Some(0), "{}", called.err);
+    let line = hub.program().line("telemetry");
+    assert!(line.contains("sim-1") && line.contains("21.5"), "{line}");
+}
+
+#[test]
+fn desired_properties_reach_a_handler() {
+    let set = empty().file(
+        "scripts/interval.rhai",
+        "on_desired(\"interval\", |device, value, version| { device.report(#{ interval: value }); print(`interval ${value}`); });",
+    );
+    let _hub = LocalHub::start(&set.iotplay, HubOptions::FreePorts);
+    let mut agent = set.iotplay.start(&["agent"]);
+    agent.line("connected");
+    let patched = set.iotplay.run(&["twin", "patch", "sim-1", r#"{"desired":{"interval":30}}"#]);
+    assert_eq!(patched.code, Some(0), "{}", patched.err);
+    agent.line("interval 30");
+    let reported = "name: W\nsteps:\n  - wait_until: twin.reported.interval == 30\n    timeout: 30s\n";
+    std::fs::write(set.path().join("wait.yaml"), reported).unwrap();
+    let run = set.iotplay.run(&["run", "wait.yaml"]);
+    assert_eq!(run.code, Some(0), "{}", run.err);
+}

@@ -31,7 +31,7 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
         clock,
         ..HubConfig::new(data)
     };
-    let mut running = Hub::start(config).await.map_err(|error| refused(&error))?;
+    let running = Hub::start(config).await.map_err(|error| refused(&error))?;
     project::hide(running.service_connection().key.expose());
     greet(&running, common, args.memory);
     tokio::select! {

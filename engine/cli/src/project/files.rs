@@ -126,8 +126,13 @@ impl Handlers {
         match self {
             Self::BuiltIn => "the built-in reboot.rhai".to_owned(),
             Self::Path(path) if path.is_dir() => match &handlers_in(path)[..] {
+                [] => path.display().to_string(),
                 [only] => only.display().to_string(),
-                several => format!("{} ({} scripts)", path.display(), several.len()),
+                several => {
+                    // The one that answers the default playbook is the one a newcomer looks for.
+                    let first = several.iter().find(|script| script.ends_with("reboot.rhai")).unwrap_or(&several[0]);
+                    format!("{} and {} more", first.display(), several.len() - 1)
+                }
             },
             Self::Path(path) => path.display().to_string(),
         }
