@@ -55,17 +55,13 @@ pub trait Ready {
     /// Dropping the future must be safe at any await.
     fn run<'a>(&'a self, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome>;
 
-    /// Serves a whole wave at once, when the verb can (`via: job`): outcomes in the order of the contexts.
-    fn run_many<'a>(&'a self, _wave: &'a [StepContext<'a>]) -> Option<LocalBoxFuture<'a, Vec<Outcome>>> {
-        None
-    }
-
     /// Whether calling it again after an unknown reply does no harm (`idempotent: true`; readers always are).
     fn repeatable(&self) -> bool {
         true
     }
 
-    /// Whether it only waits: a waiting device holds no fork.
+    /// Whether it only waits: a waiting device holds no fork, so all devices of a wave may be in it at once. A verb that gathers
+    /// them to serve many with one call (a job) waits too.
     fn waits(&self) -> bool {
         false
     }

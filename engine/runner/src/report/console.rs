@@ -18,6 +18,8 @@ use crate::{Counts, Outcome, Reporter, RunEvent};
 const FEW: usize = 10;
 /// Longest summary on a line: a reply may have 128 KiB.
 const LONGEST: usize = 200;
+/// Steps that run on the runner bear this name instead of a device's.
+const RUNNER: &str = "runner";
 /// Widest device column.
 const WIDEST_ID: usize = 24;
 
@@ -124,9 +126,8 @@ impl Console {
     }
 
     fn said(&self, device: Option<&Arc<str>>, level: &str, text: &str) {
-        if let Some(running) = device.and_then(|device| self.state.borrow_mut().running.get_mut(device).map(|_| device))
-            && let Some(running) = self.state.borrow_mut().running.get_mut(running)
-        {
+        let speaker = device.map_or(RUNNER, AsRef::as_ref);
+        if let Some(running) = self.state.borrow_mut().running.get_mut(speaker) {
             running.spoke = true;
         }
         if level == "info" && !self.options.stdout_taken {

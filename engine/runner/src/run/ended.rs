@@ -69,7 +69,7 @@ impl Device<'_> {
                 Some(other) => format!("{last}: {other}"),
             }
         });
-        shown.collect::<Vec<_>>().join("   ")
+        shown.collect::<Vec<_>>().join(", ")
     }
 
     /// A failure as people read it.

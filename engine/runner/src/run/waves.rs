@@ -255,7 +255,6 @@ impl<'r, 'a> Driver<'r, 'a> {
         if pause && self.approved(format!("Paused: {why}.")).await {
             return Next::Wave;
         }
-        play.events.say(&RunEvent::Warned { text: format!("aborted: {why}") });
         play.end(exit::ABORTED, format!("aborted: {why}"));
         play.give_up.cancel();
         if !play.play.on_abort.is_empty() {

@@ -135,6 +135,14 @@ async fn many_devices_have_a_line_per_step_and_the_first_failures() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_said_is_its_own_line() {
+    let world = world(["a"]);
+    let (out, err) = screen(&world, "steps:\n  - noop:\nafter:\n  - name: Report\n    log: done\n", false).await;
+    assert_eq!(out, "done\n");
+    assert!(!err.contains("Report"), "{err}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_never_began_is_not_counted() {
     let world = world(["a"]);
     let (_, err) = screen(&world, "targets: { devices: [b] }\nsteps:\n  - noop:\n", false).await;
