@@ -2,20 +2,8 @@
 
 mod device;
 mod service;
-
-use crate::{Hub, HubConfig, RunningHub};
+mod start;
 
 pub(crate) use device::Device;
 pub(crate) use service::{Answer, Service};
-
-/// A hub in memory and its owner.
-pub(crate) async fn hub() -> (RunningHub, Service) {
-    started(HubConfig::embedded()).await
-}
-
-/// A hub as configured and its owner.
-pub(crate) async fn started(config: HubConfig) -> (RunningHub, Service) {
-    let hub = Hub::start(config).await.unwrap();
-    let service = Service::of(&hub);
-    (hub, service)
-}
+pub(crate) use start::{hub, started};
