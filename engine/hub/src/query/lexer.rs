@@ -176,7 +176,9 @@ impl<'a> Lexer<'a> {
                 }
                 Some((_, c @ ('\'' | '"' | '\\'))) => text.push(c),
                 _ => {
-                    return Err(self.fail(start + at, "unknown escape in a string: \\' \\\" \\\\ and \\u0000 are known"));
+                    return Err(
+                        self.fail(start + at, "unknown escape in a string: \\' \\\" \\\\ and \\u0000 are known")
+                    );
                 }
             }
         }

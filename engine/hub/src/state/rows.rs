@@ -128,7 +128,7 @@ mod tests {
             for full in [false, true] {
                 if full {
                     let service =
-                        json!({"tags": {"a": {"b": [1, {"c": null}]}, "x": "y"}, "properties": {"desired": {"q": 1}}});
+                        json!({"tags": {"a": {"b": [1, {"c": 2}]}, "x": "y"}, "properties": {"desired": {"q": 1}}});
                     twin.replace_service(&service, std::time::UNIX_EPOCH).unwrap();
                     twin.patch_reported(br#"{"r": {"s": true}}"#, std::time::UNIX_EPOCH).unwrap();
                 }
