@@ -105,7 +105,7 @@ mod tests {
         };
         match value {
             Value::Object(members) => {
-                members.iter().for_each(|(name, value)| below(Segment::Name(name.clone()), value))
+                members.iter().for_each(|(name, value)| below(Segment::Name(name.clone()), value));
             }
             Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| below(Segment::Index(at), item)),
             _ => {}

@@ -16,8 +16,10 @@ const BITS: usize = 3;
 /// Texts that begin with the same bytes look the same here: a text of 4 KiB costs no more than a word.
 const TEXT: usize = 64;
 
+type Field = fn(&Entry) -> &str;
+
 /// Fields of the identity that queries ask for, with the value of a device.
-const FIELDS: [(&str, fn(&Entry) -> &str); 4] = [
+const FIELDS: [(&str, Field); 4] = [
     ("status", |entry| entry.record.status.as_str()),
     ("connectionState", |entry| entry.record.connection.as_str()),
     ("authenticationType", |entry| entry.record.authentication.kind.as_str()),

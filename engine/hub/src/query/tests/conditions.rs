@@ -1,6 +1,6 @@
 //! Operators, literals, names and what undefined does to them.
 
-use super::{device, passes};
+use super::device::{device, passes};
 use crate::query::{Need, Query};
 
 fn all_of(table: &[(&str, bool)]) {
