@@ -6,12 +6,15 @@ mod device_side;
 mod effect;
 mod hub_state;
 mod identities;
+mod job_rows;
 mod login;
 mod open;
 mod record;
 mod registry;
 mod rows;
 mod rules;
+mod scan;
+mod signature;
 mod twins;
 
 #[cfg(test)]
@@ -21,5 +24,4 @@ pub(crate) use bulk::BulkChange;
 pub(crate) use hub_state::HubState;
 pub(crate) use open::StateWorkers;
 pub(crate) use record::Document;
-pub(crate) use rows::PageStart;
 pub(crate) use twins::{TwinDocument, TwinWrite};
