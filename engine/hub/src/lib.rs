@@ -6,6 +6,7 @@ mod config;
 mod data_dir;
 mod exchange;
 mod hub;
+mod jobs;
 mod link;
 mod listen;
 mod mqtt;
@@ -15,6 +16,7 @@ mod seam;
 mod state;
 mod store;
 mod tls;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,7 @@ pub(super) async fn query(service: &Service, call: Call) -> Result<Reply, Failur
 }
 
 /// Larger than the largest page is the largest page.
-fn page_size(given: Option<&str>) -> Result<usize, HubError> {
+pub(super) fn page_size(given: Option<&str>) -> Result<usize, HubError> {
     let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(QUERY_PAGE) };
     match given.trim().parse::<i64>() {
         Ok(size) if size > 0 => Ok(usize::try_from(size).unwrap_or(QUERY_PAGE).min(QUERY_PAGE)),

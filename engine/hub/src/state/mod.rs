@@ -6,12 +6,14 @@ mod device_side;
 mod effect;
 mod hub_state;
 mod identities;
+mod jobs;
 mod login;
 mod open;
 mod record;
 mod registry;
 mod rows;
 mod rules;
+mod targets;
 mod twins;
 
 #[cfg(test)]
@@ -19,6 +21,7 @@ mod tests;
 
 pub(crate) use bulk::BulkChange;
 pub(crate) use hub_state::HubState;
+pub(crate) use jobs::{DeviceEnd, JobEnd, JobFilter, JobPage, JobPlan, Pending, no_job};
 pub(crate) use open::StateWorkers;
 pub(crate) use record::Document;
 pub(crate) use rows::PageStart;

@@ -30,9 +30,9 @@ pub(crate) struct Page {
     pub(crate) next: Option<PageStart>,
 }
 
-struct EntryRow<'a> {
-    identity: &'a Identity,
-    entry: &'a Entry,
+pub(super) struct EntryRow<'a> {
+    pub(super) identity: &'a Identity,
+    pub(super) entry: &'a Entry,
 }
 
 impl Row for EntryRow<'_> {

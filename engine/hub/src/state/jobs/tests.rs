@@ -1,0 +1,1 @@
+//! Jobs against the state alone.
