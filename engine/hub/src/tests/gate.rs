@@ -58,7 +58,6 @@ async fn paths_methods_versions_and_sizes() {
         ("GET", "/devices/d?api-version=2021-04-12", 404, "ErrorCode:DeviceNotFound;d"),
         ("GET", "/devices/query?api-version=2021-04-12", 404, "ErrorCode:DeviceNotFound;query"),
         ("GET", "/configurations?api-version=2021-04-12", 501, "not supported by this local hub"),
-        ("GET", "/jobs/v2/query?api-version=2021-04-12", 501, "Jobs"),
         ("GET", "/digitaltwins/d?api-version=2021-04-12", 501, "Digital twins"),
         ("GET", "/messages/serviceBound/feedback?api-version=2021-04-12", 501, "Feedback"),
     ] {
