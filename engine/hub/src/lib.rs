@@ -5,6 +5,7 @@ mod auth;
 mod config;
 mod data_dir;
 mod exchange;
+mod fingerprint;
 mod hub;
 mod jobs;
 mod link;

@@ -1,9 +1,12 @@
 //! A job's condition as a query: what stands behind WHERE, `*` for all devices, or `FROM devices.modules [WHERE ..]`.
 
-use crate::query::{Query, QueryError};
+use crate::query::Query;
+
+/// What stands before a plain condition. A message of the service places the first character of a condition at column 29, from 0.
+const BEFORE: &str = "SELECT * FROM devices  WHERE ";
 
 /// The query that picks the devices. Positions in errors count from the start of the whole query, as the service's do.
-pub(super) fn query(condition: &str) -> Result<Query, QueryError> {
+pub(super) fn query(condition: &str) -> Result<Query, String> {
     let text = condition.trim();
     let from = text.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("from"));
     Query::parse(&if text == "*" {
@@ -11,8 +14,9 @@ pub(super) fn query(condition: &str) -> Result<Query, QueryError> {
     } else if from {
         format!("SELECT * {text}")
     } else {
-        format!("SELECT * FROM devices WHERE {text}")
+        format!("{BEFORE}{text}")
     })
+    .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -32,7 +36,7 @@ mod tests {
             let query = query(condition).unwrap();
             assert_eq!((query.collection, query.condition.is_none()), (collection, all), "{condition}");
         }
-        let error = query("SELECT * FROM devices").unwrap_err().to_string();
+        let error = query("SELECT * FROM devices").unwrap_err();
         assert!(error.starts_with("SQL query parse failed") && error.contains("Line 1:29"), "{error}");
         assert!(query("tags.a = ").is_err());
     }

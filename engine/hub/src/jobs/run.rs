@@ -56,7 +56,7 @@ impl Run {
         if self.plan.deadline.is_some() {
             return Ok(self.plan.deadline);
         }
-        let query = condition::query(&self.plan.request.condition).map_err(|error| error.to_string())?;
+        let query = condition::query(&self.plan.request.condition)?;
         check(&query)?;
         let targets = self.state.targets(&query).await;
         self.state.begin_job(&self.plan.id, targets).await.map_err(|error| worded(&error))
@@ -71,11 +71,15 @@ impl Run {
     }
 }
 
-/// Devices and modules are all that a job can be about.
+/// A job is about whole devices or modules.
 fn check(query: &Query) -> Result<(), String> {
-    match query.collection {
-        Collection::Devices | Collection::Modules => Ok(()),
+    if query.collection == Collection::Jobs {
+        return Err("A job's condition picks devices or modules, not devices.jobs.".into());
     }
+    if query.is_grouped() {
+        return Err("A job's condition has no GROUP BY.".into());
+    }
+    Ok(())
 }
 
 fn worded(error: &HubError) -> String {

@@ -6,6 +6,7 @@ mod device_side;
 mod effect;
 mod hub_state;
 mod identities;
+mod job_rows;
 mod jobs;
 mod login;
 mod open;
@@ -13,6 +14,8 @@ mod record;
 mod registry;
 mod rows;
 mod rules;
+mod scan;
+mod signature;
 mod targets;
 mod twins;
 
@@ -21,8 +24,7 @@ mod tests;
 
 pub(crate) use bulk::BulkChange;
 pub(crate) use hub_state::HubState;
-pub(crate) use jobs::{DeviceEnd, JobEnd, JobFilter, JobPage, JobPlan, Pending, no_job};
+pub(crate) use jobs::{DeviceEnd, JobEnd, JobFilter, JobPlan, no_job};
 pub(crate) use open::StateWorkers;
 pub(crate) use record::Document;
-pub(crate) use rows::PageStart;
 pub(crate) use twins::{TwinDocument, TwinWrite};

@@ -11,7 +11,7 @@ use super::device_side::read_session;
 use super::hub_state::Inner;
 use super::jobs::Jobs;
 use super::record::{Document, Record};
-use super::registry::{Entry, Registry};
+use super::registry::{Entry, EntryMut, Registry};
 use crate::auth::{Hosts, Policies, ServiceAuth};
 use crate::config::HubStartError;
 use crate::data_dir::DataDir;
@@ -120,7 +120,7 @@ impl Loaded {
         }
     }
 
-    fn entry(&mut self, key: &str) -> Result<&mut Entry, String> {
+    fn entry(&mut self, key: &str) -> Result<EntryMut<'_>, String> {
         let identity: Identity = key.parse().map_err(|_| "not an identity".to_owned())?;
         self.registry.get_mut(&identity).ok_or_else(|| "without its identity".to_owned())
     }

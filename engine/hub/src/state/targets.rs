@@ -19,21 +19,18 @@ impl HubState {
             let mut last = None;
             {
                 let inner = self.inner();
-                for (device, entry) in inner.registry.devices_after(after.as_ref()).take(TURN) {
-                    let mut look = |identity: Identity, entry| {
-                        let row = EntryRow { identity: &identity, entry };
-                        if query.condition.as_ref().is_none_or(|condition| condition.passes(&row)) {
-                            targets.push(identity);
-                        }
+                for (id, device) in inner.registry.devices_after(after.as_ref()).take(TURN) {
+                    let passes = |entry| {
+                        let row = EntryRow::of(entry);
+                        query.condition.as_ref().is_none_or(|condition| condition.passes(&row))
                     };
                     if query.collection == Collection::Modules {
-                        for (module, entry) in inner.registry.modules(device) {
-                            look(Identity::module(device.clone(), module.clone()), entry);
-                        }
-                    } else {
-                        look(Identity::device(device.clone()), entry);
+                        let picked = device.modules().iter().filter(|(_, entry)| passes(entry));
+                        targets.extend(picked.map(|(module, _)| Identity::module(id.clone(), module.clone())));
+                    } else if passes(device.entry()) {
+                        targets.push(Identity::device(id.clone()));
                     }
-                    last = Some(device.clone());
+                    last = Some(id.clone());
                 }
             }
             if last.is_none() {

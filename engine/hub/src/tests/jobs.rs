@@ -213,6 +213,69 @@ async fn lists_go_page_by_page() {
     hub.stop().await;
 }
 
+/// All rows of `devices.jobs` that a condition takes, in pages of two.
+async fn rows(owner: &Service, condition: &str) -> Vec<Value> {
+    let body = json!({"query": format!("SELECT * FROM devices.jobs{condition}")}).to_string();
+    let (mut found, mut token) = (Vec::new(), None::<String>);
+    loop {
+        let mut headers = vec![("x-ms-max-item-count", "2")];
+        headers.extend(token.as_deref().map(|token| ("x-ms-continuation", token)));
+        let page = owner.send("POST", "/devices/query", &headers, &body).await;
+        assert_eq!((page.status, page.header("x-ms-item-type")), (200, Some("DeviceJob")), "{page:?}");
+        found.extend(page.json().as_array().unwrap().iter().cloned());
+        token = page.header("x-ms-continuation").map(str::to_owned);
+        if token.is_none() {
+            return found;
+        }
+    }
+}
+
+#[tokio::test]
+async fn queries_show_device_by_device() {
+    let (hub, owner) = hub().await;
+    devices(&owner, 3).await;
+    owner.send("PUT", "/devices/d1/modules/m", &[], r#"{"deviceId":"d1","moduleId":"m"}"#).await;
+    owner.send("PUT", "/devices/d2", &[("If-Match", "*")], r#"{"deviceId":"d2","status":"disabled"}"#).await;
+    put(&owner, "twins", &twin_job("*")).await;
+    over(&owner, "twins").await;
+    put(&owner, "modules", &twin_job("FROM devices.modules")).await;
+    over(&owner, "modules").await;
+    let mut device = Device::connect(&hub, "d0").await.ok().unwrap();
+    device.subscribe(METHODS).await;
+    put(&owner, "calls", &method_job("*")).await;
+    device.answer_method(418, r#"{"tea":true}"#).await;
+    until(&owner, "calls", |job| job["deviceJobStatistics"] == statistics(3, 1, 1, 0, 1)).await;
+
+    let all = rows(&owner, "").await;
+    let names = |rows: &[Value]| {
+        let name = |row: &Value| format!("{} {} {}", row["jobId"], row["deviceId"], row["status"]).replace('"', "");
+        rows.iter().map(name).collect::<Vec<_>>()
+    };
+    let calls = ["calls d0 completed", "calls d1 pending", "calls d2 failed"];
+    let twins = ["twins d0 completed", "twins d1 completed", "twins d2 completed"];
+    assert_eq!(names(&all), [twins.as_slice(), &["modules d1 completed"], &calls].concat());
+    assert_eq!(all[3]["moduleId"], "m");
+    assert_eq!((&all[0]["jobType"], all[0].get("error")), (&json!("scheduleUpdateTwin"), None));
+    assert_eq!(all[4]["outcome"], json!({"deviceMethodResponse": {"status": 418, "payload": {"tea": true}}}));
+    assert_eq!((all[5].get("outcome"), all[5].get("endTimeUtc")), (None, None));
+    assert_eq!(all[6]["error"]["code"], "DeviceNotFound");
+    for field in ["startTimeUtc", "endTimeUtc", "createdDateTimeUtc", "lastUpdatedDateTimeUtc"] {
+        assert!(all[4][field].as_str().unwrap().ends_with('Z'), "{field}");
+    }
+    for (condition, expected) in [
+        (" WHERE devices.jobs.jobId = 'calls'", calls.as_slice()),
+        (" WHERE jobType = 'scheduleDeviceMethod' AND status = 'failed'", &calls[2..]),
+        (" WHERE devices.jobs.createdTimeUtc > '2999'", &[]),
+        (" WHERE deviceId = 'd1' AND NOT IS_DEFINED(moduleId)", &[twins[1], calls[1]]),
+    ] {
+        assert_eq!(names(&rows(&owner, condition).await), expected, "{condition}");
+    }
+    owner.send("POST", "/jobs/v2/calls/cancel", &[], "").await;
+    let cancelled = ["calls d0 completed", "calls d1 canceled", "calls d2 failed"];
+    assert_eq!(names(&rows(&owner, " WHERE jobId = 'calls'").await), cancelled);
+    hub.stop().await;
+}
+
 async fn in_folder(folder: &Path) -> (RunningHub, Service) {
     started(HubConfig { data: Data::Folder(folder.to_owned()), active_jobs: 2, ..HubConfig::embedded() }).await
 }
@@ -296,7 +359,9 @@ async fn a_policy_without_service_connect_is_refused() {
     let policies = hub.state().auth().policies();
     let reader = policies.find("registryReadWrite").unwrap();
     let reader = owner.signed("localhost", &reader.primary, reader.name);
-    for (method, path) in [("PUT", "/jobs/v2/j"), ("GET", "/jobs/v2/j"), ("POST", "/jobs/v2/j/cancel"), ("GET", "/jobs/v2/query")] {
+    for (method, path) in
+        [("PUT", "/jobs/v2/j"), ("GET", "/jobs/v2/j"), ("POST", "/jobs/v2/j/cancel"), ("GET", "/jobs/v2/query")]
+    {
         assert_eq!(reader.send(method, path, &[], "").await.status, 401, "{method} {path}");
     }
     hub.stop().await;

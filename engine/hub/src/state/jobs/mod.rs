@@ -14,7 +14,6 @@ mod tests;
 
 pub(crate) use device::DeviceEnd;
 pub(crate) use job::JobEnd;
-pub(crate) use rows::JobRow;
-pub(crate) use steps::{JobPlan, Pending};
+pub(crate) use steps::JobPlan;
 pub(crate) use table::Jobs;
-pub(crate) use views::{JobFilter, JobPage, no_job};
+pub(crate) use views::{JobFilter, no_job};
