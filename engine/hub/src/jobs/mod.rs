@@ -7,4 +7,7 @@ mod run;
 mod runner;
 mod twins;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use runner::JobRunner;

@@ -49,7 +49,7 @@ impl Device {
     }
 }
 
-/// All devices of a job in order of id, and how many are how far.
+/// All devices of a job in order of id, each with its place in the list, and how many are how far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Devices {
     rows: Vec<Device>,
@@ -83,11 +83,6 @@ impl Devices {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Device> {
         self.rows.iter()
-    }
-
-    /// Where the first row behind `identity` is, whether it is in the list or not.
-    pub(super) fn behind(&self, identity: &Identity) -> usize {
-        self.rows.partition_point(|row| row.identity <= *identity)
     }
 
     /// Puts a row back as it was on the disk.
@@ -264,14 +259,6 @@ mod tests {
             prop_assert_eq!(devices.tally(), counted(&devices));
             prop_assert_eq!(devices.tally().running_count, 0);
             prop_assert!(end == 3 || devices.tally().pending_count == 0);
-        }
-    }
-
-    #[test]
-    fn rows_behind_an_identity() {
-        let devices = devices(3);
-        for (identity, index) in [("a", 0), ("d000", 1), ("d000/m", 1), ("d001", 2), ("e", 3)] {
-            assert_eq!(devices.behind(&identity.parse().unwrap()), index, "{identity}");
         }
     }
 }

@@ -81,15 +81,14 @@ impl HubState {
         (plans, next)
     }
 
-    /// Begins a job with its devices, in order and without doubles; when its time will be over. None if it is over already.
+    /// Begins a job with its devices, in order and without doubles; when its time will be over. None if it waits no more.
     pub(crate) async fn begin_job(&self, id: &JobId, targets: Vec<Identity>) -> Result<Option<Instant>, HubError> {
         let listed = write_targets(id, &targets);
         let devices = Devices::of(targets);
         self.change(|inner| {
             let now = self.clock.now();
-            let Some((sequence, _)) = inner.jobs.get(id).filter(|(_, job)| !job.is_over()) else {
-                return Ok(nothing(None));
-            };
+            let waiting = |(_, job): &(u64, &Job)| matches!(job.phase, Phase::Waiting);
+            let Some((sequence, _)) = inner.jobs.get(id).filter(waiting) else { return Ok(nothing(None)) };
             let mut writes = inner.jobs.make_room(devices.len(), now);
             let Some(job) = inner.jobs.begin(sequence, devices, now) else { return Ok(nothing(None)) };
             writes.extend([Jobs::write(sequence, job), listed]);

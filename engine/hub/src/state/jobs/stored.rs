@@ -90,12 +90,15 @@ pub(super) fn write_job(job: &Job, sequence: u64) -> Write {
     Write::put(Table::Jobs, job.id.as_str(), json(&stored))
 }
 
-/// A job and its number as [`write_job`] wrote it, without its devices; begun ones are `Running`. The end is for later.
-pub(super) fn read_job(
-    key: &str,
-    value: &[u8],
-    now: SystemTime,
-) -> Result<(u64, Job, Option<(SystemTime, JobEnd)>), String> {
+/// A job as [`write_job`] wrote it, without its devices.
+pub(super) struct ReadJob {
+    pub(super) sequence: u64,
+    /// Running if it had begun: its end is for later, when its devices are there.
+    pub(super) job: Job,
+    pub(super) end: Option<(SystemTime, JobEnd)>,
+}
+
+pub(super) fn read_job(key: &str, value: &[u8], now: SystemTime) -> Result<ReadJob, String> {
     let id: JobId = key.parse().map_err(|_| "not a job's id".to_owned())?;
     let stored: StoredJob = serde_json::from_slice(value).map_err(|error| error.to_string())?;
     let request = JobRequest::from_json(&id, stored.request.get().as_bytes()).map_err(|error| error.to_string())?;
@@ -111,7 +114,7 @@ pub(super) fn read_job(
         };
         Ok::<_, String>((moment(&end.at)?, how))
     });
-    Ok((stored.sequence, job, end.transpose()?))
+    Ok(ReadJob { sequence: stored.sequence, job, end: end.transpose()? })
 }
 
 /// The write of a job's devices; once, when it begins. Costly for many: call it with nothing locked.

@@ -10,7 +10,9 @@ use wire::limits::{ACTIVE_JOBS, JOB_HISTORY};
 use super::JobEnd;
 use super::device::Devices;
 use super::job::{Job, Phase};
-use super::stored::{read_device, read_device_key, read_job, read_targets, remove_job, write_device, write_job};
+use super::stored::{
+    ReadJob, read_device, read_device_key, read_job, read_targets, remove_job, write_device, write_job,
+};
 use crate::store::{Table, Write};
 
 /// Jobs remembered: at some 2 kB each without their devices.
@@ -166,7 +168,7 @@ impl Jobs {
                 Ok(())
             }
             _ => {
-                let (sequence, job, end) = read_job(key, value, now)?;
+                let ReadJob { sequence, job, end } = read_job(key, value, now)?;
                 self.last = self.last.max(sequence);
                 self.by_id.insert(job.id.clone(), sequence);
                 if self.jobs.insert(sequence, job).is_some() {
