@@ -104,11 +104,14 @@ impl Parser<'_> {
             }
             first = false;
             let negative = self.is_symbol("-");
+            if negative && !matches!(self.peek(), Some(Token::Number(_))) {
+                return Err(self.unexpected("a number"));
+            }
             match self.constant() {
-                Some(Expr::Literal(value @ Value::Number(_))) if negative => list.push(minus(&value)),
-                Some(Expr::Literal(value)) if !negative => list.push(value),
-                Some(Expr::Undefined) if !negative => {}
-                _ => return Err(self.unexpected(if negative { "a number" } else { "a constant" })),
+                Some(Expr::Literal(value)) if negative => list.push(minus(&value)),
+                Some(Expr::Literal(value)) => list.push(value),
+                Some(_) => {}
+                None => return Err(self.unexpected("a constant")),
             }
         }
         Ok(list)

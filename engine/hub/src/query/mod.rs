@@ -19,6 +19,7 @@ mod print;
 mod tests;
 
 pub(crate) use ast::{Collection, Columns, Query, Segment};
+pub(crate) use error::QueryError;
 pub(crate) use evaluate::{Row, walk};
 pub(crate) use gather::{Gather, Page, PageStart, Position};
 pub(crate) use need::Need;

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::reply::{Failure, Reply, header, json};
 use super::service::Service;
 use crate::fingerprint::Fingerprint;
-use crate::query::{Collection, Columns, PageStart, Position, Query};
+use crate::query::{Collection, Columns, PageStart, Position, Query, QueryError};
 
 #[derive(Deserialize)]
 struct QueryBody {
@@ -33,7 +33,7 @@ pub(super) async fn query(service: &Service, call: Call) -> Result<Reply, Failur
     let size = page_size(call.header(headers::MAX_ITEM_COUNT))?;
     let continuation = call.header(headers::CONTINUATION).filter(|token| !token.is_empty()).map(str::to_owned);
     let QueryBody { query: text } = body::json(call.body, body::QUERY, "a query").await?;
-    let query = Query::parse(&text).map_err(|error| HubError::invalid(error.to_string()))?;
+    let query = Query::parse(&text).map_err(|error| refuse(&error))?;
     let start = continuation.map_or(Ok(PageStart::default()), |token| read(&token, &text))?;
     let page = service.state.query(&query, &start, size).await;
     let reply = header(json(page.rows), headers::ITEM_TYPE, item_type(&query));
@@ -41,6 +41,10 @@ pub(super) async fn query(service: &Service, call: Call) -> Result<Reply, Failur
         Some(next) => header(reply, headers::CONTINUATION, &written(next, &text)),
         None => reply,
     })
+}
+
+fn refuse(error: &QueryError) -> HubError {
+    HubError::invalid(error.to_string())
 }
 
 fn item_type(query: &Query) -> &'static str {

@@ -105,7 +105,7 @@ mod tests {
         };
         match value {
             Value::Object(members) => {
-                members.iter().for_each(|(name, value)| below(Segment::Name(name.clone()), value))
+                members.iter().for_each(|(name, value)| below(Segment::Name(name.clone()), value));
             }
             Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| below(Segment::Index(at), item)),
             _ => {}
@@ -128,7 +128,7 @@ mod tests {
             for full in [false, true] {
                 if full {
                     let service =
-                        json!({"tags": {"a": {"b": [1, {"c": null}]}, "x": "y"}, "properties": {"desired": {"q": 1}}});
+                        json!({"tags": {"a": {"b": [1, {"c": 2}]}, "x": "y"}, "properties": {"desired": {"q": 1}}});
                     twin.replace_service(&service, std::time::UNIX_EPOCH).unwrap();
                     twin.patch_reported(br#"{"r": {"s": true}}"#, std::time::UNIX_EPOCH).unwrap();
                 }

@@ -148,6 +148,10 @@ fn device_ids(need: &Need<'_>) -> Option<BTreeSet<DeviceId>> {
 }
 
 #[cfg(test)]
+#[path = "scan_tests.rs"]
+mod times;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -16,8 +16,10 @@ const BITS: usize = 3;
 /// Texts that begin with the same bytes look the same here: a text of 4 KiB costs no more than a word.
 const TEXT: usize = 64;
 
+type Field = fn(&Entry) -> &str;
+
 /// Fields of the identity that queries ask for, with the value of a device.
-const FIELDS: [(&str, fn(&Entry) -> &str); 4] = [
+const FIELDS: [(&str, Field); 4] = [
     ("status", |entry| entry.record.status.as_str()),
     ("connectionState", |entry| entry.record.connection.as_str()),
     ("authenticationType", |entry| entry.record.authentication.kind.as_str()),
@@ -137,4 +139,119 @@ fn asked(path: &[Segment], value: &Value) -> Option<Signature> {
     let path = names.into_iter().fold(Fingerprint::new(), named);
     let pair = pair(path, value).filter(|_| is_shown)?;
     Some(Signature::default().with(pair))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::{Query, Row};
+    use crate::state::Document;
+    use crate::state::record::Record;
+    use crate::state::rows::EntryRow;
+    use proptest::prelude::*;
+    use serde_json::json;
+    use std::time::UNIX_EPOCH;
+    use wire::Twin;
+
+    fn device(twin: &Value) -> Entry {
+        let asked = Document::Device(serde_json::from_value(json!({"deviceId": "d"})).unwrap());
+        let mut empty = Twin::new(asked.identity(), UNIX_EPOCH);
+        empty.replace_service(twin, UNIX_EPOCH).unwrap();
+        let reported = serde_json::to_vec(&twin["reported"]).unwrap();
+        empty.patch_reported(&reported, UNIX_EPOCH).unwrap();
+        Entry::new(Record::of(&asked), empty)
+    }
+
+    fn lets(condition: &str, entry: &Entry) -> bool {
+        let query = Query::parse(&format!("SELECT * FROM devices WHERE {condition}")).unwrap();
+        Filter::of(&query.condition.unwrap().need()).lets(&Signature::of(entry))
+    }
+
+    #[test]
+    fn lets_through_what_may_pass_and_not_the_others() {
+        let long = "x".repeat(200);
+        let entry = device(&json!({
+            "tags": {"site": "delft", "n": 2, "zero": 0, "on": true, "deep": {"er": "x"}, "list": ["a"], "long": long},
+            "properties": {"desired": {"rate": 1.5}}, "reported": {"fw": "1.2.3"},
+        }));
+        for (condition, expected) in [
+            ("tags.site = 'delft'", true),
+            ("tags.site = 'gent'", false),
+            ("Tags.site = 'delft' AND tags.n = 2.0 AND tags.zero = -0.0 AND tags.on = true", true),
+            ("tags.n = '2'", false),
+            ("tags.on = false", false),
+            ("tags.missing = 1", false),
+            ("tags.deep.er = 'x'", true),
+            ("tags.deeper = 'x'", false),
+            ("tags.deep.e.r = 'x'", false),
+            ("tags.list[0] = 'b'", true),
+            ("properties.desired.rate = 1.5 AND properties.reported.fw = '1.2.3'", true),
+            ("properties.reported.rate = 1.5", false),
+            ("properties.reported.fw IN ['1.2.2', '1.2.3']", true),
+            ("properties.reported.fw IN ['1.2.2', '1.2.4']", false),
+            ("properties.reported.fw IN []", false),
+            ("tags.site = 'gent' OR tags.n = 2", true),
+            ("tags.site = 'gent' OR tags.n > 2", true),
+            ("tags.site = 'gent' AND tags.n > 1", false),
+            ("properties.reported.$version = 7 AND properties.desired.$metadata.$lastUpdated = 'x'", true),
+            ("status = 'enabled' AND connectionState = 'Disconnected' AND authenticationType = 'sas'", true),
+            ("status = 'disabled'", false),
+            ("connectionState = 'Connected'", false),
+            ("etag = 'x' AND version = 7 AND capabilities.iotEdge = true", true),
+        ] {
+            assert_eq!(lets(condition, &entry), expected, "{condition}");
+        }
+        assert!(lets(&format!("tags.long = '{long}'"), &entry));
+    }
+
+    fn twin() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            (-3_i64..3).prop_map(Value::from),
+            proptest::sample::select(vec![0.0, -0.0, 1.0, 2.5]).prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            "[a-cé]{0,2}".prop_map(Value::from),
+        ];
+        let members = leaf.prop_recursive(3, 20, 4, |inner| {
+            proptest::collection::vec(("[a-c]{1,2}", inner), 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect()))
+        });
+        let section = proptest::collection::vec(("[a-c]{1,2}", members), 0..6)
+            .prop_map(|members| Value::Object(members.into_iter().collect()));
+        (section.clone(), section.clone(), section).prop_map(
+            |(tags, desired, reported)| json!({"tags": tags, "properties": {"desired": desired}, "reported": reported}),
+        )
+    }
+
+    /// Every leaf of a document, as a condition that the document satisfies.
+    fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    leaves(value, &format!("{path}{}[[{name}]]", if path.is_empty() { "" } else { "." }), found);
+                }
+            }
+            Value::Null | Value::Array(_) => {}
+            Value::String(text) => found.push(format!("{path} = '{text}'")),
+            other => found.push(format!("{path} = {other}")),
+        }
+    }
+
+    proptest! {
+        /// What passes is never skipped.
+        #[test]
+        fn never_says_no_of_what_is_there(twin in twin()) {
+            let entry = device(&twin);
+            let row = EntryRow::of(&entry);
+            let mut conditions = Vec::new();
+            leaves(&row.document(), "", &mut conditions);
+            for condition in &conditions {
+                let query = Query::parse(&format!("SELECT * FROM devices WHERE {condition}")).unwrap();
+                prop_assert!(query.condition.unwrap().passes(&row), "{}", condition);
+                prop_assert!(lets(condition, &entry), "{}", condition);
+            }
+            // As many as fit into a query.
+            conditions.truncate(50);
+            prop_assert!(lets(&conditions.join(" AND "), &entry));
+        }
+    }
 }

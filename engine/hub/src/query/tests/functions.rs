@@ -1,6 +1,6 @@
 //! Every function of the table, with what it answers and what it leaves undefined.
 
-use super::{device, passes};
+use super::device::{device, passes};
 use crate::query::function::Function;
 
 /// A call, and the value that it has; none when it is undefined.

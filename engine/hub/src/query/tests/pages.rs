@@ -43,7 +43,7 @@ fn fleet() -> Vec<Value> {
 
 #[test]
 fn columns_by_table() {
-    let row = super::device();
+    let row = super::device::device();
     for (list, expected) in [
         ("deviceId", json!({"deviceId": "d1"})),
         ("DEVICEID, lastactivitytime", json!({"deviceId": "d1", "lastActivityTime": "2026-11-23T13:27:42.1180000Z"})),
