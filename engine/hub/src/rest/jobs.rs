@@ -1,6 +1,5 @@
 //! Jobs v2: create, show, list, cancel.
 
-use wire::limits::QUERY_PAGE;
 use wire::{HubError, JobDocument, JobId, JobRequest, JobStatus, JobType, headers};
 
 use super::body;
@@ -27,7 +26,7 @@ pub(super) async fn cancel(service: &Service, id: &str) -> Result<Reply, Failure
 
 /// Jobs of a type and status, the newest first, as an array: so the service answers, whatever Python's SDK expects.
 pub(super) fn list(service: &Service, call: &Call) -> Result<Reply, Failure> {
-    let size = page_size(call.header(headers::MAX_ITEM_COUNT))?.min(QUERY_PAGE);
+    let size = page_size(call.header(headers::MAX_ITEM_COUNT))?;
     let filter = JobFilter {
         kind: word(call, headers::JOB_TYPE_PARAMETER, JobType::of_word)?,
         status: word(call, headers::JOB_STATUS_PARAMETER, JobStatus::of_word)?,

@@ -131,7 +131,7 @@ fn no_bytes_bring_it_down() {
             body.len()
         );
         runtime.block_on(owner.throw(request.as_bytes()));
-        for path in ["/devices/d", "/twins/d", "/twins/d/methods", "/devices/query", "/devices"] {
+        for path in ["/devices/d", "/twins/d", "/jobs/v2/j", "/twins/d/methods", "/devices/query", "/devices"] {
             for method in ["PUT", "PATCH", "POST"] {
                 runtime.block_on(owner.send(method, path, &[("If-Match", "*")], &body));
             }
