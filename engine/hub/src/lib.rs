@@ -7,6 +7,7 @@ mod data_dir;
 mod exchange;
 mod fingerprint;
 mod hub;
+mod jobs;
 mod link;
 mod listen;
 mod mqtt;
@@ -16,6 +17,7 @@ mod seam;
 mod state;
 mod store;
 mod tls;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -56,7 +56,7 @@ fn item_type(query: &Query) -> &'static str {
 }
 
 /// Larger than the largest page is the largest page.
-fn page_size(given: Option<&str>) -> Result<usize, HubError> {
+pub(super) fn page_size(given: Option<&str>) -> Result<usize, HubError> {
     let Some(given) = given.filter(|given| !given.is_empty()) else { return Ok(QUERY_PAGE) };
     match given.trim().parse::<i64>() {
         Ok(size) if size > 0 => Ok(usize::try_from(size).unwrap_or(QUERY_PAGE).min(QUERY_PAGE)),

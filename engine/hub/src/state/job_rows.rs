@@ -14,8 +14,7 @@ pub(super) struct JobRow {
 
 impl HubState {
     /// The first rows behind `after`, in the order of their keys and at most `most`; none when there are no more.
-    /// This hub runs no jobs, so there are no rows.
-    pub(super) fn job_rows(&self, _after: Option<&str>, _most: usize) -> Vec<JobRow> {
-        Vec::new()
+    pub(super) fn job_rows(&self, after: Option<&str>, most: usize) -> Vec<JobRow> {
+        self.inner().jobs.rows(after, most).map(|(key, row)| JobRow { key, row }).collect()
     }
 }
