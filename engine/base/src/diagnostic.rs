@@ -16,7 +16,7 @@ pub enum Severity {
 /// One finding. Printed as
 /// ```text
 /// error: unknown key `nme`
-///   --> playbooks/reboot.yaml:3:5
+///  --> playbooks/reboot.yaml:3:5
 /// 3 |   - nme: x
 ///   |     ^^^ not a key of a step
 /// help: did you mean `name`?
@@ -95,7 +95,7 @@ impl Diagnostic {
             .map_or(1, |marked| marked.lines().next().unwrap_or("").chars().count())
             .max(1);
         let indent: String = text.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        writeln!(f, "{:width$}--> {}", "", place.label(), width = width + 1)?;
+        writeln!(f, "{:width$}--> {}", "", place.label())?;
         writeln!(f, "{line} | {text}")?;
         let note = self.note.as_deref().unwrap_or("");
         let caret = format!("{:width$} | {indent}{} {note}", "", "^".repeat(on_line));
@@ -185,7 +185,7 @@ mod tests {
             .at(source.place(Span::new(at, at + 3)))
             .note("not a key of a step")
             .help("did you mean `name`?");
-        let expected = "error: unknown key `nme`\n  --> p.yaml:3:5\n3 |   - nme: y\n  |     ^^^ not a key of a step\nhelp: did you mean `name`?\n";
+        let expected = "error: unknown key `nme`\n --> p.yaml:3:5\n3 |   - nme: y\n  |     ^^^ not a key of a step\nhelp: did you mean `name`?\n";
         assert_eq!(shown.to_string(), expected);
     }
 

@@ -101,7 +101,7 @@ async fn a_failure_names_outcome_place_and_help() {
     let expected = "\
   unreachable Ask the device to reboot          0.0 s
 unreachable: press-7 is not connected (404103 DeviceNotOnline). Nothing was sent to it.
-   --> playbooks/test.yaml:10:5
+  --> playbooks/test.yaml:10:5
 10 |     invoke_method:
    |     ^^^^^^^^^^^^^ last seen yesterday
 help: put `offline: { wait: 2h }` beside it

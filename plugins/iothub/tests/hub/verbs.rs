@@ -74,7 +74,7 @@ fn what_cannot_work_is_said_at_check_time() {
         ("invoke_method: { name: '' }", "`name` is empty"),
         (
             "invoke_method: { name: x, response_timeout: 4s }",
-            "`response_timeout` is 5s to 300s, not 4s\n  --> t.yaml:1:45",
+            "`response_timeout` is 5s to 300s, not 4s\n --> t.yaml:1:45",
         ),
         ("invoke_method: { name: x, response_timeout: 301 }", "not 5m1s"),
         ("invoke_method: { name: x, connect_timeout: 1h }", "`connect_timeout` is at most 300s, not 1h"),
