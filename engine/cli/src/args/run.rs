@@ -23,9 +23,18 @@ pub(crate) struct RunArgs {
     /// Only steps with one of these tags (comma-separated)
     #[arg(short = 't', long, value_name = "TAGS", value_delimiter = ',')]
     pub(crate) tags: Vec<String>,
+    /// Leave out steps with one of these tags (comma-separated)
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub(crate) skip_tags: Vec<String>,
     /// Send nothing that changes a device; say what would have been sent
     #[arg(short = 'C', long = "check")]
     pub(crate) check: bool,
+    /// With --check: end with 4 when something would have been changed
+    #[arg(long, requires = "check")]
+    pub(crate) fail_on_change: bool,
+    /// Where `save` writes; else .iotplay/runs/RUN/files
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// Run again whenever the playbook changes
     #[arg(long)]
     pub(crate) watch: bool,
@@ -57,6 +66,9 @@ pub(crate) struct Targeting {
     pub(crate) allow_empty: bool,
 }
 
+/// The default of `--sim-reboot`.
+const SIM_REBOOT: Duration = Duration::from_secs(20);
+
 /// The simulated devices that join a hub in this process.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SimArgs {
@@ -69,6 +81,13 @@ pub(crate) struct SimArgs {
     /// The handlers they run: a file or a folder; else scripts/, else the built-in reboot.rhai
     #[arg(long, value_name = "PATH", help_heading = "Simulated devices")]
     pub(crate) scripts: Option<PathBuf>,
+}
+
+impl SimArgs {
+    /// Something was asked for that only simulated devices of this process can do.
+    pub(crate) fn asked_for(&self) -> bool {
+        self.sim != 1 || self.sim_reboot != SIM_REBOOT || self.scripts.is_some()
+    }
 }
 
 /// `--output`.

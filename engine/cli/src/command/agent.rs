@@ -11,7 +11,7 @@ use wire::{DeviceConnection, DeviceCredential, DeviceId};
 
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
-use crate::process::{CommandResult, Exit, Signals, Trouble, check_fleet};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, check_fleet};
 use crate::project::{self, DEVICE_VARIABLE, Handlers};
 use crate::world;
 
@@ -135,7 +135,7 @@ fn certificate(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Option<
 fn show(event: &AgentEvent, few: bool, alone: bool) {
     match event {
         AgentEvent::Said { device, line } => {
-            println!("{}", Mask::process().apply(&format!("{device} |    {line}")));
+            Stdout::line(&Mask::process().apply(&format!("{device} |    {line}")));
         }
         AgentEvent::Connected { .. } | AgentEvent::Disconnected { .. } if !few => {}
         // The command ends with it and says why.
