@@ -18,7 +18,7 @@ pub(crate) struct RunArgs {
     #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
     pub(crate) extra_vars: Vec<String>,
     /// Calls in flight at most
-    #[arg(short = 'f', long, value_name = "N")]
+    #[arg(short = 'f', long, value_name = "N", value_parser = at_least_one)]
     pub(crate) forks: Option<usize>,
     /// Only steps with one of these tags (comma-separated)
     #[arg(short = 't', long, value_name = "TAGS", value_delimiter = ',')]
@@ -105,6 +105,15 @@ pub(crate) struct CheckArgs {
     /// Playbooks (.yaml), runner scripts and handlers (.rhai)
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// A count that nothing can be done without.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("not a whole number".to_owned()),
+    }
 }
 
 /// A duration flag: `90s`, `1h30m`, a number of seconds.

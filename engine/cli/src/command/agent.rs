@@ -112,7 +112,10 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers) -> Result<AgentConfi
     config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };
     if let Some(command) = &args.reboot_command {
         config.board = Some(Board::new(command.split_whitespace().map(str::to_owned).collect()));
-        config.state = Some(".iotplay/agent".into());
+    }
+    // One device is what it was before; a simulated fleet begins anew, or its start would write thousands of files.
+    if alone {
+        config.state = Some(STATE.into());
     }
     Ok(config)
 }
@@ -130,6 +133,9 @@ fn certificate(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Option<
         _ => Ok(None),
     }
 }
+
+/// What a single device remembers: `device.state`, its boot, a restart on its way.
+const STATE: &str = ".iotplay/agent";
 
 /// What handlers print goes to stdout; what happens to devices to stderr.
 fn show(event: &AgentEvent, few: bool, alone: bool) {
