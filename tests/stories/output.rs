@@ -78,3 +78,12 @@ fn a_hub_without_devices_says_how_to_have_one() {
         offline.err
     );
 }
+
+#[test]
+fn a_tag_that_no_step_has_is_named() {
+    let set = empty().file("tags.yaml", "steps:\n  - log: one\n    tags: [slow]\n");
+    let ended = set.iotplay.run(&["run", "tags.yaml", "-t", "slwo", "--skip-tags", "always"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.err.contains("warning: no step has the tag `slwo`: did you mean `slow`?"), "{}", ended.err);
+    assert!(!ended.err.contains("`always`"), "{}", ended.err);
+}

@@ -54,9 +54,11 @@ impl Play {
         }
         self.may_watch()?;
         let mut changes = Changes::watch(self.found.path.as_deref(), self.world.reloads())?;
-        let mut source = self.found.source.clone();
+        let mut source = Some(self.found.source.clone());
         loop {
-            if let Err(trouble) = self.once(source.clone()).await {
+            if let Some(source) = source
+                && let Err(trouble) = self.once(source).await
+            {
                 trouble.print();
             }
             if let Some(exit) = self.signals.exit() {
@@ -67,17 +69,15 @@ impl Play {
                 () = changes.next() => {}
                 () = self.signals.asked().cancelled() => return Ok(self.signals.exit().unwrap_or(Exit::INTERRUPTED)),
             }
-            source = self.changed(source);
+            source = self.changed();
         }
     }
 
-    /// The playbook as it is now. Editors take a file away before they put the new one in its place: then the one before stays.
-    fn changed(&self, before: Source) -> Source {
-        let Some(path) = &self.found.path else { return before };
-        project::read(path).unwrap_or_else(|trouble| {
-            trouble.print();
-            before
-        })
+    /// The playbook as it is now. While there is none (editors take a file away before they put the new one in its place)
+    /// nothing is run: what stood there before is not what is meant now.
+    fn changed(&self) -> Option<Source> {
+        let Some(path) = &self.found.path else { return Some(self.found.source.clone()) };
+        project::read(path).map_err(|trouble| trouble.print()).ok()
     }
 
     /// Where devices are real, a saved file must not be enough to set them in motion.
