@@ -11,7 +11,7 @@ use wire::{DeviceConnection, DeviceCredential, DeviceId};
 
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
-use crate::process::{CommandResult, Exit, Signals, Trouble, check_fleet};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, check_fleet};
 use crate::project::{self, DEVICE_VARIABLE, Handlers};
 use crate::world;
 
@@ -112,7 +112,10 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers) -> Result<AgentConfi
     config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };
     if let Some(command) = &args.reboot_command {
         config.board = Some(Board::new(command.split_whitespace().map(str::to_owned).collect()));
-        config.state = Some(".iotplay/agent".into());
+    }
+    // One device is what it was before; a simulated fleet begins anew, or its start would write thousands of files.
+    if alone {
+        config.state = Some(STATE.into());
     }
     Ok(config)
 }
@@ -131,11 +134,14 @@ fn certificate(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Option<
     }
 }
 
+/// What a single device remembers: `device.state`, its boot, a restart on its way.
+const STATE: &str = ".iotplay/agent";
+
 /// What handlers print goes to stdout; what happens to devices to stderr.
 fn show(event: &AgentEvent, few: bool, alone: bool) {
     match event {
         AgentEvent::Said { device, line } => {
-            println!("{}", Mask::process().apply(&format!("{device} |    {line}")));
+            Stdout::line(&Mask::process().apply(&format!("{device} |    {line}")));
         }
         AgentEvent::Connected { .. } | AgentEvent::Disconnected { .. } if !few => {}
         // The command ends with it and says why.
