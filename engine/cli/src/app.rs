@@ -9,8 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{self, Cli};
 use crate::command;
-use crate::process::Trouble;
-use crate::process::{self, Exit};
+use crate::process::{self, Exit, Trouble};
 
 /// The whole program.
 pub(crate) fn main() -> ExitCode {
@@ -38,10 +37,10 @@ fn run() -> Exit {
 fn refuse_usage(error: &clap::Error) -> Exit {
     let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if help {
-        print!("{}", error.render());
+        process::out(error.render().to_string().trim_end());
         return Exit::OK;
     }
-    eprint!("{}", Mask::process().apply(&error.render().to_string()));
+    process::err(error.render().to_string().trim_end());
     Exit::USAGE
 }
 

@@ -6,7 +6,7 @@ use wire::{AuthKind, Authentication, DeviceDocument, DeviceId, ErrorCode, IfMatc
 
 use crate::args::{Common, DevicesCommand, RemoveArgs};
 use crate::play;
-use crate::process::{CommandResult, Exit, Signals, Trouble};
+use crate::process::{CommandResult, Exit, Signals, Trouble, err, out};
 use crate::world::{self, Embed, Screen, World, device_trouble};
 
 /// Does it.
@@ -50,7 +50,7 @@ async fn list(world: &World) -> CommandResult {
         let width = page.iter().map(|row| text(row, "deviceId").len()).max().unwrap_or(0);
         for row in &page {
             let (status, state) = (text(row, "status"), text(row, "connectionState"));
-            println!("{:width$}  {status:8}  {}", text(row, "deviceId"), state.to_lowercase());
+            out(&format!("{:width$}  {status:8}  {}", text(row, "deviceId"), state.to_lowercase()));
         }
     }
     Ok(Exit::OK)
@@ -64,7 +64,7 @@ async fn show(world: &World, device: &DeviceId) -> CommandResult {
             let kind: AuthKind = found.authentication.kind;
             let shown =
                 DeviceDocument { authentication: Authentication { kind, ..Authentication::default() }, ..found };
-            println!("{}", serde_json::to_string_pretty(&shown).expect("a document is JSON"));
+            out(&serde_json::to_string_pretty(&shown).expect("a document is JSON"));
             Ok(Exit::OK)
         }
         Err(error) => Err(device_trouble(client, &error, device).await),
@@ -86,9 +86,9 @@ async fn add(world: &World, device: DeviceId) -> CommandResult {
     };
     let connection = world::connection(client, &created.device)?;
     if let Some(port) = connection.host.port {
-        eprintln!("note    devices connect on port {port} here; the Python device SDK can only dial 8883");
+        err(&format!("note    devices connect on port {port} here; the Python device SDK can only dial 8883"));
     }
-    println!("{}", connection.to_connection_string().expose());
+    out(&connection.to_connection_string().expose());
     Ok(Exit::OK)
 }
 
@@ -99,7 +99,7 @@ async fn remove(world: &World, signals: &Signals, args: &RemoveArgs, devices: &[
         if let Err(error) = world.client().delete_device(device, IfMatch::Any).await {
             return Err(device_trouble(world.client(), &error, device).await);
         }
-        eprintln!("removed {device}");
+        err(&format!("removed {device}"));
     }
     Ok(Exit::OK)
 }

@@ -4,7 +4,7 @@ use base::did_you_mean;
 use runner::{Action, Effect};
 
 use crate::args::PluginsCommand;
-use crate::process::{CommandResult, Exit, Trouble};
+use crate::process::{CommandResult, Exit, Trouble, out};
 use crate::world;
 
 /// Prints them on stdout.
@@ -19,7 +19,7 @@ fn list() -> CommandResult {
     let registry = world::vocabulary()?;
     let width = registry.iter().map(|(_, action)| action.name().len()).max().unwrap_or(0);
     for (plugin, action) in registry.iter() {
-        println!("{:width$}  {plugin:7}  {:7}  {}", action.name(), effect(&**action), action.about());
+        out(&format!("{:width$}  {plugin:7}  {:7}  {}", action.name(), effect(&**action), action.about()));
     }
     Ok(Exit::OK)
 }
@@ -34,13 +34,13 @@ fn show(name: &str) -> CommandResult {
             None => trouble.help(format!("there are {}", names.join(", "))),
         });
     };
-    println!("{}: {}", action.name(), action.about());
-    println!("effect: {}", effect(&**action));
+    out(&format!("{}: {}", action.name(), action.about()));
+    out(&format!("effect: {}", effect(&**action)));
     if let Some(main) = action.main() {
-        println!("short form: `{}: VALUE` is `{}: {{ {main}: VALUE }}`", action.name(), action.name());
+        out(&format!("short form: `{}: VALUE` is `{}: {{ {main}: VALUE }}`", action.name(), action.name()));
     }
     let schema = serde_json::to_string_pretty(&action.schema()).expect("a schema is JSON");
-    println!("parameters: {schema}");
+    out(&format!("parameters: {schema}"));
     Ok(Exit::OK)
 }
 
