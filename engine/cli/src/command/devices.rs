@@ -88,7 +88,7 @@ async fn add(world: &World, device: DeviceId) -> CommandResult {
     if let Some(port) = connection.host.port {
         err(&format!("note    devices connect on port {port} here; the Python device SDK can only dial 8883"));
     }
-    out(&connection.to_connection_string().expose());
+    out(connection.to_connection_string().expose());
     Ok(Exit::OK)
 }
 

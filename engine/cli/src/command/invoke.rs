@@ -45,7 +45,7 @@ async fn one(
 
 fn answer(device: &DeviceId, reply: &MethodReply) -> CommandResult {
     if let Some(payload) = &reply.payload {
-        out(&payload.get());
+        out(payload.get());
     }
     if (200..300).contains(&reply.status) {
         if reply.status != 200 {
