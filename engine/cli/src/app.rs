@@ -46,7 +46,7 @@ fn refuse_usage(error: &clap::Error) -> Exit {
         Stdout::line(error.render().to_string().trim_end());
         return Exit::OK;
     }
-    eprint!("{}", Mask::process().apply(&error.render().to_string()));
+    process::err(error.render().to_string().trim_end());
     Exit::USAGE
 }
 

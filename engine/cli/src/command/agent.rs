@@ -11,7 +11,7 @@ use wire::{DeviceConnection, DeviceCredential, DeviceId};
 
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
-use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, check_fleet};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, check_fleet, err};
 use crate::project::{self, DEVICE_VARIABLE, Handlers};
 use crate::world;
 
@@ -27,8 +27,8 @@ pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
     let handlers = project::handlers(args.scripts.as_deref())?;
     let crew = crew(common, &args).await?;
     check_fleet(crew.devices.len(), 1)?;
-    eprintln!("hub     {}", crew.hub);
-    eprintln!("device  {}, running {}", crew.title, handlers.label());
+    err(&format!("hub     {}", crew.hub));
+    err(&format!("device  {}, running {}", crew.title, handlers.label()));
     let count = crew.devices.len();
     let running = Agent::start(config(&args, crew, handlers)?).map_err(world::cannot_start)?;
     let ended = tokio::select! {
@@ -42,7 +42,7 @@ pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
             |finding| Trouble::new(Exit::FAILED, finding),
         ));
     }
-    eprintln!("stop    handlers at work may take {} s; once more ends at once", GRACE.as_secs());
+    err(&format!("stop    handlers at work may take {} s; once more ends at once", GRACE.as_secs()));
     running.stop(GRACE).await;
     Ok(Exit::OK)
 }
@@ -50,7 +50,7 @@ pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
 /// Says once that all are there; ends when all have ended by themselves.
 async fn until_ended(running: &RunningAgent, count: usize) -> Option<Diagnostic> {
     if running.ready().await.is_ok() && count > 1 {
-        eprintln!("ready   {count} devices connected");
+        err(&format!("ready   {count} devices connected"));
     }
     running.finished().await
 }
@@ -148,7 +148,7 @@ fn show(event: &AgentEvent, few: bool, alone: bool) {
         AgentEvent::Ended { .. } if alone => {}
         event => {
             if let Some(line) = world::agent_line(event) {
-                eprintln!("{}", Mask::process().apply(&line));
+                err(&line);
             }
         }
     }

@@ -6,7 +6,7 @@ use wire::{AuthKind, Authentication, DeviceDocument, DeviceId, ErrorCode, IfMatc
 
 use crate::args::{Common, DevicesCommand, RemoveArgs};
 use crate::play;
-use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, err};
 use crate::world::{self, Embed, Screen, World, device_trouble};
 
 /// Does it.
@@ -91,7 +91,7 @@ async fn add(world: &World, device: DeviceId) -> CommandResult {
     };
     let connection = world::connection(client, &created.device)?;
     if let Some(port) = connection.host.port {
-        eprintln!("note    devices connect on port {port} here; the Python device SDK can only dial 8883");
+        err(&format!("note    devices connect on port {port} here; the Python device SDK can only dial 8883"));
     }
     Stdout::line(connection.to_connection_string().expose());
     Ok(Exit::OK)
@@ -104,7 +104,7 @@ async fn remove(world: &World, signals: &Signals, args: &RemoveArgs, devices: &[
         if let Err(error) = world.client().delete_device(device, IfMatch::Any).await {
             return Err(device_trouble(world.client(), &error, device).await);
         }
-        eprintln!("removed {device}");
+        err(&format!("removed {device}"));
     }
     Ok(Exit::OK)
 }

@@ -8,7 +8,7 @@ use wire::{DeviceId, Identity, MethodCall, MethodReply, limits};
 
 use crate::args::{Common, InvokeArgs};
 use crate::play;
-use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, err};
 use crate::world::{Embed, Screen, World, device_trouble};
 
 /// Calls it.
@@ -49,7 +49,7 @@ fn answer(device: &DeviceId, reply: &MethodReply) -> CommandResult {
     }
     if (200..300).contains(&reply.status) {
         if reply.status != 200 {
-            eprintln!("status  {}", reply.status);
+            err(&format!("status  {}", reply.status));
         }
         return Ok(Exit::OK);
     }
