@@ -153,3 +153,12 @@ fn a_single_device_remembers_its_state_over_a_restart_of_the_agent() {
         assert!(!ended.out.contains("booted"), "a restart of the agent is no boot: {}", ended.out);
     }
 }
+
+#[test]
+fn a_handler_that_never_ends_is_named_with_its_place() {
+    let set = empty().file("scripts/endless.rhai", "// busy\non_method(\"spin\", |device, request| { loop { } });\n");
+    let ended = set.iotplay.run(&["invoke", "sim-1", "spin"]);
+    assert_eq!(ended.code, Some(4), "{}", ended.err);
+    assert!(ended.err.contains("--> scripts/endless.rhai:2:1"), "{}", ended.err);
+    assert!(ended.out.contains("scripts/endless.rhai:2:1"), "{}", ended.out);
+}

@@ -175,7 +175,7 @@ impl Call {
     fn end(&self, result: ScriptResult<Dynamic>) -> HandlerOutcome {
         let counters = &self.device.lane.counters;
         let answered = self.status();
-        match (result, answered) {
+        match (result.map_err(|error| self.placed(error)), answered) {
             (Ok(_), Some(status)) => HandlerOutcome::Answered(status),
             (Ok(value), None) if self.is_open() => match self.answer(200, &to_json(&value)) {
                 Ok(()) => HandlerOutcome::Answered(200),
@@ -190,6 +190,15 @@ impl Call {
             }
             (Err(error), None) => self.failed(&error.diagnostic(), &of_error(&error, self.device.lane.habits.errors)),
         }
+    }
+
+    /// Where a limit ended the call, Rhai does not say: then the handler is the place.
+    fn placed(&self, error: ScriptError) -> ScriptError {
+        let place = error.place.clone().or_else(|| match &self.handler {
+            HandlerName::Method(name) => self.scripts.methods.get(name).map(|handler| handler.place.clone()),
+            _ => None,
+        });
+        ScriptError { place, ..error }
     }
 
     fn failed(&self, finding: &Diagnostic, answer: &Answer) -> HandlerOutcome {
