@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::data_dir::DataDirError;
 use crate::seam::HubLog;
+use crate::snapshot::{Snapshot, SnapshotError};
 use crate::tls::CertificateError;
 
 /// MQTT over TLS, the port that SDKs have built in.
@@ -48,6 +49,17 @@ pub struct HubConfig {
     pub seed: Seed,
     /// Hears what happens.
     pub log: HubLog,
+    /// What it begins with instead of nothing.
+    pub restore: Option<Restore>,
+}
+
+/// A snapshot to begin with.
+#[derive(Clone, Debug)]
+pub struct Restore {
+    /// The state.
+    pub snapshot: Snapshot,
+    /// Whether it may take the place of a state that the folder has; it is lost.
+    pub force: bool,
 }
 
 impl HubConfig {
@@ -63,6 +75,7 @@ impl HubConfig {
             clock: Clock::system(),
             seed: Seed::from_os(),
             log: HubLog::none(),
+            restore: None,
         }
     }
 
@@ -89,6 +102,9 @@ pub enum HubStartError {
         /// What to do.
         mend: String,
     },
+    /// The snapshot to begin with.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// Someone listens there already.
     #[error(
         "{what} cannot listen on {address}: the port is in use; stop what uses it, or choose another with {option}"

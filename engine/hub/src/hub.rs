@@ -18,6 +18,7 @@ use crate::exchange::Exchange;
 use crate::listen::Listeners;
 use crate::mqtt::{self, Mqtt, MqttSettings};
 use crate::rest::{self, Service};
+use crate::snapshot::Snapshot;
 use crate::state::{HubState, StateWorkers};
 use crate::tls::Certificates;
 
@@ -194,10 +195,16 @@ impl Parts {
             Data::Folder(folder) => Some(DataDir::open(folder)?),
         };
         let hosts = Hosts::new(config.bind, &config.names);
-        let certificates = Certificates::for_names(hosts.names(), data_dir.as_ref(), &config.clock)?;
+        let snapshot = config.restore.as_ref().map(|restore| &restore.snapshot);
+        if let (Some(data_dir), Some(restore)) = (&data_dir, &config.restore) {
+            restore.snapshot.restore_into(data_dir, restore.force)?;
+        }
+        let ca = snapshot.and_then(Snapshot::ca);
+        let certificates = Certificates::for_names(hosts.names(), data_dir.as_ref(), ca, &config.clock)?;
         let exchange = Arc::new(Exchange::default());
+        let clock = config.clock.clone();
         let (state, workers) =
-            HubState::open(data_dir.as_ref(), hosts, Arc::clone(&exchange), config.clock.clone(), config.seed)?;
+            HubState::begin(data_dir.as_ref(), snapshot, hosts, Arc::clone(&exchange), clock, config.seed)?;
         let state = Arc::new(state);
         let listeners = Listeners::open(config).await?;
         let facts = Facts {

@@ -12,6 +12,7 @@ mod mqtt;
 mod query;
 mod rest;
 mod seam;
+mod snapshot;
 mod state;
 mod store;
 mod tls;
@@ -19,8 +20,9 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
+pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, Restore, SERVICE_PORT};
 pub use data_dir::{DataDirError, Endpoint, find};
 pub use hub::{Hub, RunningHub};
 pub use seam::{HubEvent, HubLog, Sender, Telemetry};
+pub use snapshot::{Snapshot, SnapshotError, take_snapshot};
 pub use tls::CertificateError;

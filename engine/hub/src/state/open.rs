@@ -14,6 +14,7 @@ use crate::auth::{Hosts, Policies, ServiceAuth};
 use crate::config::HubStartError;
 use crate::data_dir::DataDir;
 use crate::exchange::Exchange;
+use crate::snapshot::{Snapshot, SnapshotError};
 use crate::store::{Store, StoreOpenError, StoreWorkers, Table, Write};
 
 pub(crate) use crate::store::StoreWorkers as StateWorkers;
@@ -42,9 +43,26 @@ impl HubState {
         clock: Clock,
         seed: Seed,
     ) -> Result<(Self, StoreWorkers), HubStartError> {
+        Self::begin(data_dir, None, hosts, exchange, clock, seed)
+    }
+
+    /// The same; without a folder it begins with the fixture, if there is one.
+    pub(crate) fn begin(
+        data_dir: Option<&DataDir>,
+        fixture: Option<&Snapshot>,
+        hosts: Hosts,
+        exchange: Arc<Exchange>,
+        clock: Clock,
+        seed: Seed,
+    ) -> Result<(Self, StoreWorkers), HubStartError> {
         let mut loaded = Loaded::default();
         let (store, workers) = match data_dir {
-            None => Store::memory(),
+            None => {
+                if let Some(fixture) = fixture {
+                    loaded = Loaded::of(fixture, &clock)?;
+                }
+                Store::memory()
+            }
             Some(data_dir) => {
                 Store::open(&data_dir.store(), &mut |table, key, value| loaded.row(table, key, value, &clock))
                     .map_err(|error| refuse(&error))?
@@ -66,6 +84,17 @@ impl HubState {
 }
 
 impl Loaded {
+    fn of(snapshot: &Snapshot, clock: &Clock) -> Result<Self, SnapshotError> {
+        let mut loaded = Self::default();
+        for row in snapshot.rows() {
+            let value = row.value.as_deref().unwrap_or_default();
+            loaded.row(row.table, &row.key, value, clock).map_err(|reason| {
+                snapshot.damaged(format!("`{}` of `{}`: {reason}", row.key, row.table.name()))
+            })?;
+        }
+        Ok(loaded)
+    }
+
     fn row(&mut self, table: Table, key: &str, value: &[u8], clock: &Clock) -> Result<(), String> {
         match table {
             Table::Meta => self.meta(key, value),
@@ -125,18 +154,11 @@ fn read_document(key: &str, value: &[u8]) -> Result<Document, String> {
 }
 
 fn refuse(error: &StoreOpenError) -> HubStartError {
-    let mend = match error {
-        StoreOpenError::InUse { .. } => "stop the other process, or choose another folder with --data",
-        StoreOpenError::Damaged { .. } => {
-            "move that file away to begin with an empty registry, or bring it back from a copy"
-        }
-        StoreOpenError::Io { .. } => "check the rights on that file and the space on its disk",
-    };
-    HubStartError::State { reason: full(error), mend: mend.to_owned() }
+    HubStartError::State { reason: error.full(), mend: error.mend().to_owned() }
 }
 
-/// The error and its causes in one line.
-fn full(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+/// Whether a hub could begin with these documents, and how many devices it would have.
+pub(crate) fn check_rows(snapshot: &Snapshot) -> Result<usize, SnapshotError> {
+    let (clock, _) = Clock::manual(std::time::UNIX_EPOCH);
+    Loaded::of(snapshot, &clock).map(|loaded| loaded.registry.counts().total)
 }

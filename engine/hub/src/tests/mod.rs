@@ -5,5 +5,5 @@ mod gate;
 mod kept;
 mod queries;
 mod registry;
-mod stage;
+pub(crate) mod stage;
 mod twins;
