@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::data_dir::DataDirError;
 use crate::seam::HubLog;
+use crate::seed::Seeds;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::tls::CertificateError;
 
@@ -51,6 +52,8 @@ pub struct HubConfig {
     pub log: HubLog,
     /// What it begins with instead of nothing.
     pub restore: Option<Restore>,
+    /// What must be there once it has started.
+    pub seeds: Option<Seeds>,
 }
 
 /// A snapshot to begin with.
@@ -76,6 +79,7 @@ impl HubConfig {
             seed: Seed::from_os(),
             log: HubLog::none(),
             restore: None,
+            seeds: None,
         }
     }
 
@@ -105,6 +109,9 @@ pub enum HubStartError {
     /// The snapshot to begin with.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// The seeds ask for what cannot be, or the disk refuses them.
+    #[error("the seeds could not be brought in: {0}")]
+    Seeds(String),
     /// Someone listens there already.
     #[error(
         "{what} cannot listen on {address}: the port is in use; stop what uses it, or choose another with {option}"

@@ -12,6 +12,7 @@ mod mqtt;
 mod query;
 mod rest;
 mod seam;
+mod seed;
 mod snapshot;
 mod state;
 mod store;
@@ -24,5 +25,6 @@ pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, Restore,
 pub use data_dir::{DataDirError, Endpoint, find};
 pub use hub::{Hub, RunningHub};
 pub use seam::{HubEvent, HubLog, Sender, Telemetry};
+pub use seed::{Seeded, Seeds};
 pub use snapshot::{Snapshot, SnapshotError, take_snapshot};
 pub use tls::CertificateError;

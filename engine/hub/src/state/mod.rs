@@ -19,7 +19,7 @@ mod tests;
 
 pub(crate) use bulk::BulkChange;
 pub(crate) use hub_state::HubState;
-pub(crate) use open::{StateWorkers, check_rows};
+pub(crate) use open::check_rows;
 pub(crate) use record::Document;
 pub(crate) use rows::PageStart;
 pub(crate) use twins::{TwinDocument, TwinWrite};

@@ -17,8 +17,6 @@ use crate::exchange::Exchange;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::store::{Store, StoreOpenError, StoreWorkers, Table, Write};
 
-pub(crate) use crate::store::StoreWorkers as StateWorkers;
-
 /// Where policies are kept.
 const POLICIES: &str = "policies";
 /// Where the layout of the store is named.
