@@ -18,8 +18,8 @@ use crate::exchange::Exchange;
 use crate::listen::Listeners;
 use crate::mqtt::{self, Mqtt, MqttSettings};
 use crate::rest::{self, Service};
-use crate::snapshot::Snapshot;
 use crate::seed::{self, Seeded};
+use crate::snapshot::Snapshot;
 use crate::state::HubState;
 use crate::tls::Certificates;
 

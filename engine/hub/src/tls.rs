@@ -27,7 +27,9 @@ pub enum CertificateError {
         source: TlsError,
     },
     /// The CA of the snapshot cannot be used.
-    #[error("the CA in the snapshot cannot be used: leave `ca` out of it to get a new one, which clients must then trust")]
+    #[error(
+        "the CA in the snapshot cannot be used: leave `ca` out of it to get a new one, which clients must then trust"
+    )]
     Given {
         /// What is wrong with it.
         source: TlsError,
@@ -73,11 +75,7 @@ enum Failed {
     Made(TlsError),
 }
 
-fn authority(
-    data_dir: Option<&DataDir>,
-    given: Option<(String, Secret)>,
-    clock: &Clock,
-) -> Result<Authority, Failed> {
+fn authority(data_dir: Option<&DataDir>, given: Option<(String, Secret)>, clock: &Clock) -> Result<Authority, Failed> {
     let Some(data_dir) = data_dir else {
         return match given {
             None => Authority::generate(clock).map_err(Failed::Made),
@@ -118,7 +116,8 @@ mod tests {
 
     #[test]
     fn a_name_that_no_certificate_can_hold_is_named() {
-        let error = Certificates::for_names(&["hüb".to_owned()], None, None, &Clock::system()).err().unwrap().to_string();
+        let error =
+            Certificates::for_names(&["hüb".to_owned()], None, None, &Clock::system()).err().unwrap().to_string();
         assert!(error.contains("hüb"), "{error}");
     }
 }

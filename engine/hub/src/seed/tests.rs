@@ -83,7 +83,17 @@ async fn a_fleet_is_made_once_and_then_kept_as_the_file_says() {
 fn mistakes_are_placed_and_all_told_at_once() {
     let text = "devices:\n  - id: a b\n  - { id: x, keys: { primary: no } }\n  - id: x\n  - prefix: sim-\n  - { id: z, desired: { a.b: 1 } }\n";
     let found = parse(text).unwrap_err();
-    for part in ["fleet.yaml:2:9", "fleet.yaml:3:", "a key is base64", "fleet.yaml:4:", "named twice: in line 3", "fleet.yaml:5:", "`prefix` and `count`", "fleet.yaml:6:", "a.b"] {
+    for part in [
+        "fleet.yaml:2:9",
+        "fleet.yaml:3:",
+        "a key is base64",
+        "fleet.yaml:4:",
+        "named twice: in line 3",
+        "fleet.yaml:5:",
+        "`prefix` and `count`",
+        "fleet.yaml:6:",
+        "a.b",
+    ] {
         assert!(found.contains(part), "{part} is not in {found}");
     }
     for (text, place) in [

@@ -51,7 +51,9 @@ pub enum SnapshotError {
         source: io::Error,
     },
     /// The file is no snapshot, or was changed to something that is none.
-    #[error("{name} is not a snapshot of a hub, or it is damaged: {reason}; mend: take it anew with `iotplay hub snapshot`")]
+    #[error(
+        "{name} is not a snapshot of a hub, or it is damaged: {reason}; mend: take it anew with `iotplay hub snapshot`"
+    )]
     Damaged {
         /// The file.
         name: String,

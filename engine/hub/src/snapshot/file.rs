@@ -35,7 +35,10 @@ pub struct Snapshot {
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshot").field("name", &self.name).field("documents", &self.rows.len()).finish_non_exhaustive()
+        f.debug_struct("Snapshot")
+            .field("name", &self.name)
+            .field("documents", &self.rows.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -118,7 +121,12 @@ impl<W: io::Write> Writer<W> {
         write!(out, "{{\n\"{VERSION_KEY}\": {VERSION},\n\"{TAKEN_KEY}\": \"{taken}\"")?;
         if let Some((certificate, key)) = ca {
             let text = |text: &str| serde_json::Value::from(text).to_string();
-            write!(out, ",\n\"{CA_KEY}\": {{\"certificate\": {}, \"key\": {}}}", text(certificate), text(key.expose()))?;
+            write!(
+                out,
+                ",\n\"{CA_KEY}\": {{\"certificate\": {}, \"key\": {}}}",
+                text(certificate),
+                text(key.expose())
+            )?;
         }
         Ok(Self { out, table: None, documents: 0 })
     }

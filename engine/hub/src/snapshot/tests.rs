@@ -36,7 +36,10 @@ async fn same(hub: RunningHub, ca: &str, before: [&Value; 2]) {
     assert_eq!(hub.ca_pem(), ca);
     let owner = Service::of(&hub);
     let device = owner.get("/devices/d").await.json();
-    assert_eq!((&device["authentication"], &device["generationId"]), (&before[0]["authentication"], &before[0]["generationId"]));
+    assert_eq!(
+        (&device["authentication"], &device["generationId"]),
+        (&before[0]["authentication"], &before[0]["generationId"])
+    );
     let twin = owner.get("/twins/d").await.json();
     for part in ["tags", "properties", "version", "etag", "deviceEtag"] {
         assert_eq!(twin[part], before[1][part], "{part}");
@@ -68,7 +71,8 @@ async fn a_running_a_stopped_and_a_killed_hub_give_the_same_state_back() {
     take(&path("killed"), &path("killed.json")).unwrap();
     #[cfg(unix)]
     {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path("running.json")).unwrap().permissions());
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path("running.json")).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
     }
     for from in ["running.json", "stopped.json", "killed.json"] {

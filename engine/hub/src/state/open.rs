@@ -33,7 +33,8 @@ struct Loaded {
 }
 
 impl HubState {
-    /// Reads the folder's state; writes policies if there were none.
+    /// Without a fixture.
+    #[cfg(test)]
     pub(crate) fn open(
         data_dir: Option<&DataDir>,
         hosts: Hosts,
@@ -44,7 +45,7 @@ impl HubState {
         Self::begin(data_dir, None, hosts, exchange, clock, seed)
     }
 
-    /// The same; without a folder it begins with the fixture, if there is one.
+    /// Reads the folder's state; writes policies if there were none. Without a folder it begins with the fixture, if there is one.
     pub(crate) fn begin(
         data_dir: Option<&DataDir>,
         fixture: Option<&Snapshot>,
@@ -86,9 +87,9 @@ impl Loaded {
         let mut loaded = Self::default();
         for row in snapshot.rows() {
             let value = row.value.as_deref().unwrap_or_default();
-            loaded.row(row.table, &row.key, value, clock).map_err(|reason| {
-                snapshot.damaged(format!("`{}` of `{}`: {reason}", row.key, row.table.name()))
-            })?;
+            loaded
+                .row(row.table, &row.key, value, clock)
+                .map_err(|reason| snapshot.damaged(format!("`{}` of `{}`: {reason}", row.key, row.table.name())))?;
         }
         Ok(loaded)
     }

@@ -111,7 +111,8 @@ fn open(path: &Path) -> Result<Database, StoreOpenError> {
     }
     // The check reads every page and its checksum: a file cut or changed by something else is refused instead of trusted. The
     // hub reads all of it anyway.
-    guarded(path, || builder().set_check_integrity_on_open(true).open(path)).and_then(|opened| opened.map_err(refused(path)))
+    guarded(path, || builder().set_check_integrity_on_open(true).open(path))
+        .and_then(|opened| opened.map_err(refused(path)))
 }
 
 /// Renames a file that is on the disk, and brings its new name there too.
