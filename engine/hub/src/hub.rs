@@ -252,6 +252,11 @@ impl Parts {
         let endpoint = HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string();
         let service =
             Service::new(Arc::clone(&state), Arc::clone(&exchange), config.log.clone(), &endpoint, config.seed);
+        let settled = CancellationToken::new();
+        let activity = tokio::spawn({
+            let (state, settled) = (Arc::clone(&state), settled.clone());
+            async move { state.keep_activity(settled).await }
+        });
         // Devices stay until the calls that are in flight have had their time.
         let devices = CancellationToken::new();
         let hub = Mqtt::new(
@@ -267,6 +272,10 @@ impl Parts {
         devices.cancel();
         if let Err(error) = mqtt.await {
             tracing::error!(%error, "the MQTT side failed");
+        }
+        settled.cancel();
+        if let Err(error) = activity.await {
+            tracing::error!(%error, "keeping the times of activity failed");
         }
         // Brings every change to the disk; acknowledgements end with the writer.
         state.close();

@@ -1,6 +1,7 @@
 //! What the hub knows: identities, twins and kept sessions in memory, every change brought to the store before it is answered.
 //! Reads never touch the disk. Speaks neither HTTP nor MQTT.
 
+mod activity;
 mod bulk;
 mod device_side;
 mod effect;

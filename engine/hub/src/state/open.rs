@@ -1,5 +1,6 @@
 //! Brings the state back from the data folder at start, or begins with nothing.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use base::{Clock, Seed};
@@ -75,8 +76,12 @@ impl HubState {
             store.write_first(writes);
             policies
         });
-        let inner =
-            Inner { registry: loaded.registry, rng: seed.of("etags").rng(), last_generation: loaded.last_generation };
+        let inner = Inner {
+            registry: loaded.registry,
+            rng: seed.of("etags").rng(),
+            last_generation: loaded.last_generation,
+            seen: HashSet::new(),
+        };
         let auth = ServiceAuth::new(policies, hosts);
         Ok((Self { clock, auth, store, exchange, inner: Mutex::new(inner) }, workers))
     }
@@ -111,8 +116,11 @@ impl Loaded {
                 Err("a module without its device".into())
             }
             Table::Twins => {
-                let twin: Twin = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-                self.entry(key)?.twin = twin;
+                let mut twin: Twin = serde_json::from_slice(value).map_err(|error| error.to_string())?;
+                let entry = self.entry(key)?;
+                // The registry's own text of the id serves both.
+                std::mem::swap(&mut twin.identity, &mut entry.twin.identity);
+                entry.twin = twin;
                 Ok(())
             }
             Table::Sessions => {

@@ -5,5 +5,6 @@ mod gate;
 mod kept;
 mod queries;
 mod registry;
+mod several;
 pub(crate) mod stage;
 mod twins;
