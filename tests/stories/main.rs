@@ -9,6 +9,7 @@ mod examples;
 mod kills;
 mod main_job;
 mod newcomer;
+mod output;
 mod scripts;
 mod sdk_drops;
 mod sdk_node;

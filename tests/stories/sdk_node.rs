@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use stage::{LocalHub, Program, Sdk};
+use stage::{HubOptions, LocalHub, Program, Sdk};
 
 use crate::stage_set::{Set, empty};
 
@@ -35,6 +35,10 @@ impl Scene {
 
     fn service(&self, id: &str) -> Program {
         self.node.program("service.js", self.hub.ca(), &[("SERVICE", &self.hub.service()), ("DEVICE_ID", id)])
+    }
+
+    fn jobs(&self, id: &str) -> Program {
+        self.node.program("jobs.js", self.hub.ca(), &[("SERVICE", &self.hub.service()), ("DEVICE_ID", id)])
     }
 }
 
@@ -74,6 +78,29 @@ fn our_agent_with_their_service() {
 }
 
 #[test]
+fn their_jobs_reach_their_device() {
+    let Some(scene) = scene() else { return };
+    let mut device = scene.device("press-4", "1");
+    let jobs = scene.jobs("press-4").end(PATIENCE);
+    assert_eq!(jobs.code, Some(0), "{} {}", jobs.out, jobs.err);
+    for line in [
+        "twins completed 1 of 1, 0 failed",
+        "twin 3 7",
+        "calls completed 1 of 1, 0 failed",
+        "planned scheduled",
+        "called off cancelled cancelled",
+        "wrong failed SQL query parse failed",
+        "all wrong,later,calls,twins",
+        "some twins",
+        "again DeviceAlreadyExistsError",
+        "unknown Error",
+    ] {
+        assert!(jobs.out.contains(line), "{line}: {}", jobs.out);
+    }
+    assert!(device.line("called").contains(r#"{"why":"job"}"#), "{}", device.line("called"));
+}
+
+#[test]
 fn their_service_is_told_when_nobody_listens() {
     let Some(scene) = scene() else { return };
     scene.hub.device("asleep");
@@ -93,4 +120,18 @@ fn their_device_with_a_wrong_key_is_turned_away() {
     scene.hub.program().line("press-3");
     assert_eq!(device.count("listening"), 0);
     device.kill();
+}
+
+#[test]
+fn their_service_reaches_a_hub_on_any_port_with_a_word_to_https() {
+    let set = empty();
+    let Some(node) = stage::node(set.iotplay.binary()) else { return };
+    let hub = LocalHub::start(&set.iotplay, HubOptions::FreePorts);
+    let mut agent = set.iotplay.start(&["agent", "--sim-reboot", "200ms"]);
+    agent.line("connected");
+    let variables = [("SERVICE", hub.service()), ("DEVICE_ID", "sim-1".to_owned())];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let service = node.program("service.js", hub.ca(), &variables).end(PATIENCE);
+    assert_eq!(service.code, Some(0), "{} {}", service.out, service.err);
+    assert!(service.out.contains("reply 200"), "{}", service.out);
 }

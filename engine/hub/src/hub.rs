@@ -15,6 +15,7 @@ use crate::auth::Hosts;
 use crate::config::{Data, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
 use crate::data_dir::{DataDir, Endpoint};
 use crate::exchange::Exchange;
+use crate::jobs::JobRunner;
 use crate::listen::Listeners;
 use crate::mqtt::{self, Mqtt, MqttSettings};
 use crate::rest::{self, Service};
@@ -216,7 +217,7 @@ impl Parts {
         let clock = config.clock.clone();
         let (state, workers) =
             HubState::begin(data_dir.as_ref(), snapshot, hosts, Arc::clone(&exchange), clock, config.seed)?;
-        let state = Arc::new(state);
+        let state = Arc::new(state.with_active_jobs(config.active_jobs));
         let acknowledged = tokio::spawn(workers.acknowledged.run());
         let seeded = match &config.seeds {
             None => None,
@@ -257,6 +258,8 @@ impl Parts {
             let (state, settled) = (Arc::clone(&state), settled.clone());
             async move { state.keep_activity(settled).await }
         });
+        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), config.log.clone());
+        let jobs = tokio::spawn(jobs.run(stop.clone(), GRACE));
         // Devices stay until the calls that are in flight have had their time.
         let devices = CancellationToken::new();
         let hub = Mqtt::new(
@@ -269,6 +272,9 @@ impl Parts {
         );
         let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.acceptor.clone(), hub, devices.clone()));
         rest::serve(listeners.https.0, certificates.acceptor, Arc::new(service), stop.clone(), GRACE).await;
+        if let Err(error) = jobs.await {
+            tracing::error!(%error, "the jobs failed");
+        }
         devices.cancel();
         if let Err(error) = mqtt.await {
             tracing::error!(%error, "the MQTT side failed");

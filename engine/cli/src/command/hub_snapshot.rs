@@ -4,15 +4,15 @@ use base::{Clock, Diagnostic};
 use hub::{DataDirError, Snapshot, SnapshotError};
 
 use crate::args::{Common, SnapshotArgs};
-use crate::process::{self, CommandResult, Exit, Trouble};
+use crate::process::{self, CommandResult, Exit, Trouble, err};
 
 /// Writes the file; the hub may run.
 pub(crate) fn take(common: &Common, args: &SnapshotArgs) -> CommandResult {
     let documents = hub::take_snapshot(&common.data, &args.file, args.force, &Clock::system()).map_err(refused)?;
-    eprintln!(
+    err(&format!(
         "written {} ({documents} documents, with all keys: keep it as you would keep those)",
         args.file.display()
-    );
+    ));
     Ok(Exit::OK)
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn take(common: &Common, args: &SnapshotArgs) -> CommandResult {
 pub(crate) fn restore(common: &Common, args: &SnapshotArgs) -> CommandResult {
     let snapshot = Snapshot::read(&args.file).map_err(refused)?;
     let devices = snapshot.restore(&common.data, args.force).map_err(refused)?;
-    eprintln!("state   {} now has the {devices} devices of {}", common.data.display(), args.file.display());
+    err(&format!("state   {} now has the {devices} devices of {}", common.data.display(), args.file.display()));
     Ok(Exit::OK)
 }
 

@@ -5,6 +5,7 @@ mod body;
 mod bulk;
 mod call;
 mod devices;
+mod jobs;
 mod methods;
 mod modules;
 mod query;

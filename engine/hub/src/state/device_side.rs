@@ -58,10 +58,11 @@ impl Backing for HubState {
     async fn patch_reported(&self, identity: &Identity, patch: &[u8]) -> Result<u64, HubError> {
         self.change(|inner| {
             let now = self.clock.now();
-            let entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
+            let mut entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
             let answer = entry.twin.patch_reported(patch, now)?;
             entry.record.activity = Some(now);
             let writes = vec![write_twin(identity, &entry.twin)];
+            drop(entry);
             inner.seen.insert(identity.clone());
             Ok(Change { answer, writes, effects: Vec::new() })
         })
@@ -71,13 +72,14 @@ impl Backing for HubState {
     fn set_connected(&self, identity: &Identity, connected: bool) {
         let now = self.clock.now();
         let mut inner = self.inner();
-        let Some(entry) = inner.registry.get_mut(identity) else { return };
+        let Some(mut entry) = inner.registry.get_mut(identity) else { return };
         let state = if connected { ConnectionState::Connected } else { ConnectionState::Disconnected };
         entry.record.activity = Some(now);
         if entry.record.connection != state {
             entry.record.connection = state;
             entry.record.connection_time = Some(now);
         }
+        drop(entry);
         inner.seen.insert(identity.clone());
     }
 
@@ -88,7 +90,7 @@ impl Backing for HubState {
     async fn store_session(&self, identity: &Identity, session: Option<Vec<Subscription>>) {
         let stored = self
             .change(|inner| {
-                let entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
+                let mut entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
                 let write = write_session(identity, session.as_deref());
                 entry.session = session.map(Vec::into_boxed_slice);
                 Ok(Change { answer: (), writes: vec![write], effects: Vec::new() })
