@@ -10,6 +10,8 @@ use wire::limits::ACTIVE_JOBS;
 
 use crate::data_dir::DataDirError;
 use crate::seam::HubLog;
+use crate::seed::Seeds;
+use crate::snapshot::{Snapshot, SnapshotError};
 use crate::tls::CertificateError;
 
 /// MQTT over TLS, the port that SDKs have built in.
@@ -51,6 +53,19 @@ pub struct HubConfig {
     pub active_jobs: usize,
     /// Hears what happens.
     pub log: HubLog,
+    /// What it begins with instead of nothing.
+    pub restore: Option<Restore>,
+    /// What must be there once it has started.
+    pub seeds: Option<Seeds>,
+}
+
+/// A snapshot to begin with.
+#[derive(Clone, Debug)]
+pub struct Restore {
+    /// The state.
+    pub snapshot: Snapshot,
+    /// Whether it may take the place of a state that the folder has; it is lost.
+    pub force: bool,
 }
 
 impl HubConfig {
@@ -67,6 +82,8 @@ impl HubConfig {
             seed: Seed::from_os(),
             active_jobs: ACTIVE_JOBS,
             log: HubLog::none(),
+            restore: None,
+            seeds: None,
         }
     }
 
@@ -93,6 +110,12 @@ pub enum HubStartError {
         /// What to do.
         mend: String,
     },
+    /// The snapshot to begin with.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The seeds ask for what cannot be, or the disk refuses them.
+    #[error("the seeds could not be brought in: {0}")]
+    Seeds(String),
     /// Someone listens there already.
     #[error(
         "{what} cannot listen on {address}: the port is in use; stop what uses it, or choose another with {option}"

@@ -11,6 +11,10 @@ use base::Secret;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+/// The CA's certificate.
+const CA: &str = "ca.pem";
+/// The CA's key.
+const CA_KEY: &str = "ca-key.pem";
 /// Tries to get the lock before it is called held: [`find`] holds it for a moment to see whether anyone else does.
 const LOCK_TRIES: u32 = 5;
 /// Between two tries: far longer than [`find`]'s moment.
@@ -59,12 +63,29 @@ struct EndpointFile {
     service: String,
 }
 
+/// Whether some process holds the folder.
+pub(crate) fn is_running(folder: &Path) -> bool {
+    let lock = File::open(folder.join("lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Where a folder's store is.
+pub(crate) fn store_of(folder: &Path) -> PathBuf {
+    folder.join("hub.redb")
+}
+
+/// The kept CA of a folder as `(certificate, key)`, both PEM; none before the first start.
+pub(crate) fn read_kept_ca(folder: &Path) -> Result<Option<(String, Secret)>, DataDirError> {
+    match (read_text(&folder.join(CA))?, read_text(&folder.join(CA_KEY))?) {
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key.into()))),
+        _ => Ok(None),
+    }
+}
+
 /// The hub that runs for this folder now, if one does. A file left behind by a killed hub does not count: its lock is free.
 pub fn find(folder: &Path) -> Option<Endpoint> {
-    let lock = File::open(folder.join("lock")).ok()?;
-    match lock.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => {}
-        Ok(()) | Err(TryLockError::Error(_)) => return None,
+    if !is_running(folder) {
+        return None;
     }
     let text = fs::read(folder.join("endpoint.json")).ok()?;
     let EndpointFile { pid, mqtt, https, ca, service } = serde_json::from_slice(&text).ok()?;
@@ -97,23 +118,20 @@ impl DataDir {
     }
 
     pub(crate) fn store(&self) -> PathBuf {
-        self.folder.join("hub.redb")
+        store_of(&self.folder)
     }
 
     pub(crate) fn ca(&self) -> PathBuf {
-        self.folder.join("ca.pem")
+        self.folder.join(CA)
     }
 
     fn ca_key(&self) -> PathBuf {
-        self.folder.join("ca-key.pem")
+        self.folder.join(CA_KEY)
     }
 
     /// The kept CA as `(certificate, key)`, both PEM; none before the first start.
     pub(crate) fn read_ca(&self) -> Result<Option<(String, Secret)>, DataDirError> {
-        match (read_text(&self.ca())?, read_text(&self.ca_key())?) {
-            (Some(certificate), Some(key)) => Ok(Some((certificate, key.into()))),
-            _ => Ok(None),
-        }
+        read_kept_ca(&self.folder)
     }
 
     /// Keeps the CA. The key goes first: a certificate without its key is then never taken for a whole CA.
@@ -166,31 +184,40 @@ fn read_text(path: &Path) -> Result<Option<String>, DataDirError> {
 
 /// Writes a file beside its place, brings it to the disk and moves it there: readers see the old or the new one, never half.
 fn write_whole(path: &Path, content: &[u8], mode: Mode) -> Result<(), DataDirError> {
-    let beside = path.with_extension("new");
     let write = || -> io::Result<()> {
-        // A file left by a crash may have other modes than the ones set at creation.
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(
-            &mut options,
-            match mode {
-                Mode::Owner => 0o600,
-                Mode::Everyone => 0o644,
-            },
-        );
-        #[cfg(not(unix))]
-        let _ = mode;
-        let mut file = options.open(&beside)?;
+        let (mut file, beside) = create_as(path, mode)?;
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&beside, path)
     };
     write().map_err(|source| DataDirError::Io { path: path.to_owned(), source })
+}
+
+/// An empty file beside the place of another, readable by its owner only.
+pub(crate) fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    create_as(path, Mode::Owner)
+}
+
+fn create_as(path: &Path, mode: Mode) -> io::Result<(File, PathBuf)> {
+    let beside = path.with_extension("new");
+    // A file left by a crash may have other modes than the ones set at creation.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(
+        &mut options,
+        match mode {
+            Mode::Owner => 0o600,
+            Mode::Everyone => 0o644,
+        },
+    );
+    #[cfg(not(unix))]
+    let _ = mode;
+    Ok((options.open(&beside)?, beside))
 }
 
 #[cfg(test)]

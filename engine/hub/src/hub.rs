@@ -19,7 +19,9 @@ use crate::jobs::JobRunner;
 use crate::listen::Listeners;
 use crate::mqtt::{self, Mqtt, MqttSettings};
 use crate::rest::{self, Service};
-use crate::state::{HubState, StateWorkers};
+use crate::seed::{self, Seeded};
+use crate::snapshot::Snapshot;
+use crate::state::HubState;
 use crate::tls::Certificates;
 
 /// How long calls in flight may take once the hub is told to stop.
@@ -60,6 +62,7 @@ struct Facts {
     https: SocketAddr,
     ca_pem: String,
     ca_file: Option<PathBuf>,
+    seeded: Option<Seeded>,
 }
 
 /// A hub that listens. Dropping it stops it without waiting.
@@ -95,6 +98,11 @@ impl RunningHub {
     /// The same as a file, when the hub has a folder.
     pub fn ca_file(&self) -> Option<&Path> {
         self.facts.ca_file.as_deref()
+    }
+
+    /// What the seeds did, if there were any.
+    pub fn seeded(&self) -> Option<Seeded> {
+        self.facts.seeded
     }
 
     /// How its owner reaches it: policy `iothubowner`.
@@ -178,13 +186,17 @@ fn run(config: HubConfig, stop: &CancellationToken, ready: oneshot::Sender<Resul
     });
 }
 
+/// The task that answers what is on the disk.
+type JoinedTask = tokio::task::JoinHandle<()>;
+
 /// Everything that runs.
 struct Parts {
     listeners: Listeners,
     certificates: Certificates,
     state: Arc<HubState>,
     exchange: Arc<Exchange>,
-    workers: StateWorkers,
+    acknowledged: JoinedTask,
+    writer: Option<JoinHandle<()>>,
     data_dir: Option<DataDir>,
 }
 
@@ -195,11 +207,25 @@ impl Parts {
             Data::Folder(folder) => Some(DataDir::open(folder)?),
         };
         let hosts = Hosts::new(config.bind, &config.names);
-        let certificates = Certificates::for_names(hosts.names(), data_dir.as_ref(), &config.clock)?;
+        let snapshot = config.restore.as_ref().map(|restore| &restore.snapshot);
+        if let (Some(data_dir), Some(restore)) = (&data_dir, &config.restore) {
+            restore.snapshot.restore_into(data_dir, restore.force)?;
+        }
+        let ca = snapshot.and_then(Snapshot::ca);
+        let certificates = Certificates::for_names(hosts.names(), data_dir.as_ref(), ca, &config.clock)?;
         let exchange = Arc::new(Exchange::default());
+        let clock = config.clock.clone();
         let (state, workers) =
-            HubState::open(data_dir.as_ref(), hosts, Arc::clone(&exchange), config.clock.clone(), config.seed)?;
+            HubState::begin(data_dir.as_ref(), snapshot, hosts, Arc::clone(&exchange), clock, config.seed)?;
         let state = Arc::new(state.with_active_jobs(config.active_jobs));
+        let acknowledged = tokio::spawn(workers.acknowledged.run());
+        let seeded = match &config.seeds {
+            None => None,
+            Some(seeds) => {
+                let seeded = seed::sow(&state, seeds).await;
+                Some(seeded.map_err(|error| HubStartError::Seeds(error.message))?)
+            }
+        };
         let listeners = Listeners::open(config).await?;
         let facts = Facts {
             state: Arc::clone(&state),
@@ -207,6 +233,7 @@ impl Parts {
             https: listeners.https.1,
             ca_pem: certificates.ca_pem.clone(),
             ca_file: data_dir.as_ref().map(DataDir::ca),
+            seeded,
         };
         if let Some(data_dir) = &data_dir {
             data_dir.write_endpoint(&Endpoint {
@@ -217,16 +244,20 @@ impl Parts {
                 service: facts.service_connection().to_connection_string(),
             })?;
         }
-        Ok((Self { listeners, certificates, state, exchange, workers, data_dir }, facts))
+        Ok((Self { listeners, certificates, state, exchange, acknowledged, writer: workers.writer, data_dir }, facts))
     }
 
     async fn serve(self, config: HubConfig, stop: &CancellationToken) {
-        let Self { listeners, certificates, state, exchange, workers, data_dir } = self;
+        let Self { listeners, certificates, state, exchange, acknowledged, writer, data_dir } = self;
         let (mqtt_listener, mqtt_at) = listeners.mqtt;
         let endpoint = HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string();
         let service =
             Service::new(Arc::clone(&state), Arc::clone(&exchange), config.log.clone(), &endpoint, config.seed);
-        let acknowledged = tokio::spawn(workers.acknowledged.run());
+        let settled = CancellationToken::new();
+        let activity = tokio::spawn({
+            let (state, settled) = (Arc::clone(&state), settled.clone());
+            async move { state.keep_activity(settled).await }
+        });
         let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), config.log.clone());
         let jobs = tokio::spawn(jobs.run(stop.clone(), GRACE));
         // Devices stay until the calls that are in flight have had their time.
@@ -248,12 +279,16 @@ impl Parts {
         if let Err(error) = mqtt.await {
             tracing::error!(%error, "the MQTT side failed");
         }
+        settled.cancel();
+        if let Err(error) = activity.await {
+            tracing::error!(%error, "keeping the times of activity failed");
+        }
         // Brings every change to the disk; acknowledgements end with the writer.
         state.close();
         if let Err(error) = acknowledged.await {
             tracing::error!(%error, "the acknowledgements failed");
         }
-        if workers.writer.is_some_and(|writer| writer.join().is_err()) {
+        if writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the store's writer panicked");
         }
         drop(data_dir);

@@ -14,6 +14,8 @@ mod mqtt;
 mod query;
 mod rest;
 mod seam;
+mod seed;
+mod snapshot;
 mod state;
 mod store;
 mod tls;
@@ -22,8 +24,10 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
+pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, Restore, SERVICE_PORT};
 pub use data_dir::{DataDirError, Endpoint, find};
 pub use hub::{Hub, RunningHub};
 pub use seam::{HubEvent, HubLog, Sender, Telemetry};
+pub use seed::{Seeded, Seeds};
+pub use snapshot::{Snapshot, SnapshotError, take_snapshot};
 pub use tls::CertificateError;

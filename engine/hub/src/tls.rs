@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use base::Clock;
+use base::{Clock, Secret};
 use net::tls::{Authority, TlsError, server_config};
 use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
@@ -26,6 +26,14 @@ pub enum CertificateError {
         /// What is wrong with it.
         source: TlsError,
     },
+    /// The CA of the snapshot cannot be used.
+    #[error(
+        "the CA in the snapshot cannot be used: leave `ca` out of it to get a new one, which clients must then trust"
+    )]
+    Given {
+        /// What is wrong with it.
+        source: TlsError,
+    },
     /// A certificate could not be made; mostly a name that cannot stand in one.
     #[error("cannot make a certificate for {names}")]
     Issue {
@@ -43,14 +51,16 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// For `names`, with the CA of the folder (made and kept if there is none), or a passing CA without a folder.
+    /// For `names`, with the CA of the folder (made and kept if there is none); without a folder, with the CA that is given or
+    /// a passing one.
     pub(crate) fn for_names(
         names: &[String],
         data_dir: Option<&DataDir>,
+        given: Option<(String, Secret)>,
         clock: &Clock,
     ) -> Result<Self, CertificateError> {
         let issue = |source| CertificateError::Issue { names: names.join(", "), source };
-        let authority = authority(data_dir, clock).map_err(|error| match error {
+        let authority = authority(data_dir, given, clock).map_err(|error| match error {
             Failed::Kept(error) => error,
             Failed::Made(source) => issue(source),
         })?;
@@ -65,8 +75,14 @@ enum Failed {
     Made(TlsError),
 }
 
-fn authority(data_dir: Option<&DataDir>, clock: &Clock) -> Result<Authority, Failed> {
-    let Some(data_dir) = data_dir else { return Authority::generate(clock).map_err(Failed::Made) };
+fn authority(data_dir: Option<&DataDir>, given: Option<(String, Secret)>, clock: &Clock) -> Result<Authority, Failed> {
+    let Some(data_dir) = data_dir else {
+        return match given {
+            None => Authority::generate(clock).map_err(Failed::Made),
+            Some((certificate, key)) => Authority::from_pem(&certificate, key.expose())
+                .map_err(|source| Failed::Kept(CertificateError::Given { source })),
+        };
+    };
     let folder = |error: DataDirError| Failed::Kept(error.into());
     if let Some((certificate, key)) = data_dir.read_ca().map_err(folder)? {
         return Authority::from_pem(&certificate, key.expose())
@@ -87,20 +103,21 @@ mod tests {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let start = || {
             let data_dir = DataDir::open(folder.path()).unwrap();
-            Certificates::for_names(&names, Some(&data_dir), &Clock::system())
+            Certificates::for_names(&names, Some(&data_dir), None, &Clock::system())
         };
         let first = start().unwrap().ca_pem;
         assert_eq!(start().unwrap().ca_pem, first);
         std::fs::write(folder.path().join("ca-key.pem"), "nonsense").unwrap();
         let error = start().err().unwrap().to_string();
         assert!(error.contains("ca.pem") && error.contains("remove"), "{error}");
-        let passing = Certificates::for_names(&names, None, &Clock::system()).unwrap().ca_pem;
+        let passing = Certificates::for_names(&names, None, None, &Clock::system()).unwrap().ca_pem;
         assert_ne!(passing, first);
     }
 
     #[test]
     fn a_name_that_no_certificate_can_hold_is_named() {
-        let error = Certificates::for_names(&["hüb".to_owned()], None, &Clock::system()).err().unwrap().to_string();
+        let error =
+            Certificates::for_names(&["hüb".to_owned()], None, None, &Clock::system()).err().unwrap().to_string();
         assert!(error.contains("hüb"), "{error}");
     }
 }

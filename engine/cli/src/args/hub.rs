@@ -1,6 +1,7 @@
-//! Flags of `hub` and `hub env`.
+//! Flags of `hub` and of what else it can do: `env`, `snapshot`, `restore`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
@@ -29,6 +30,26 @@ pub(crate) struct HubArgs {
     /// Keep nothing on disk
     #[arg(long)]
     pub(crate) memory: bool,
+    /// Devices that must be there: a YAML file; makes what is missing, corrects what differs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seed: Option<PathBuf>,
+    /// Begin with the state of a snapshot
+    #[arg(long, value_name = "FILE")]
+    pub(crate) restore: Option<PathBuf>,
+    /// Let the snapshot take the place of the folder's state, which is lost
+    #[arg(long, requires = "restore")]
+    pub(crate) force: bool,
+}
+
+/// `iotplay hub snapshot` and `iotplay hub restore`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SnapshotArgs {
+    /// The snapshot: JSON with all keys, readable by its owner only
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Take the place of what is there already
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// What else `hub` can do.
@@ -36,4 +57,8 @@ pub(crate) struct HubArgs {
 pub(crate) enum HubCommand {
     /// Print the exports that let SDK programs of this shell trust and reach the running hub
     Env,
+    /// Write the whole state of this folder's hub, running or not, to one file
+    Snapshot(SnapshotArgs),
+    /// Make a snapshot the state of this folder's hub, which must not run
+    Restore(SnapshotArgs),
 }

@@ -9,7 +9,7 @@ mod small;
 
 pub(crate) use agent::AgentArgs;
 pub(crate) use cli::{Cli, Command, Common, parse};
-pub(crate) use hub::{HubArgs, HubCommand};
+pub(crate) use hub::{HubArgs, HubCommand, SnapshotArgs};
 pub(crate) use mirror::command;
 pub(crate) use run::{CheckArgs, Output, RunArgs, SimArgs, Targeting};
 pub(crate) use small::{

@@ -4,7 +4,9 @@ use std::future::Future;
 
 use tokio::task::LocalSet;
 
-use super::{agent, check, completions, devices, hub, hub_env, init, invoke, plugins, run as play, schema, twin};
+use super::{
+    agent, check, completions, devices, hub, hub_env, hub_snapshot, init, invoke, plugins, run as play, schema, twin,
+};
 use crate::args::{Cli, Command, HubCommand};
 use crate::process::{CommandResult, Trouble};
 
@@ -20,6 +22,8 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Agent(args) => on_lane(agent::run(&common, args)),
         Command::Hub(args) => match args.command {
             Some(HubCommand::Env) => hub_env::run(&common),
+            Some(HubCommand::Snapshot(args)) => hub_snapshot::take(&common, &args),
+            Some(HubCommand::Restore(args)) => hub_snapshot::restore(&common, &args),
             None => on_lane(hub::run(&common, args)),
         },
         Command::Init(args) => init::run(&args),

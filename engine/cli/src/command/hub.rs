@@ -1,10 +1,14 @@
 //! `iotplay hub`: the local hub in the foreground. Says how to reach it, then one line for everything that happens, until it is told to stop.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use base::{Clock, Diagnostic, rfc3339_millis};
-use hub::{Data, Hub, HubConfig, HubEvent, HubLog, HubStartError, RunningHub};
+use hub::{
+    Data, Hub, HubConfig, HubEvent, HubLog, HubStartError, Restore, RunningHub, Seeded, Seeds, Snapshot, SnapshotError,
+};
 
+use super::hub_snapshot;
 use crate::args::{Common, HubArgs};
 use crate::process::{self, CommandResult, Exit, Signals, Trouble, err};
 use crate::project;
@@ -21,19 +25,22 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
     process::raise_open_files();
     let data = if args.memory { Data::Memory } else { Data::Folder(common.data.clone()) };
     let clock = Clock::system();
+    let memory = args.memory;
     let config = HubConfig {
         bind: args.bind,
         allow_remote: args.allow_remote,
         mqtt_port: args.mqtt_port,
         https_port: args.https_port,
-        names: args.names,
         log: log(clock.clone()),
         clock,
+        restore: restore(&args)?,
+        seeds: args.seed.as_deref().map(seeds).transpose()?,
+        names: args.names,
         ..HubConfig::new(data)
     };
     let running = Hub::start(config).await.map_err(|error| refused(&error))?;
     project::hide(running.service_connection().key.expose());
-    greet(&running, common, args.memory);
+    greet(&running, common, memory);
     tokio::select! {
         () = signals.asked().cancelled() => {}
         () = running.ended() => return Err(Trouble::internal("the hub ended by itself")),
@@ -42,9 +49,25 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
     Ok(Exit::OK)
 }
 
+fn restore(args: &HubArgs) -> Result<Option<Restore>, Trouble> {
+    let Some(file) = &args.restore else { return Ok(None) };
+    let snapshot = Snapshot::read(file).map_err(hub_snapshot::refused)?;
+    Ok(Some(Restore { snapshot, force: args.force }))
+}
+
+/// Seeds are configuration: their mistakes are not a playbook's.
+fn seeds(file: &Path) -> Result<Seeds, Trouble> {
+    let usage = |trouble: Trouble| Trouble { exit: Exit::USAGE, ..trouble };
+    let source = project::read(file).map_err(usage)?;
+    Seeds::parse(&source).map_err(|found| Trouble::new(Exit::USAGE, found))
+}
+
 fn greet(running: &RunningHub, common: &Common, memory: bool) {
     let kept = if memory { "in memory".to_owned() } else { format!("in {}", common.data.display()) };
     err(&format!("hub     MQTT {}, HTTPS {}, state {kept}", at(running.mqtt()), at(running.https())));
+    if let Some(Seeded { made, changed, same }) = running.seeded() {
+        err(&format!("seed    devices made {made}, changed {changed}, as they were {same}"));
+    }
     if memory {
         return;
     }
@@ -67,7 +90,8 @@ fn at(address: SocketAddr) -> String {
 
 fn refused(error: &HubStartError) -> Trouble {
     let exit = match error {
-        HubStartError::Folder(hub::DataDirError::InUse { .. }) => Exit::LOCKED,
+        HubStartError::Folder(hub::DataDirError::InUse { .. })
+        | HubStartError::Snapshot(SnapshotError::Folder(hub::DataDirError::InUse { .. })) => Exit::LOCKED,
         HubStartError::Thread(_) | HubStartError::Died => Exit::INTERNAL,
         _ => Exit::USAGE,
     };

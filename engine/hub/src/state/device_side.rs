@@ -61,7 +61,10 @@ impl Backing for HubState {
             let mut entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
             let answer = entry.twin.patch_reported(patch, now)?;
             entry.record.activity = Some(now);
-            Ok(Change { answer, writes: vec![write_twin(identity, &entry.twin)], effects: Vec::new() })
+            let writes = vec![write_twin(identity, &entry.twin)];
+            drop(entry);
+            inner.seen.insert(identity.clone());
+            Ok(Change { answer, writes, effects: Vec::new() })
         })
         .await
     }
@@ -76,6 +79,8 @@ impl Backing for HubState {
             entry.record.connection = state;
             entry.record.connection_time = Some(now);
         }
+        drop(entry);
+        inner.seen.insert(identity.clone());
     }
 
     fn load_session(&self, identity: &Identity) -> Option<Vec<Subscription>> {

@@ -1,6 +1,7 @@
 //! The state and the one way to change it: take a place in the store's queue, change memory, queue the writes, wait for the
 //! disk, let the consequences reach the connections. The order of changes in memory is the order on the disk.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use base::Clock;
@@ -34,6 +35,8 @@ pub(crate) struct Inner {
     /// Etags.
     pub(super) rng: StdRng,
     pub(super) last_generation: u64,
+    /// Whose times are not on the disk yet; at most as many as there are identities.
+    pub(super) seen: HashSet<Identity>,
 }
 
 /// What a change amounts to.

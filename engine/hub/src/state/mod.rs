@@ -1,6 +1,7 @@
 //! What the hub knows: identities, twins and kept sessions in memory, every change brought to the store before it is answered.
 //! Reads never touch the disk. Speaks neither HTTP nor MQTT.
 
+mod activity;
 mod bulk;
 mod device_side;
 mod effect;
@@ -25,6 +26,6 @@ mod tests;
 pub(crate) use bulk::BulkChange;
 pub(crate) use hub_state::HubState;
 pub(crate) use jobs::{DeviceEnd, JobEnd, JobFilter, JobPlan, no_job};
-pub(crate) use open::StateWorkers;
+pub(crate) use open::check_rows;
 pub(crate) use record::Document;
 pub(crate) use twins::{TwinDocument, TwinWrite};

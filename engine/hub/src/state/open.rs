@@ -1,5 +1,6 @@
 //! Brings the state back from the data folder at start, or begins with nothing.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use base::{Clock, Seed};
@@ -16,9 +17,8 @@ use crate::auth::{Hosts, Policies, ServiceAuth};
 use crate::config::HubStartError;
 use crate::data_dir::DataDir;
 use crate::exchange::Exchange;
+use crate::snapshot::{Snapshot, SnapshotError};
 use crate::store::{Store, StoreOpenError, StoreWorkers, Table, Write};
-
-pub(crate) use crate::store::StoreWorkers as StateWorkers;
 
 /// Where policies are kept.
 const POLICIES: &str = "policies";
@@ -37,7 +37,8 @@ struct Loaded {
 }
 
 impl HubState {
-    /// Reads the folder's state; writes policies if there were none.
+    /// Without a fixture.
+    #[cfg(test)]
     pub(crate) fn open(
         data_dir: Option<&DataDir>,
         hosts: Hosts,
@@ -45,9 +46,26 @@ impl HubState {
         clock: Clock,
         seed: Seed,
     ) -> Result<(Self, StoreWorkers), HubStartError> {
+        Self::begin(data_dir, None, hosts, exchange, clock, seed)
+    }
+
+    /// Reads the folder's state; writes policies if there were none. Without a folder it begins with the fixture, if there is one.
+    pub(crate) fn begin(
+        data_dir: Option<&DataDir>,
+        fixture: Option<&Snapshot>,
+        hosts: Hosts,
+        exchange: Arc<Exchange>,
+        clock: Clock,
+        seed: Seed,
+    ) -> Result<(Self, StoreWorkers), HubStartError> {
         let mut loaded = Loaded::default();
         let (store, workers) = match data_dir {
-            None => Store::memory(),
+            None => {
+                if let Some(fixture) = fixture {
+                    loaded = Loaded::of(fixture, &clock)?;
+                }
+                Store::memory()
+            }
             Some(data_dir) => {
                 Store::open(&data_dir.store(), &mut |table, key, value| loaded.row(table, key, value, &clock))
                     .map_err(|error| refuse(&error))?
@@ -70,6 +88,7 @@ impl HubState {
             jobs: loaded.jobs,
             rng: seed.of("etags").rng(),
             last_generation: loaded.last_generation,
+            seen: HashSet::new(),
         };
         let auth = ServiceAuth::new(policies, hosts);
         Ok((Self { clock, auth, store, exchange, inner: Mutex::new(inner), jobs_wake: Notify::new() }, workers))
@@ -77,6 +96,17 @@ impl HubState {
 }
 
 impl Loaded {
+    fn of(snapshot: &Snapshot, clock: &Clock) -> Result<Self, SnapshotError> {
+        let mut loaded = Self::default();
+        for row in snapshot.rows() {
+            let value = row.value.as_deref().unwrap_or_default();
+            loaded
+                .row(row.table, &row.key, value, clock)
+                .map_err(|reason| snapshot.damaged(format!("`{}` of `{}`: {reason}", row.key, row.table.name())))?;
+        }
+        Ok(loaded)
+    }
+
     fn row(&mut self, table: Table, key: &str, value: &[u8], clock: &Clock) -> Result<(), String> {
         match table {
             Table::Meta => self.meta(key, value),
@@ -94,8 +124,11 @@ impl Loaded {
                 Err("a module without its device".into())
             }
             Table::Twins => {
-                let twin: Twin = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-                self.entry(key)?.twin = twin;
+                let mut twin: Twin = serde_json::from_slice(value).map_err(|error| error.to_string())?;
+                let mut entry = self.entry(key)?;
+                // The registry's own text of the id serves both.
+                std::mem::swap(&mut twin.identity, &mut entry.twin.identity);
+                entry.twin = twin;
                 Ok(())
             }
             Table::Sessions => {
@@ -137,18 +170,11 @@ fn read_document(key: &str, value: &[u8]) -> Result<Document, String> {
 }
 
 fn refuse(error: &StoreOpenError) -> HubStartError {
-    let mend = match error {
-        StoreOpenError::InUse { .. } => "stop the other process, or choose another folder with --data",
-        StoreOpenError::Damaged { .. } => {
-            "move that file away to begin with an empty registry, or bring it back from a copy"
-        }
-        StoreOpenError::Io { .. } => "check the rights on that file and the space on its disk",
-    };
-    HubStartError::State { reason: full(error), mend: mend.to_owned() }
+    HubStartError::State { reason: error.full(), mend: error.mend().to_owned() }
 }
 
-/// The error and its causes in one line.
-fn full(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+/// Whether a hub could begin with these documents, and how many devices it would have.
+pub(crate) fn check_rows(snapshot: &Snapshot) -> Result<usize, SnapshotError> {
+    let (clock, _) = Clock::manual(std::time::UNIX_EPOCH);
+    Loaded::of(snapshot, &clock).map(|loaded| loaded.registry.counts().total)
 }

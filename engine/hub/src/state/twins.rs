@@ -10,6 +10,7 @@ use super::hub_state::{Change, Inner};
 use super::identities::write_twin;
 use super::registry::Entry;
 use super::rules::{check_etag, not_found};
+use crate::seed::contains;
 
 /// A twin's whole document and its etag.
 #[derive(Debug)]
@@ -44,6 +45,14 @@ impl HubState {
     pub(crate) fn twin(&self, identity: &Identity) -> Result<TwinDocument, HubError> {
         let inner = self.inner();
         inner.registry.get(identity).map(|entry| with_etag(identity, entry)).ok_or_else(|| not_found(identity))
+    }
+
+    /// Whether a patch of tags and desired properties would change nothing.
+    pub(crate) fn twin_has(&self, identity: &Identity, patch: &Value) -> bool {
+        let inner = self.inner();
+        let Some(entry) = inner.registry.get(identity) else { return false };
+        contains(entry.twin.tags(), &patch["tags"])
+            && contains(entry.twin.desired().properties(), &patch["properties"]["desired"])
     }
 
     /// Writes tags and desired properties; the device is told once the change is durable.

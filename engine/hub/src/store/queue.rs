@@ -9,7 +9,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::disk::Disk;
+use super::disk::{self, Disk};
 use super::{Row, StoreOpenError, Table, Write};
 
 /// Changes waiting for the disk at once; the next asker waits for a place. Some 20 groups of commits.
@@ -101,6 +101,21 @@ impl Store {
             .map_err(|source| StoreOpenError::Io { path: path.to_owned(), source })?;
         let store = Self { slots: Arc::new(Semaphore::new(QUEUE)), jobs: Jobs::Keep(jobs) };
         Ok((store, StoreWorkers { writer: Some(writer), acknowledged: Acknowledgements(acknowledged) }))
+    }
+
+    /// Hands every document of a file to `row`, as they are at one moment; a hub may be writing to it.
+    pub(crate) fn read_beside(path: &Path, row: &mut Row<'_>) -> Result<(), StoreOpenError> {
+        disk::read_beside(path, row)
+    }
+
+    /// The same of a file that nobody has open; one left by a killed hub is mended first.
+    pub(crate) fn read_stopped(path: &Path, row: &mut Row<'_>) -> Result<(), StoreOpenError> {
+        Disk::open(path)?.read(row)
+    }
+
+    /// Puts a file with exactly these documents in the place of the one that may be there, which nobody may have open.
+    pub(crate) fn replace(path: &Path, writes: &[Write]) -> Result<(), StoreOpenError> {
+        disk::replace(path, writes)
     }
 
     /// Waits for a place in the queue.

@@ -29,8 +29,9 @@ impl Table {
     pub(crate) const ALL: [Self; 7] =
         [Self::Meta, Self::Identities, Self::Twins, Self::Sessions, Self::Jobs, Self::JobTargets, Self::JobDevices];
 
-    pub(super) fn definition(self) -> TableDefinition<'static, &'static str, &'static [u8]> {
-        TableDefinition::new(match self {
+    /// Its name on the disk and in a snapshot.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             Self::Meta => "meta",
             Self::Identities => "identities",
             Self::Twins => "twins",
@@ -38,7 +39,11 @@ impl Table {
             Self::Jobs => "jobs",
             Self::JobTargets => "job-targets",
             Self::JobDevices => "job-devices",
-        })
+        }
+    }
+
+    pub(super) fn definition(self) -> TableDefinition<'static, &'static str, &'static [u8]> {
+        TableDefinition::new(self.name())
     }
 }
 
@@ -72,4 +77,23 @@ pub(crate) enum StoreOpenError {
     Damaged { path: PathBuf, reason: String },
     #[error("cannot read or write {path}")]
     Io { path: PathBuf, source: std::io::Error },
+}
+
+impl StoreOpenError {
+    /// What to do about it.
+    pub(crate) fn mend(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "stop the other process, or choose another folder with --data",
+            Self::Damaged { .. } => {
+                "move that file away to begin with an empty registry, or bring it back from a copy or a snapshot"
+            }
+            Self::Io { .. } => "check the rights on that file and the space on its disk",
+        }
+    }
+
+    /// The error and its causes in one line.
+    pub(crate) fn full(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
 }

@@ -108,3 +108,24 @@ async fn a_hub_that_is_dropped_stops_and_frees_its_folder() {
     };
     hub.stop().await;
 }
+
+#[tokio::test]
+async fn connection_times_outlive_a_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hub, owner) = in_folder(folder.path()).await;
+    owner.send("PUT", "/devices/d", &[], r#"{"deviceId":"d"}"#).await;
+    let device = Device::connect(&hub, "d").await.ok().unwrap();
+    let connected = owner.get("/devices/d").await.json();
+    assert_eq!(connected["connectionState"], "Connected");
+    assert_ne!(connected["lastActivityTime"], base::NEVER);
+    hub.stop().await;
+    drop(device);
+    let (hub, owner) = in_folder(folder.path()).await;
+    let again = owner.get("/devices/d").await.json();
+    assert_eq!(again["connectionState"], "Disconnected");
+    for time in ["lastActivityTime", "connectionStateUpdatedTime"] {
+        assert!(again[time].as_str() >= connected[time].as_str(), "{time}: {again} after {connected}");
+        assert_ne!(again[time], base::NEVER);
+    }
+    hub.stop().await;
+}

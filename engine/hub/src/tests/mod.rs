@@ -6,5 +6,6 @@ mod jobs;
 mod kept;
 mod queries;
 mod registry;
-mod stage;
+mod several;
+pub(crate) mod stage;
 mod twins;

@@ -4,6 +4,7 @@ mod check;
 mod document;
 mod section;
 mod stamp;
+mod stamps;
 #[expect(clippy::module_inception, reason = "the file is named after the type it holds")]
 mod twin;
 

@@ -2,12 +2,13 @@
 
 use std::time::SystemTime;
 
-use serde::ser::SerializeMap;
+use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::check::{SectionKind, check_form, check_size};
 use super::stamp::Stamp;
+use super::stamps::Stamps;
 use crate::HubError;
 
 const VERSION: &str = "$version";
@@ -15,13 +16,41 @@ const METADATA: &str = "$metadata";
 
 /// A section with a version. Serialises as the hub stores it; [`Section::to_json_device`] and [`Section::to_json_service`] are the
 /// forms of the wire.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Section {
     properties: Map<String, Value>,
-    stamps: Stamp,
+    stamps: Stamps,
     version: u64,
     /// Desired properties also say at which version each was written.
     versioned: bool,
+}
+
+/// A section on the disk.
+#[derive(Deserialize)]
+struct Stored {
+    properties: Map<String, Value>,
+    stamps: Stamp,
+    version: u64,
+    versioned: bool,
+}
+
+impl From<Stored> for Section {
+    fn from(Stored { properties, stamps, version, versioned }: Stored) -> Self {
+        let stamps = Stamps::pack(&stamps, &properties);
+        Self { properties, stamps, version, versioned }
+    }
+}
+
+impl Serialize for Section {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut stored = serializer.serialize_struct("Section", 4)?;
+        stored.serialize_field("properties", &self.properties)?;
+        stored.serialize_field("stamps", &self.stamps.unpack(&self.properties))?;
+        stored.serialize_field("version", &self.version)?;
+        stored.serialize_field("versioned", &self.versioned)?;
+        stored.end()
+    }
 }
 
 /// Merges as JSON merge patch does: members recurse, anything else replaces, `null` deletes.
@@ -80,8 +109,9 @@ impl Section {
     /// Empty, at version 1.
     pub fn new(kind: SectionKind, now: SystemTime) -> Self {
         let versioned = kind == SectionKind::Desired;
-        let stamps = Stamp::new(now, u64::from(versioned));
-        Self { properties: Map::new(), stamps, version: 1, versioned }
+        let properties = Map::new();
+        let stamps = Stamps::pack(&Stamp::new(now, u64::from(versioned)), &properties);
+        Self { properties, stamps, version: 1, versioned }
     }
 
     /// The members, without `$metadata` and `$version`.
@@ -106,10 +136,11 @@ impl Section {
     pub fn merge(&mut self, patch: &Map<String, Value>, now: SystemTime) -> Result<u64, HubError> {
         check_form(self.kind(), patch)?;
         let now = self.now(now);
-        let (mut properties, mut stamps) = (self.properties.clone(), self.stamps.clone());
+        let (mut properties, mut stamps) = (self.properties.clone(), self.stamps.unpack(&self.properties));
         merge(&mut properties, &mut stamps, patch, &now);
         check_size(self.kind(), &properties)?;
-        (self.properties, self.stamps) = (properties, stamps);
+        self.stamps = Stamps::pack(&stamps, &properties);
+        self.properties = properties;
         self.version += 1;
         Ok(self.version)
     }
@@ -125,7 +156,10 @@ impl Section {
             told.entry(key.clone()).or_insert(Value::Null);
         }
         let now = self.now(now);
-        self.stamps.rewrite_members(&members, &now);
+        // All of it is new: one moment serves the section and everything in it.
+        let mut stamps = Stamp::default();
+        stamps.rewrite_members(&members, &now);
+        self.stamps = Stamps::pack(&stamps, &members);
         self.properties = members;
         self.version += 1;
         Ok(told)
@@ -141,7 +175,7 @@ impl Section {
     /// What the service sees: the members, `$metadata` and `$version`.
     pub fn to_json_service(&self) -> Value {
         let mut written = self.properties.clone();
-        written.insert(METADATA.into(), self.stamps.to_json());
+        written.insert(METADATA.into(), self.stamps.unpack(&self.properties).to_json());
         written.insert(VERSION.into(), self.version.into());
         Value::Object(written)
     }
@@ -164,6 +198,7 @@ impl Serialize for DeviceView<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
     use std::time::{Duration, UNIX_EPOCH};
 
@@ -208,6 +243,35 @@ mod tests {
             section.to_json_service(),
             json!({"$metadata": {"$lastUpdated": "1970-01-01T00:00:00.0000000Z"}, "$version": 1})
         );
+    }
+
+    fn tree() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![Just(Value::Null), any::<u8>().prop_map(Value::from), Just(json!([{"a": 1}]))];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            proptest::collection::btree_map("[a-d]", inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect()))
+        })
+    }
+
+    proptest! {
+        /// The stamps that are kept say the same as the tree that they were made from, whatever was merged and removed.
+        #[test]
+        fn stamps_without_names_lose_nothing(patches in proptest::collection::vec(tree(), 1..6)) {
+            let mut section = Section::new(SectionKind::Desired, at(0));
+            let (mut properties, mut stamps) = (Map::new(), Stamp::new(at(0), 1));
+            for (second, patch) in (1..).zip(patches) {
+                let Value::Object(patch) = patch else { continue };
+                let now = section.now(at(second));
+                if section.merge(&patch, at(second)).is_err() {
+                    continue;
+                }
+                merge(&mut properties, &mut stamps, &patch, &now);
+                prop_assert_eq!(&section.properties, &properties);
+                prop_assert_eq!(section.stamps.unpack(&properties).to_json(), stamps.to_json());
+                let stored = serde_json::to_vec(&section).unwrap();
+                prop_assert_eq!(&serde_json::from_slice::<Section>(&stored).unwrap(), &section);
+            }
+        }
     }
 
     #[test]

@@ -8,25 +8,58 @@ use serde_json::{Map, Value};
 /// 100 ns: what the seventh fractional digit counts.
 const TICK_NANOS: u128 = 100;
 
-/// The time of one level and of what is below it. `$lastUpdatedVersion` is written only where `version` is not 0.
+/// When, and at which version of the section. `$lastUpdatedVersion` is written only where `version` is not 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Moment {
+    ticks: u64,
+    version: u64,
+}
+
+/// The time of one level and of what is below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub(super) struct Stamp {
+    pub(super) at: Moment,
+    pub(super) below: Vec<(String, Stamp)>,
+}
+
+/// A stamp on the disk.
+#[derive(Serialize, Deserialize)]
+struct Stored {
     ticks: u64,
     version: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     below: Vec<(String, Stamp)>,
 }
 
+impl From<Stored> for Stamp {
+    fn from(Stored { ticks, version, below }: Stored) -> Self {
+        Self { at: Moment { ticks, version }, below }
+    }
+}
+
+impl From<Stamp> for Stored {
+    fn from(Stamp { at: Moment { ticks, version }, below }: Stamp) -> Self {
+        Self { ticks, version, below }
+    }
+}
+
 impl Stamp {
     pub(super) fn new(at: SystemTime, version: u64) -> Self {
         let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { ticks: u64::try_from(since.as_nanos() / TICK_NANOS).unwrap_or(u64::MAX), version, below: Vec::new() }
+        let ticks = u64::try_from(since.as_nanos() / TICK_NANOS).unwrap_or(u64::MAX);
+        Self { at: Moment { ticks, version }, below: Vec::new() }
     }
 
     /// Takes the time of another, keeps what is below.
     pub(super) fn touch(&mut self, now: &Self) {
-        self.ticks = now.ticks;
-        self.version = now.version;
+        self.at = now.at;
+    }
+
+    /// The stamp of a member that stands most likely at this place: both are in the order of their coming.
+    pub(super) fn below_at(&self, at: usize, key: &str) -> Option<&Self> {
+        let guess = self.below.get(at).filter(|(name, _)| name == key);
+        guess.or_else(|| self.below.iter().find(|(name, _)| name == key)).map(|(_, stamp)| stamp)
     }
 
     pub(super) fn remove(&mut self, key: &str) {
@@ -65,12 +98,13 @@ impl Stamp {
 
     /// `$metadata`.
     pub(super) fn to_json(&self) -> Value {
-        let nanos = (self.ticks % 10_000_000) as u32 * 100;
-        let at = UNIX_EPOCH + Duration::new(self.ticks / 10_000_000, nanos);
+        let Moment { ticks, version } = self.at;
+        let nanos = (ticks % 10_000_000) as u32 * 100;
+        let at = UNIX_EPOCH + Duration::new(ticks / 10_000_000, nanos);
         let mut written = Map::new();
         written.insert("$lastUpdated".into(), base::rfc3339_ticks(at).into());
-        if self.version > 0 {
-            written.insert("$lastUpdatedVersion".into(), self.version.into());
+        if version > 0 {
+            written.insert("$lastUpdatedVersion".into(), version.into());
         }
         written.extend(self.below.iter().map(|(key, stamp)| (key.clone(), stamp.to_json())));
         Value::Object(written)
