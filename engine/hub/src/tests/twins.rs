@@ -91,7 +91,7 @@ async fn a_module_has_a_twin_of_its_own_over_mqtt() {
     module.publish(&DeviceTopic::TwinGet { rid: "2" }, "").await;
     let twin = module.hear_publish().await.unwrap();
     assert_eq!(twin.topic, "$iothub/twin/res/200/?$rid=2");
-    let twin: serde_json::Value = serde_json::from_slice(&twin.payload).unwrap();
+    let twin: Value = serde_json::from_slice(&twin.payload).unwrap();
     assert_eq!((&twin["desired"]["fps"], &twin["reported"]["fps"]), (&json!(25), &json!(24)));
     assert_eq!(owner.get("/twins/d").await.json()["properties"]["reported"].get("fps"), None, "not its device's");
     hub.stop().await;
