@@ -51,7 +51,7 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
 
 fn restore(args: &HubArgs) -> Result<Option<Restore>, Trouble> {
     let Some(file) = &args.restore else { return Ok(None) };
-    let snapshot = Snapshot::read(file).map_err(hub_snapshot::refused)?;
+    let snapshot = Snapshot::read(file).map_err(|error| hub_snapshot::refused(&error))?;
     Ok(Some(Restore { snapshot, force: args.force }))
 }
 

@@ -8,7 +8,8 @@ use crate::process::{self, CommandResult, Exit, Trouble, err};
 
 /// Writes the file; the hub may run.
 pub(crate) fn take(common: &Common, args: &SnapshotArgs) -> CommandResult {
-    let documents = hub::take_snapshot(&common.data, &args.file, args.force, &Clock::system()).map_err(refused)?;
+    let documents =
+        hub::take_snapshot(&common.data, &args.file, args.force, &Clock::system()).map_err(|error| refused(&error))?;
     err(&format!(
         "written {} ({documents} documents, with all keys: keep it as you would keep those)",
         args.file.display()
@@ -18,15 +19,15 @@ pub(crate) fn take(common: &Common, args: &SnapshotArgs) -> CommandResult {
 
 /// Replaces the folder's state.
 pub(crate) fn restore(common: &Common, args: &SnapshotArgs) -> CommandResult {
-    let snapshot = Snapshot::read(&args.file).map_err(refused)?;
-    let devices = snapshot.restore(&common.data, args.force).map_err(refused)?;
+    let snapshot = Snapshot::read(&args.file).map_err(|error| refused(&error))?;
+    let devices = snapshot.restore(&common.data, args.force).map_err(|error| refused(&error))?;
     err(&format!("state   {} now has the {devices} devices of {}", common.data.display(), args.file.display()));
     Ok(Exit::OK)
 }
 
-/// Taken by value for `map_err`.
-pub(super) fn refused(error: SnapshotError) -> Trouble {
+/// What a person is told, and the exit code.
+pub(super) fn refused(error: &SnapshotError) -> Trouble {
     let exit =
         if matches!(error, SnapshotError::Folder(DataDirError::InUse { .. })) { Exit::LOCKED } else { Exit::USAGE };
-    Trouble::new(exit, Diagnostic::error(process::chain(&error)))
+    Trouble::new(exit, Diagnostic::error(process::chain(error)))
 }

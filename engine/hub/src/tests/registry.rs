@@ -171,3 +171,38 @@ async fn bulk_changes_have_their_own_fates() {
     assert_eq!(owner.get("/devices").await.json(), json!([]));
     hub.stop().await;
 }
+
+#[tokio::test]
+async fn every_way_to_log_in_and_edge_parents_are_kept_as_data() {
+    let (hub, owner) = hub().await;
+    let put = async |body: &Value| {
+        let path = format!("/devices/{}", body["deviceId"].as_str().unwrap());
+        owner.send("PUT", &path, &[], &body.to_string()).await
+    };
+    let print = "0123456789abcdefABCDEF0123456789abcdef01";
+    for (authentication, status) in [
+        (json!({"type": "certificateAuthority"}), 200),
+        (json!({"type": "none"}), 200),
+        (json!({"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": print}}), 200),
+        (json!({"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": &print[1..]}}), 400),
+        (json!({"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": format!("{}x", &print[1..])}}), 400),
+        (json!({"type": "selfSigned"}), 400),
+    ] {
+        let answer = put(&json!({"deviceId": "d", "authentication": authentication})).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        if status == 200 {
+            let kept = owner.get("/devices/d").await.json()["authentication"].clone();
+            assert_eq!(kept["type"], authentication["type"]);
+            let given = &authentication["x509Thumbprint"]["primaryThumbprint"];
+            assert_eq!(&kept["x509Thumbprint"]["primaryThumbprint"], given);
+            assert_eq!(owner.get("/twins/d").await.json()["authenticationType"], authentication["type"]);
+            owner.send("DELETE", "/devices/d", &[], "").await;
+        }
+    }
+    let edge = put(&json!({"deviceId": "edge", "capabilities": {"iotEdge": true}})).await.json();
+    let scope = edge["deviceScope"].as_str().unwrap();
+    let leaf = put(&json!({"deviceId": "leaf", "deviceScope": scope, "parentScopes": [scope]})).await.json();
+    assert_eq!((&leaf["deviceScope"], &leaf["parentScopes"]), (&json!(scope), &json!([scope])));
+    assert_eq!(owner.get("/twins/leaf").await.json()["parentScopes"], json!([scope]));
+    hub.stop().await;
+}

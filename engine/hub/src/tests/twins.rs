@@ -74,3 +74,25 @@ async fn a_device_hears_of_changes_in_order_and_reports() {
     assert_eq!((&twin["reported"], &twin["desired"]["$version"]), (&json!({"fw": "1.2", "$version": 2}), &json!(21)));
     hub.stop().await;
 }
+
+#[tokio::test]
+async fn a_module_has_a_twin_of_its_own_over_mqtt() {
+    let (hub, owner) = hub().await;
+    owner.send("PUT", "/devices/d", &[], r#"{"deviceId":"d"}"#).await;
+    owner.send("PUT", "/devices/d/modules/m", &[], r#"{"deviceId":"d","moduleId":"m"}"#).await;
+    let mut module = Device::connect(&hub, "d/m").await.ok().unwrap();
+    module.subscribe("$iothub/twin/res/#").await;
+    module.subscribe("$iothub/twin/PATCH/properties/desired/#").await;
+    owner.send("PATCH", "/twins/d/modules/m", &[], r#"{"properties":{"desired":{"fps":25}}}"#).await;
+    let told = module.hear_publish().await.unwrap();
+    assert_eq!(told.topic, "$iothub/twin/PATCH/properties/desired/?$version=2");
+    module.publish(&DeviceTopic::TwinReported { rid: "1", version: None }, r#"{"fps":24}"#).await;
+    assert_eq!(module.hear_publish().await.unwrap().topic, "$iothub/twin/res/204/?$rid=1&$version=2");
+    module.publish(&DeviceTopic::TwinGet { rid: "2" }, "").await;
+    let twin = module.hear_publish().await.unwrap();
+    assert_eq!(twin.topic, "$iothub/twin/res/200/?$rid=2");
+    let twin: Value = serde_json::from_slice(&twin.payload).unwrap();
+    assert_eq!((&twin["desired"]["fps"], &twin["reported"]["fps"]), (&json!(25), &json!(24)));
+    assert_eq!(owner.get("/twins/d").await.json()["properties"]["reported"].get("fps"), None, "not its device's");
+    hub.stop().await;
+}
