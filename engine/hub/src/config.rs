@@ -8,6 +8,7 @@ use base::{Clock, Seed};
 use thiserror::Error;
 
 use crate::data_dir::DataDirError;
+use crate::quota::{Delays, Quota};
 use crate::seam::HubLog;
 use crate::tls::CertificateError;
 
@@ -48,6 +49,10 @@ pub struct HubConfig {
     pub seed: Seed,
     /// Hears what happens.
     pub log: HubLog,
+    /// The limits of a tier; none by default.
+    pub quota: Option<Quota>,
+    /// Latency and lags; none by default.
+    pub delays: Delays,
 }
 
 impl HubConfig {
@@ -63,6 +68,8 @@ impl HubConfig {
             clock: Clock::system(),
             seed: Seed::from_os(),
             log: HubLog::none(),
+            quota: None,
+            delays: Delays::default(),
         }
     }
 

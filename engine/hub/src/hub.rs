@@ -17,6 +17,7 @@ use crate::data_dir::{DataDir, Endpoint};
 use crate::exchange::Exchange;
 use crate::listen::Listeners;
 use crate::mqtt::{self, Mqtt, MqttSettings};
+use crate::quota::Quotas;
 use crate::rest::{self, Service};
 use crate::state::{HubState, StateWorkers};
 use crate::tls::Certificates;
@@ -198,6 +199,7 @@ impl Parts {
         let exchange = Arc::new(Exchange::default());
         let (state, workers) =
             HubState::open(data_dir.as_ref(), hosts, Arc::clone(&exchange), config.clock.clone(), config.seed)?;
+        state.set_lag(config.delays);
         let state = Arc::new(state);
         let listeners = Listeners::open(config).await?;
         let facts = Facts {
@@ -223,14 +225,22 @@ impl Parts {
         let Self { listeners, certificates, state, exchange, workers, data_dir } = self;
         let (mqtt_listener, mqtt_at) = listeners.mqtt;
         let endpoint = HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string();
-        let service =
-            Service::new(Arc::clone(&state), Arc::clone(&exchange), config.log.clone(), &endpoint, config.seed);
+        let quotas = Arc::new(Quotas::new(config.quota, config.delays.latency, &config.clock, config.seed));
+        let service = Service::new(
+            Arc::clone(&state),
+            Arc::clone(&exchange),
+            Arc::clone(&quotas),
+            config.log.clone(),
+            &endpoint,
+            config.seed,
+        );
         let acknowledged = tokio::spawn(workers.acknowledged.run());
         // Devices stay until the calls that are in flight have had their time.
         let devices = CancellationToken::new();
         let hub = Mqtt::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
+            quotas,
             config.log,
             config.clock,
             config.seed,

@@ -6,6 +6,7 @@ mod device_side;
 mod effect;
 mod hub_state;
 mod identities;
+mod lag;
 mod login;
 mod open;
 mod record;

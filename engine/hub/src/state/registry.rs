@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use wire::{DeviceId, Identity, ModuleId, Twin};
 
+use super::lag::{Lag, Past};
 use super::record::Record;
 use crate::seam::Subscription;
 
@@ -15,11 +16,13 @@ pub(crate) struct Entry {
     pub(crate) twin: Twin,
     /// The subscriptions of a kept MQTT session.
     pub(crate) session: Option<Box<[Subscription]>>,
+    /// What queries still see, where they lag.
+    pub(super) past: Option<Box<Past>>,
 }
 
 impl Entry {
     pub(crate) fn new(record: Record, twin: Twin) -> Self {
-        Self { record, twin, session: None }
+        Self { record, twin, session: None, past: None }
     }
 }
 
@@ -41,6 +44,7 @@ pub(crate) struct Counts {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     devices: BTreeMap<DeviceId, Device>,
+    pub(super) lag: Option<Box<Lag>>,
 }
 
 impl Registry {
@@ -54,14 +58,21 @@ impl Registry {
 
     pub(crate) fn get_mut(&mut self, identity: &Identity) -> Option<&mut Entry> {
         let device = self.devices.get_mut(&identity.device)?;
-        match &identity.module {
-            None => Some(&mut device.entry),
-            Some(module) => device.modules.get_mut(module),
+        let entry = match &identity.module {
+            None => &mut *device.entry,
+            Some(module) => device.modules.get_mut(module)?,
+        };
+        if let Some(lag) = &self.lag {
+            lag.changing(entry);
         }
+        Some(entry)
     }
 
     /// Adds what was not there; a module only to a device that is. Says whether it could.
-    pub(crate) fn insert(&mut self, identity: &Identity, entry: Entry) -> bool {
+    pub(crate) fn insert(&mut self, identity: &Identity, mut entry: Entry) -> bool {
+        if let Some(lag) = &self.lag {
+            lag.coming(&mut entry);
+        }
         match &identity.module {
             None => {
                 self.devices

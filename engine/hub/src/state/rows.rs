@@ -1,6 +1,7 @@
 //! The registry as rows of a query: a lookup walks the twin in place, a document is made only of rows that pass.
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 use serde_json::Value;
 use wire::{DeviceId, Identity, ModuleId};
@@ -114,11 +115,13 @@ struct Scan<'a> {
     sent: u64,
     size: usize,
     full: bool,
+    now: SystemTime,
 }
 
 impl Scan<'_> {
     /// Takes a row that passes; sets `full` when there is one more than fits.
     fn look(&mut self, identity: Identity, entry: &Entry) {
+        let Some(entry) = entry.as_queried(self.now) else { return };
         let row = EntryRow { identity: &identity, entry };
         if self.query.condition.as_ref().is_none_or(|condition| condition.passes(&row)) {
             if self.rows.len() >= self.size {
@@ -139,8 +142,9 @@ impl Scan<'_> {
 impl HubState {
     /// One page of a query's rows, in order of id. Others get their turn between a thousand rows looked at.
     pub(crate) async fn query(&self, query: &Query, start: PageStart, size: usize) -> Page {
+        let now = self.clock.now();
         let mut scan =
-            Scan { query, rows: Vec::new(), after: start.after.clone(), sent: start.sent, size, full: false };
+            Scan { query, rows: Vec::new(), after: start.after.clone(), sent: start.sent, size, full: false, now };
         let mut at = start.after;
         if !scan.is_done() && !self.named(&mut scan) {
             while self.turn(&mut scan, &mut at) {

@@ -4,6 +4,7 @@ mod calls;
 mod gate;
 mod kept;
 mod queries;
+mod quotas;
 mod registry;
 mod stage;
 mod twins;
