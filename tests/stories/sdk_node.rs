@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use stage::{LocalHub, Program, Sdk};
+use stage::{HubOptions, LocalHub, Program, Sdk};
 
 use crate::stage_set::{Set, empty};
 
@@ -93,4 +93,18 @@ fn their_device_with_a_wrong_key_is_turned_away() {
     scene.hub.program().line("press-3");
     assert_eq!(device.count("listening"), 0);
     device.kill();
+}
+
+#[test]
+fn their_service_reaches_a_hub_on_any_port_with_a_word_to_https() {
+    let set = empty();
+    let Some(node) = stage::node(set.iotplay.binary()) else { return };
+    let hub = LocalHub::start(&set.iotplay, HubOptions::FreePorts);
+    let mut agent = set.iotplay.start(&["agent", "--sim-reboot", "200ms"]);
+    agent.line("connected");
+    let variables = [("SERVICE", hub.service()), ("DEVICE_ID", "sim-1".to_owned())];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let service = node.program("service.js", hub.ca(), &variables).end(PATIENCE);
+    assert_eq!(service.code, Some(0), "{} {}", service.out, service.err);
+    assert!(service.out.contains("reply 200"), "{}", service.out);
 }

@@ -30,3 +30,15 @@ fn elsewhere_watching_needs_devices_and_consent() {
     assert_eq!(refused.code, Some(2), "{}", refused.err);
     assert!(refused.err.contains("-l") && refused.err.contains("--yes"), "{}", refused.err);
 }
+
+#[test]
+fn a_run_is_repeated_when_its_devices_take_over_new_handlers() {
+    let handler = "on_method(\"ping\", |device, request| { reply(200, \"one\"); });";
+    let play = "name: P\nsteps:\n  - invoke_method: { name: ping }\n    register: reply\n  - log: \"got ${{ reply.payload }}\"\n";
+    let set = empty().file("ping.yaml", play).file("scripts/ping.rhai", handler);
+    let mut run = set.iotplay.start(&["run", "ping.yaml", "--watch"]);
+    run.line("got one");
+    run.line("watching");
+    std::fs::write(set.path().join("scripts/ping.rhai"), handler.replace("one", "two")).unwrap();
+    run.line("got two");
+}

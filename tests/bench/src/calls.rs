@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 use tokio::task::JoinSet;
 use wire::{DeviceFilter, HubPath, Identity};
 
+use crate::bare_fleet;
 use crate::error::{Result, other};
 use crate::memory::Agent;
 use crate::peer::{Mosquitto, respond};
@@ -19,17 +20,30 @@ use crate::subject::{LocalHub, answer};
 /// What a device or responder answers.
 pub(crate) const REPLY: &str = "{\"Response\":\"This is the answer\"}";
 
-/// Calls per repeat, one in flight.
-const ONE_BY_ONE: usize = 1_000;
-
-/// Calls per repeat, many in flight.
-const TOGETHER: usize = 20_000;
-
 /// Calls in flight.
 const IN_FLIGHT: usize = 64;
 
-/// Answering devices under load.
-const DEVICES: usize = 1_000;
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    repeats: usize,
+    /// Calls per repeat, one in flight.
+    one_by_one: usize,
+    /// Calls per repeat, many in flight.
+    together: usize,
+    /// Answering devices under load.
+    devices: usize,
+}
+
+impl Load {
+    /// Enough to see that it measures; its figures mean little.
+    pub(crate) const SMOKE: Self = Self { repeats: 1, one_by_one: 100, together: 1_000, devices: 50 };
+
+    /// What the documents report.
+    pub(crate) const fn full(repeats: usize) -> Self {
+        Self { repeats, one_by_one: 1_000, together: 20_000, devices: 1_000 }
+    }
+}
 
 /// The readings of one repeat.
 struct Reading {
@@ -124,44 +138,55 @@ async fn topics(
 }
 
 /// P1 and P4: one call in flight, bare device, real agent, Mosquitto, alternating.
-pub(crate) async fn one_in_flight(iotplay: &Path, mosquitto: &str, repeats: usize) -> Result<Vec<Figure>> {
+pub(crate) async fn one_in_flight(iotplay: &Path, mosquitto: &str, amount: Load) -> Result<Vec<Figure>> {
     let (hub, peer) = (LocalHub::start(iotplay)?, Mosquitto::start(mosquitto)?);
     let mut load = JoinSet::new();
-    let devices = hub.devices(&["bare".to_owned()]).await?;
+    let devices = hub.devices(&["bare".to_owned(), "apart".to_owned()]).await?;
     load.spawn_local(answer(hub.device(&devices[0], &[DeviceFilter::Methods]).await?));
+    // The agent is a process of its own; so is the bare device that it is compared with.
+    let _apart = bare_fleet::start(&hub, &devices[1..])?;
     let script = "on_method(\"echo\", |device, request| { reply(200, #{ Response: \"This is the answer\" }); });\n";
     let agent = Agent::start(iotplay, &hub, 1, script).await?;
     let bare = [method_request(&hub, "bare", "echo")?];
+    let apart = [method_request(&hub, "apart", "echo")?];
     let real = [method_request(&hub, &agent.id(0), "echo")?];
     let mut to_bare = rest(&hub, &bare, 1).await?;
+    let mut to_apart = rest(&hub, &apart, 1).await?;
     let mut to_real = rest(&hub, &real, 1).await?;
     let mut to_peer = topics(&peer, 1, 1, &mut load).await?;
-    let [mut ours, mut agents, mut theirs] = [(); 3].map(|()| Series::new("us"));
-    for repeat in 0..=repeats {
+    let [mut ours, mut theirs, mut bares, mut agents] = [(); 4].map(|()| Series::new("us"));
+    for repeat in 0..=amount.repeats {
         let readings = [
-            drive(&mut to_bare, ONE_BY_ONE).await?,
-            drive(&mut to_peer, ONE_BY_ONE).await?,
-            drive(&mut to_real, ONE_BY_ONE).await?,
+            drive(&mut to_bare, amount.one_by_one).await?,
+            drive(&mut to_peer, amount.one_by_one).await?,
+            drive(&mut to_apart, amount.one_by_one).await?,
+            drive(&mut to_real, amount.one_by_one).await?,
         ];
         // The first round warms up.
         if repeat > 0 {
-            let [bare, mosquitto, agent] = readings.map(|reading| reading.p50_micros);
+            let [bare, mosquitto, apart, agent] = readings.map(|reading| reading.p50_micros);
             ours.push(bare);
             theirs.push(mosquitto);
+            bares.push(apart);
             agents.push(agent);
         }
     }
     Ok(vec![
-        Figure::new("P1", "method call p50, one in flight / Mosquitto request-response", ours.clone(), Some(theirs)),
-        Figure::new("P4", "the same with the agent and a Rhai handler / with a bare device", agents, Some(ours)),
+        Figure::new("P1", "method call p50, one in flight / Mosquitto request-response", ours, Some(theirs)),
+        Figure::new(
+            "P4",
+            "the same with the agent and a Rhai handler / with a bare device, both processes",
+            agents,
+            Some(bares),
+        ),
     ])
 }
 
 /// P2 and P3: 64 in flight over 1,000 devices.
-pub(crate) async fn many_in_flight(iotplay: &Path, mosquitto: &str, repeats: usize) -> Result<Vec<Figure>> {
+pub(crate) async fn many_in_flight(iotplay: &Path, mosquitto: &str, amount: Load) -> Result<Vec<Figure>> {
     let (hub, peer) = (LocalHub::start(iotplay)?, Mosquitto::start(mosquitto)?);
     let mut load = JoinSet::new();
-    let ids: Vec<String> = (0..DEVICES).map(|number| format!("d{number}")).collect();
+    let ids: Vec<String> = (0..amount.devices).map(|number| format!("d{number}")).collect();
     let mut requests = Vec::new();
     for connection in hub.devices(&ids).await? {
         load.spawn_local(answer(hub.device(&connection, &[DeviceFilter::Methods]).await?));
@@ -169,25 +194,25 @@ pub(crate) async fn many_in_flight(iotplay: &Path, mosquitto: &str, repeats: usi
     }
     let requests: Arc<[Vec<u8>]> = requests.into();
     let mut to_hub = rest(&hub, &requests, IN_FLIGHT).await?;
-    let mut to_peer = topics(&peer, IN_FLIGHT, DEVICES, &mut load).await?;
+    let mut to_peer = topics(&peer, IN_FLIGHT, amount.devices, &mut load).await?;
     let [mut our_rate, mut their_rate] = [(); 2].map(|()| Series::new("/s"));
     let [mut our_cpu, mut their_cpu] = [(); 2].map(|()| Series::new("us CPU"));
-    for repeat in 0..=repeats {
+    for repeat in 0..=amount.repeats {
         let before = hub.process.cpu()?;
-        let ours = drive(&mut to_hub, TOGETHER).await?;
+        let ours = drive(&mut to_hub, amount.together).await?;
         let hub_cpu = hub.process.cpu()? - before;
         let before = peer.process.cpu()?;
-        let theirs = drive(&mut to_peer, TOGETHER).await?;
+        let theirs = drive(&mut to_peer, amount.together).await?;
         let peer_cpu = peer.process.cpu()? - before;
         if repeat > 0 {
-            let calls = (TOGETHER / IN_FLIGHT * IN_FLIGHT) as f64;
+            let calls = (amount.together / IN_FLIGHT * IN_FLIGHT) as f64;
             our_rate.push(ours.per_second);
             their_rate.push(theirs.per_second);
             our_cpu.push(hub_cpu.as_secs_f64() * 1e6 / calls);
             their_cpu.push(peer_cpu.as_secs_f64() * 1e6 / calls);
         }
     }
-    let what = "64 in flight over 1,000 devices";
+    let what = format!("{IN_FLIGHT} in flight over {} devices", amount.devices);
     Ok(vec![
         Figure::new(
             "P2",

@@ -9,7 +9,7 @@ use tokio::task::LocalSet;
 use crate::error::{Result, other};
 use crate::peer::program;
 use crate::report::{Figure, Report};
-use crate::{calls, memory, sdk, start};
+use crate::{bare_fleet, calls, memory, sdk, start};
 
 /// Measures iotplay against its peers in one run.
 #[derive(Debug, Parser)]
@@ -30,6 +30,12 @@ struct Options {
     /// A Python with azure-iot-device, azure-iot-hub and six.
     #[arg(long, default_value = "python3")]
     python: PathBuf,
+    /// Few calls and small fleets: shows that everything still measures, for the gate.
+    #[arg(long)]
+    smoke: bool,
+    /// Internal: be the bare devices that a file names.
+    #[arg(long, hide = true)]
+    bare_fleet: Option<PathBuf>,
     /// Also write the result as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -50,13 +56,17 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<()> {
+    if let Some(order) = &options.bare_fleet {
+        return bare_fleet::run(order).await;
+    }
     let iotplay =
         options.iotplay.canonicalize().map_err(|error| other(format!("{}: {error}", options.iotplay.display())))?;
     let mosquitto = program("MOSQUITTO", "mosquitto").display().to_string();
     let hurl = program("HURL", "hurl");
+    let load = if options.smoke { calls::Load::SMOKE } else { calls::Load::full(options.repeats) };
     let wanted = |name: &str| options.figures.is_empty() || options.figures.iter().any(|figure| figure == name);
     let mut report =
-        Report { commit: commit(), load: load(), versions: versions(&mosquitto, &hurl), figures: Vec::new() };
+        Report { commit: commit(), load: load_average(), versions: versions(&mosquitto, &hurl), figures: Vec::new() };
     let mut show = |figures: Vec<Figure>| {
         for figure in figures {
             println!("{}", figure.line());
@@ -67,10 +77,10 @@ async fn run(options: &Options) -> Result<()> {
         show(start::starts(&iotplay, &hurl)?);
     }
     if wanted("calls") {
-        show(calls::one_in_flight(&iotplay, &mosquitto, options.repeats).await?);
+        show(calls::one_in_flight(&iotplay, &mosquitto, load).await?);
     }
     if wanted("load") {
-        show(calls::many_in_flight(&iotplay, &mosquitto, options.repeats).await?);
+        show(calls::many_in_flight(&iotplay, &mosquitto, load).await?);
     }
     if wanted("memory") {
         show(memory::hub_per_device(&iotplay, &mosquitto, 1_000).await?);
@@ -95,7 +105,7 @@ fn commit() -> String {
     output.map_or_else(|_| "unknown".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn load() -> String {
+fn load_average() -> String {
     std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned()
 }
 

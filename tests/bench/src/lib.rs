@@ -1,5 +1,6 @@
 //! Benchmarks: subject and peer alternate within one run, and the result is a ratio. Nothing here is linked into the product.
 
+mod bare_fleet;
 mod bare_http;
 mod bare_mqtt;
 mod calls;

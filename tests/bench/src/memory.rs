@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use wire::{DeviceFilter, HubPath};
 
-use crate::bare_mqtt::BareMqtt;
+use crate::bare_fleet;
 use crate::error::{Result, other};
 use crate::peer::Mosquitto;
 use crate::process::Running;
@@ -111,22 +111,13 @@ pub(crate) async fn fleets(iotplay: &Path, sizes: &[usize]) -> Result<Vec<Figure
     Ok(figures)
 }
 
-/// Resident kB per bare TLS client: this process before and after it holds them.
+/// Resident kB per bare TLS client, in a process of their own.
 async fn bare_clients(hub: &LocalHub, many: usize) -> Result<f64> {
     let ids: Vec<String> = (0..many).map(|number| format!("bare-{number}")).collect();
     let connections = hub.devices(&ids).await?;
-    let before = own_resident()?;
-    let mut held: Vec<BareMqtt> = Vec::with_capacity(many);
-    for connection in &connections {
-        held.push(hub.device(connection, &[DeviceFilter::Methods]).await?);
-    }
-    Ok((own_resident()? - before) as f64 / many as f64 / 1e3)
-}
-
-fn own_resident() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/statm")?;
-    let pages: u64 = status.split(' ').nth(1).and_then(|pages| pages.parse().ok()).ok_or_else(|| other("no statm"))?;
-    Ok(pages * 4096)
+    let lone = bare_fleet::start(hub, &connections[..1])?.resident()?;
+    let all = bare_fleet::start(hub, &connections)?.resident()?;
+    Ok((all - lone) as f64 / many as f64 / 1e3)
 }
 
 /// P5: memory that a bare, subscribed TLS device costs the hub, against a bare subscribed TLS client of Mosquitto.

@@ -118,20 +118,28 @@ impl LocalHub {
 
     /// A bare device, connected, with the given subscriptions.
     pub(crate) async fn device(&self, connection: &DeviceConnection, filters: &[DeviceFilter]) -> Result<BareMqtt> {
-        let DeviceCredential::Key(key) = &connection.credential else { return Err(other("a key was expected")) };
-        let id = connection.identity.device.as_str();
-        let host = connection.host.to_string();
-        let token = wire::sign(&device_resource(&host, &connection.identity), key, expiry(), None);
-        let api_version = Some(wire::API_VERSION.to_owned());
-        let user =
-            Username { host, identity: connection.identity.clone(), api_version, client_type: None, model_id: None };
-        let login = (user.to_string(), token.expose());
-        let mut client = BareMqtt::connect(self.mqtt, &self.tls, id, Some((&login.0, login.1))).await?;
-        for filter in filters {
-            client.subscribe(&filter.to_string()).await?;
-        }
-        Ok(client)
+        device(self.mqtt, &self.tls, connection, filters).await
     }
+}
+
+/// A bare device, connected to this address, with the given subscriptions.
+pub(crate) async fn device(
+    mqtt: SocketAddr,
+    tls: &Arc<ClientConfig>,
+    connection: &DeviceConnection,
+    filters: &[DeviceFilter],
+) -> Result<BareMqtt> {
+    let DeviceCredential::Key(key) = &connection.credential else { return Err(other("a key was expected")) };
+    let id = connection.identity.device.as_str();
+    let host = connection.host.to_string();
+    let token = wire::sign(&device_resource(&host, &connection.identity), key, expiry(), None);
+    let api_version = Some(wire::API_VERSION.to_owned());
+    let user = Username { host, identity: connection.identity.clone(), api_version, client_type: None, model_id: None };
+    let mut client = BareMqtt::connect(mqtt, tls, id, Some((&user.to_string(), token.expose()))).await?;
+    for filter in filters {
+        client.subscribe(&filter.to_string()).await?;
+    }
+    Ok(client)
 }
 
 fn expiry() -> u64 {

@@ -1,10 +1,13 @@
-//! A loopback address of one's own: official SDKs dial fixed ports (8883, 443), so each story that runs them gets another 127.x.y.z.
+//! A loopback address of one's own: official SDKs dial fixed ports (8883; 443 where it is allowed), so each story that runs them gets another 127.x.y.z.
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The ports that SDK programs cannot be talked out of.
-const FIXED: [u16; 2] = [8883, 443];
+/// The port that the Python device SDK has built in.
+const MQTT: u16 = 8883;
+
+/// The port that the Node service SDK has built in.
+const HTTPS: u16 = 443;
 
 /// Addresses tried before giving up; more than one taken in a row is already unlikely.
 const TRIES: u32 = 64;
@@ -14,12 +17,15 @@ const STEP: u32 = 7;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A loopback address whose ports 8883 and 443 are free, and that no other caller of this process has been given; `None` where
-/// the system refuses port 443 to this user, or offers no loopback address but 127.0.0.1.
+/// A loopback address whose port 8883 is free, and that no other caller of this process has been given; `None` where the system
+/// offers no loopback address but 127.0.0.1.
 pub fn own_address() -> Option<IpAddr> {
-    (0..TRIES)
-        .map(|_| candidate())
-        .find(|address| FIXED.iter().all(|port| TcpListener::bind((*address, *port)).is_ok()))
+    (0..TRIES).map(|_| candidate()).find(|address| TcpListener::bind((*address, MQTT)).is_ok())
+}
+
+/// The port for services on such an address: 443, or 0 (a free one) where the system refuses 443 to this user.
+pub(crate) fn service_port(address: IpAddr) -> u16 {
+    if TcpListener::bind((address, HTTPS)).is_ok() { HTTPS } else { 0 }
 }
 
 fn candidate() -> IpAddr {

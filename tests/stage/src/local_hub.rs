@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hub::Endpoint;
 
+use crate::address::service_port;
 use crate::{Ended, Iotplay, Program, eventually, own_address};
 
 /// From start to listening, with a CA to make, on a busy machine.
@@ -18,8 +19,8 @@ pub enum HubOptions {
     FreePorts,
     /// Free ports on 127.0.0.1, with one more name in the certificate: for clients behind a [`Line`](crate::Line).
     FreePortsNamed(IpAddr),
-    /// 8883 and 443 on an address of its own: for SDK programs.
-    OwnAddress(IpAddr),
+    /// 8883 on an address of its own, and this port for services (443, or 0 for a free one): for SDK programs.
+    OwnAddress(IpAddr, u16),
 }
 
 /// A running hub.
@@ -44,14 +45,14 @@ impl LocalHub {
     /// that is a failure.
     ///
     /// # Panics
-    /// In CI, when no address allows port 443.
+    /// In CI, when there is no such address.
     pub fn for_sdks(iotplay: &Iotplay) -> Option<Self> {
         let Some(address) = own_address() else {
-            assert!(std::env::var_os("CI").is_none(), "no loopback address allows ports 8883 and 443");
-            eprintln!("SKIPPED: no loopback address allows ports 8883 and 443 to this user");
+            assert!(std::env::var_os("CI").is_none(), "there is no loopback address beside 127.0.0.1");
+            eprintln!("SKIPPED: there is no loopback address beside 127.0.0.1");
             return None;
         };
-        Some(Self::start(iotplay, HubOptions::OwnAddress(address)))
+        Some(Self::start(iotplay, HubOptions::OwnAddress(address, service_port(address))))
     }
 
     /// Kills it as a power cut would, and starts it again where it was.
@@ -136,9 +137,9 @@ fn launch(iotplay: &Iotplay, options: HubOptions, (mqtt, https): (u16, u16)) -> 
             option("--mqtt-port", mqtt.to_string());
             option("--https-port", https.to_string());
         }
-        HubOptions::OwnAddress(address) => {
+        HubOptions::OwnAddress(address, port) => {
             option("--bind", address.to_string());
-            option("--https-port", "443".to_owned());
+            option("--https-port", if https == 0 { port } else { https }.to_string());
         }
     }
     if let HubOptions::FreePortsNamed(name) = options {

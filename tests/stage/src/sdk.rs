@@ -35,7 +35,7 @@ impl Sdk {
     /// A program of `tests/stories/sdk/<language>/`, with these variables and the CA of the hub that it is to trust.
     pub fn program(&self, file: &str, ca: &Path, variables: &[(&str, &str)]) -> Program {
         let mut command = Command::new(&self.interpreter);
-        command.arg(self.programs.join(file)).env("PYTHONUNBUFFERED", "1");
+        command.env("PYTHONUNBUFFERED", "1");
         clean(&mut command);
         if let Some(packages) = &self.packages {
             command.env("NODE_PATH", packages);
@@ -43,6 +43,10 @@ impl Sdk {
         for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
             command.env(name, ca);
         }
+        if self.packages.is_some() && variables.iter().any(|(name, value)| *name == "SERVICE" && names_a_port(value)) {
+            command.arg("--require").arg(self.programs.join("any_port.js"));
+        }
+        command.arg(self.programs.join(file));
         command.envs(variables.iter().copied());
         let language = self.programs.file_name().unwrap_or_default().to_string_lossy();
         Program::start(&format!("{language}/{file}"), &mut command)
@@ -82,6 +86,11 @@ pub fn node(binary: &Path) -> Option<Sdk> {
     });
     let folder = found("the Node SDKs", made)?;
     Some(Sdk { interpreter: "node".into(), programs: programs("node"), packages: Some(folder.join("node_modules")) })
+}
+
+/// Whether a connection string leads to a port that Node's service SDK would not find by itself.
+fn names_a_port(connection: &str) -> bool {
+    connection.split(';').find_map(|part| part.strip_prefix("HostName=")).is_some_and(|host| host.contains(':'))
 }
 
 fn programs(language: &str) -> PathBuf {

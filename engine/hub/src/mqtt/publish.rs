@@ -126,6 +126,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
 /// A failure of the connection as the end of it.
 pub(super) fn broken(error: MqttError) -> Ending {
     match error {
+        // TLS says it at length, with a link to its manual.
+        MqttError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Ending::Lost("it went away without a goodbye".to_owned())
+        }
         MqttError::Io(error) => Ending::Lost(error.to_string()),
         other => Ending::Broke(other.to_string()),
     }

@@ -1,0 +1,56 @@
+//! Bare devices in a process of their own: the peer of the real agent, which is a process too. Each connects over TLS,
+//! subscribes to methods and answers every call; nothing else.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use wire::{DeviceConnection, DeviceFilter};
+
+use crate::error::{Result, other};
+use crate::process::Running;
+use crate::subject::{LocalHub, answer, device};
+use crate::tls;
+
+/// What the process says once all its devices are connected.
+const READY: &str = "ready";
+
+/// What the process is told, in a file of the benchmark's own folder.
+#[derive(Deserialize, Serialize)]
+struct Order {
+    mqtt: SocketAddr,
+    ca: PathBuf,
+    devices: Vec<String>,
+}
+
+/// Starts the process and waits until its devices are connected.
+pub(crate) fn start(hub: &LocalHub, devices: &[DeviceConnection]) -> Result<Running> {
+    let devices = devices.iter().map(|device| device.to_connection_string().expose().to_owned()).collect();
+    let order = Order { mqtt: hub.mqtt, ca: hub.ca.clone(), devices };
+    let file = hub.folder().join("bare.json");
+    std::fs::write(&file, serde_json::to_vec(&order).map_err(other)?)?;
+    let log = hub.folder().join("bare.log");
+    let mut process = Running::start(Command::new(std::env::current_exe()?).arg("--bare-fleet").arg(file), &log)?;
+    process
+        .until("the bare fleet", &log, || std::fs::read_to_string(&log).ok().filter(|said| said.starts_with(READY)))?;
+    Ok(process)
+}
+
+/// The process itself.
+pub(crate) async fn run(order: &Path) -> Result<()> {
+    let order: Order = serde_json::from_slice(&std::fs::read(order)?).map_err(other)?;
+    let config = tls::client(&order.ca)?;
+    let mut answering = JoinSet::new();
+    for connection in &order.devices {
+        let connection: DeviceConnection = connection.parse().map_err(other)?;
+        let client = device(order.mqtt, &config, &connection, &[DeviceFilter::Methods]).await?;
+        answering.spawn_local(answer(client));
+    }
+    println!("{READY}");
+    while let Some(ended) = answering.join_next().await {
+        ended.map_err(other)??;
+    }
+    Ok(())
+}
