@@ -15,4 +15,5 @@ mod sdk_python;
 mod secrets;
 mod signals;
 mod stage_set;
+mod throttled;
 mod watch;

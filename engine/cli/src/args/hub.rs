@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
 
+use super::QuotaArgs;
+
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -29,6 +31,9 @@ pub(crate) struct HubArgs {
     /// Keep nothing on disk
     #[arg(long)]
     pub(crate) memory: bool,
+    /// How narrow and how slow.
+    #[command(flatten)]
+    pub(crate) quota: QuotaArgs,
 }
 
 /// What else `hub` can do.

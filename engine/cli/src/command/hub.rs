@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use base::{Clock, Diagnostic, Mask, rfc3339_millis};
 use hub::{Data, Hub, HubConfig, HubEvent, HubLog, HubStartError, RunningHub};
 
+use super::hub_quota;
 use crate::args::{Common, HubArgs};
 use crate::process::{self, CommandResult, Exit, Signals, Trouble};
 use crate::project;
@@ -21,7 +22,7 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
     process::raise_open_files();
     let data = if args.memory { Data::Memory } else { Data::Folder(common.data.clone()) };
     let clock = Clock::system();
-    let config = HubConfig {
+    let mut config = HubConfig {
         bind: args.bind,
         allow_remote: args.allow_remote,
         mqtt_port: args.mqtt_port,
@@ -31,9 +32,10 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
         clock,
         ..HubConfig::new(data)
     };
+    hub_quota::apply(&args.quota, &mut config)?;
     let running = Hub::start(config).await.map_err(|error| refused(&error))?;
     project::hide(running.service_connection().key.expose());
-    greet(&running, common, args.memory);
+    greet(&running, common, args.memory, hub_quota::title(&args.quota));
     tokio::select! {
         () = signals.asked().cancelled() => {}
         () = running.ended() => return Err(Trouble::internal("the hub ended by itself")),
@@ -42,9 +44,12 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
     Ok(Exit::OK)
 }
 
-fn greet(running: &RunningHub, common: &Common, memory: bool) {
+fn greet(running: &RunningHub, common: &Common, memory: bool, narrow: Option<String>) {
     let kept = if memory { "in memory".to_owned() } else { format!("in {}", common.data.display()) };
     eprintln!("hub     MQTT {}, HTTPS {}, state {kept}", at(running.mqtt()), at(running.https()));
+    if let Some(narrow) = narrow {
+        eprintln!("quota   {narrow}");
+    }
     if memory {
         return;
     }
@@ -93,6 +98,10 @@ fn line(event: &HubEvent) -> String {
         HubEvent::Disconnected { identity, why } => format!("{identity}  disconnected: {why}"),
         HubEvent::Refused { client_id, peer, reason } => {
             format!("{}  refused{}: {reason}", client_id.as_deref().unwrap_or("?"), from(peer))
+        }
+        HubEvent::Throttled { identity, reason } => {
+            let who = identity.as_ref().map_or_else(|| "service".to_owned(), ToString::to_string);
+            format!("{who}  throttled: {reason}")
         }
         HubEvent::ServiceRefused { peer, reason } => format!("service  refused from {peer}: {reason}"),
         HubEvent::Telemetry(message) => {

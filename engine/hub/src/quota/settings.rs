@@ -1,10 +1,11 @@
 //! What whoever starts a hub may ask for: a tier, a latency, lags.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use base::{DurationError, parse_duration};
+use base::{DurationError, format_duration, parse_duration};
 use thiserror::Error;
 
 use super::tier::Tier;
@@ -77,6 +78,14 @@ pub struct Delays {
 pub struct Latency {
     pub(super) shortest: Duration,
     pub(super) longest: Duration,
+}
+
+/// As it is read.
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_duration(self.shortest))?;
+        if self.longest == self.shortest { Ok(()) } else { write!(f, "..{}", format_duration(self.longest)) }
+    }
 }
 
 /// A text that is no latency.
