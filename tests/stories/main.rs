@@ -18,4 +18,5 @@ mod secrets;
 mod signals;
 mod snapshots;
 mod stage_set;
+mod throttled;
 mod watch;

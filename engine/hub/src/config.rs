@@ -9,6 +9,7 @@ use thiserror::Error;
 use wire::limits::ACTIVE_JOBS;
 
 use crate::data_dir::DataDirError;
+use crate::quota::{Delays, Quota};
 use crate::seam::HubLog;
 use crate::seed::Seeds;
 use crate::snapshot::{Snapshot, SnapshotError};
@@ -57,6 +58,10 @@ pub struct HubConfig {
     pub restore: Option<Restore>,
     /// What must be there once it has started.
     pub seeds: Option<Seeds>,
+    /// The limits of a tier; none by default.
+    pub quota: Option<Quota>,
+    /// Latency and lags; none by default.
+    pub delays: Delays,
 }
 
 /// A snapshot to begin with.
@@ -84,6 +89,8 @@ impl HubConfig {
             log: HubLog::none(),
             restore: None,
             seeds: None,
+            quota: None,
+            delays: Delays::default(),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::exchange::Exchange;
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
 use crate::mqtt::{self, Mqtt, MqttSettings};
+use crate::quota::{Quota, Quotas};
 use crate::rest::{self, Service};
 use crate::seed::{self, Seeded};
 use crate::snapshot::Snapshot;
@@ -217,7 +218,9 @@ impl Parts {
         let clock = config.clock.clone();
         let (state, workers) =
             HubState::begin(data_dir.as_ref(), snapshot, hosts, Arc::clone(&exchange), clock, config.seed)?;
-        let state = Arc::new(state.with_active_jobs(config.active_jobs));
+        state.set_lag(config.delays);
+        let active_jobs = config.quota.as_ref().map_or(config.active_jobs, Quota::active_jobs);
+        let state = Arc::new(state.with_active_jobs(active_jobs));
         let acknowledged = tokio::spawn(workers.acknowledged.run());
         let seeded = match &config.seeds {
             None => None,
@@ -251,8 +254,15 @@ impl Parts {
         let Self { listeners, certificates, state, exchange, acknowledged, writer, data_dir } = self;
         let (mqtt_listener, mqtt_at) = listeners.mqtt;
         let endpoint = HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string();
-        let service =
-            Service::new(Arc::clone(&state), Arc::clone(&exchange), config.log.clone(), &endpoint, config.seed);
+        let quotas = Arc::new(Quotas::new(config.quota, config.delays.latency, &config.clock, config.seed));
+        let service = Service::new(
+            Arc::clone(&state),
+            Arc::clone(&exchange),
+            Arc::clone(&quotas),
+            config.log.clone(),
+            &endpoint,
+            config.seed,
+        );
         let settled = CancellationToken::new();
         let activity = tokio::spawn({
             let (state, settled) = (Arc::clone(&state), settled.clone());
@@ -265,6 +275,7 @@ impl Parts {
         let hub = Mqtt::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
+            quotas,
             config.log,
             config.clock,
             config.seed,

@@ -44,6 +44,9 @@ pub(crate) enum Ending {
     /// Its token ended and the grace is over.
     #[error("its token expired")]
     Expired,
+    /// It sent more than the hub's quota allows; there is no error packet for that.
+    #[error("it was throttled: {0}")]
+    Throttled(String),
     /// It does not take what is sent to it.
     #[error("it does not take what is sent to it")]
     Slow,

@@ -95,6 +95,13 @@ pub enum HubEvent {
         /// Why, as a lowercase fragment; never contains a credential.
         reason: String,
     },
+    /// More was asked for than the hub's quota allows, and it was refused.
+    Throttled {
+        /// The device that asked; none for a service.
+        identity: Option<Identity>,
+        /// What was too much, as a sentence.
+        reason: String,
+    },
     /// A service called a method; said when it is over.
     MethodCalled {
         /// Whose method.

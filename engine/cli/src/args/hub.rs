@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::QuotaArgs;
+
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -39,6 +41,9 @@ pub(crate) struct HubArgs {
     /// Let the snapshot take the place of the folder's state, which is lost
     #[arg(long, requires = "restore")]
     pub(crate) force: bool,
+    /// How narrow and how slow.
+    #[command(flatten)]
+    pub(crate) quota: QuotaArgs,
 }
 
 /// `iotplay hub snapshot` and `iotplay hub restore`.

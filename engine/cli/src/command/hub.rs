@@ -8,7 +8,7 @@ use hub::{
     Data, Hub, HubConfig, HubEvent, HubLog, HubStartError, Restore, RunningHub, Seeded, Seeds, Snapshot, SnapshotError,
 };
 
-use super::hub_snapshot;
+use super::{hub_quota, hub_snapshot};
 use crate::args::{Common, HubArgs};
 use crate::process::{self, CommandResult, Exit, Signals, Trouble, err};
 use crate::project;
@@ -26,7 +26,7 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
     let data = if args.memory { Data::Memory } else { Data::Folder(common.data.clone()) };
     let clock = Clock::system();
     let memory = args.memory;
-    let config = HubConfig {
+    let mut config = HubConfig {
         bind: args.bind,
         allow_remote: args.allow_remote,
         mqtt_port: args.mqtt_port,
@@ -38,9 +38,10 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
         names: args.names,
         ..HubConfig::new(data)
     };
+    hub_quota::apply(&args.quota, &mut config)?;
     let running = Hub::start(config).await.map_err(|error| refused(&error))?;
     project::hide(running.service_connection().key.expose());
-    greet(&running, common, memory);
+    greet(&running, common, memory, hub_quota::title(&args.quota));
     tokio::select! {
         () = signals.asked().cancelled() => {}
         () = running.ended() => return Err(Trouble::internal("the hub ended by itself")),
@@ -62,11 +63,14 @@ fn seeds(file: &Path) -> Result<Seeds, Trouble> {
     Seeds::parse(&source).map_err(|found| Trouble::new(Exit::USAGE, found))
 }
 
-fn greet(running: &RunningHub, common: &Common, memory: bool) {
+fn greet(running: &RunningHub, common: &Common, memory: bool, narrow: Option<String>) {
     let kept = if memory { "in memory".to_owned() } else { format!("in {}", common.data.display()) };
     err(&format!("hub     MQTT {}, HTTPS {}, state {kept}", at(running.mqtt()), at(running.https())));
     if let Some(Seeded { made, changed, same }) = running.seeded() {
         err(&format!("seed    devices made {made}, changed {changed}, as they were {same}"));
+    }
+    if let Some(narrow) = narrow {
+        err(&format!("quota   {narrow}"));
     }
     if memory {
         return;
@@ -117,6 +121,10 @@ fn line(event: &HubEvent) -> String {
         HubEvent::Disconnected { identity, why } => format!("{identity}  disconnected: {why}"),
         HubEvent::Refused { client_id, peer, reason } => {
             format!("{}  refused{}: {reason}", client_id.as_deref().unwrap_or("?"), from(peer))
+        }
+        HubEvent::Throttled { identity, reason } => {
+            let who = identity.as_ref().map_or_else(|| "service".to_owned(), ToString::to_string);
+            format!("{who}  throttled: {reason}")
         }
         HubEvent::ServiceRefused { peer, reason } => format!("service  refused from {peer}: {reason}"),
         HubEvent::Telemetry(message) => {

@@ -8,6 +8,7 @@ mod devices;
 mod dispatch;
 mod hub;
 mod hub_env;
+mod hub_quota;
 mod hub_snapshot;
 mod init;
 mod invoke;

@@ -14,18 +14,20 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wire::Tracking;
+use wire::{Tracking, client_id};
 
-use super::admission::{Rejection, judge};
+use super::admission::{Admission, Rejection, judge};
 use super::session::Session;
 use super::settings::{ACCEPT_PAUSE, FAREWELL, FAREWELL_BYTES, LIMITS, MqttSettings, STRANGER};
 use crate::exchange::Exchange;
+use crate::quota::{Kind, Quotas};
 use crate::seam::{Backing, HubEvent, HubLog};
 
 /// What all MQTT connections of a hub share.
 pub(crate) struct Mqtt<B> {
     pub(crate) backing: Arc<B>,
     pub(crate) exchange: Arc<Exchange>,
+    pub(crate) quotas: Arc<Quotas>,
     pub(crate) log: HubLog,
     pub(crate) clock: Clock,
     pub(crate) settings: MqttSettings,
@@ -37,19 +39,32 @@ impl<B: Backing> Mqtt<B> {
     pub(crate) fn new(
         backing: Arc<B>,
         exchange: Arc<Exchange>,
+        quotas: Arc<Quotas>,
         log: HubLog,
         clock: Clock,
         seed: Seed,
         settings: MqttSettings,
     ) -> Arc<Self> {
         let random = Mutex::new(seed.of("mqtt").rng());
-        Arc::new(Self { backing, exchange, log, clock, settings, random })
+        Arc::new(Self { backing, exchange, quotas, log, clock, settings, random })
     }
 
     /// What an error is found by in the service's logs.
     pub(super) fn tracking(&self) -> Tracking {
         let random = self.random.lock().expect("a generator is plain data: nothing panics while it is held").random();
         Tracking::new(random, self.clock.now())
+    }
+
+    /// A connection's turn among new connections; one too many is told that the hub is not available now.
+    async fn turn(&self, admission: Admission) -> Result<Admission, Rejection> {
+        match self.quotas.pass(Kind::Connections, 0).await {
+            Ok(()) => Ok(admission),
+            Err(refusal) => Err(Rejection {
+                code: Some(ConnectReturnCode::ServiceUnavailable),
+                client_id: Some(client_id(&admission.login.identity)),
+                reason: format!("it was throttled: {}", refusal.error.message),
+            }),
+        }
     }
 
     fn refused(&self, peer: Option<SocketAddr>, client_id: Option<String>, reason: impl Into<String>) {
@@ -137,6 +152,11 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
     let judged = match timeout_at(deadline, connection.read()).await {
         Ok(first) => judge(&*hub.backing, first),
         Err(_) => Err(Rejection::silent("it sent no CONNECT in time")),
+    };
+    let judged = match judged {
+        // Strangers cost nobody's quota: only who was let in counts.
+        Ok(admission) => Box::pin(hub.turn(admission)).await,
+        refused => refused,
     };
     match judged {
         Ok(admission) => {

@@ -3,12 +3,13 @@
 
 use net::mqtt::{MqttError, Packet, PubAck, Publish, QoS};
 use tokio::io::{AsyncRead, AsyncWrite};
-use wire::{DeviceFilter, DeviceTopic, HubError, TopicError, twin_error_body};
+use wire::{DeviceFilter, DeviceTopic, HubError, Identity, PropertyBag, TopicError, twin_error_body};
 
 use super::session::Session;
 use super::telemetry::{Flags, Message};
 use crate::link::{Answer, Ending};
-use crate::seam::Backing;
+use crate::quota::{Kind, Refusal};
+use crate::seam::{Backing, HubEvent};
 
 /// A twin was read.
 const READ: u16 = 200;
@@ -31,32 +32,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
             Err(error) => return Err(Ending::Broke(format!("it published to a topic that is none: {error}"))),
         };
         match topic {
-            DeviceTopic::Telemetry { identity, properties } => {
-                let flags = Flags { retain: publish.retain, dup: publish.dup, will: false };
-                let body = publish.payload.clone();
-                let message = Message::new(&self.login.identity, &identity, properties, body, flags)?;
-                self.report(message);
-                self.acknowledge(&publish)
-            }
+            DeviceTopic::Telemetry { identity, properties } => self.telemetry(&identity, properties, &publish).await,
             DeviceTopic::MethodResponse { status, rid } => {
                 self.acknowledge(&publish)?;
                 self.link.answer(rid, Answer::Reply { status, payload: publish.payload.clone() });
                 Ok(())
             }
-            DeviceTopic::TwinGet { rid } => {
-                self.acknowledge(&publish)?;
-                match self.hub.backing.twin_for_device(&self.login.identity) {
-                    Ok(twin) => self.twin_answer(READ, rid, None, &twin),
-                    Err(error) => self.twin_refusal(rid, &error),
-                }
-            }
-            DeviceTopic::TwinReported { rid, version: _ } => {
-                self.acknowledge(&publish)?;
-                match self.hub.backing.patch_reported(&self.login.identity, &publish.payload).await {
-                    Ok(version) => self.twin_answer(PATCHED, rid, Some(version), b""),
-                    Err(error) => self.twin_refusal(rid, &error),
-                }
-            }
+            DeviceTopic::TwinGet { rid } => self.twin_get(rid, &publish).await,
+            DeviceTopic::TwinReported { rid, version: _ } => self.twin_reported(rid, &publish).await,
             DeviceTopic::MethodRequest { .. }
             | DeviceTopic::TwinResponse { .. }
             | DeviceTopic::Desired { .. }
@@ -65,6 +48,57 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
                 Err(Ending::Broke("it published to a topic that only the hub publishes to".to_owned()))
             }
         }
+    }
+
+    /// Passes a message on when its turn comes. MQTT has no word for "too much": the acknowledgement is late, then the
+    /// connection ends.
+    async fn telemetry(&mut self, sender: &Identity, properties: PropertyBag, publish: &Publish) -> Result<(), Ending> {
+        let flags = Flags { retain: publish.retain, dup: publish.dup, will: false };
+        let message = Message::new(&self.login.identity, sender, properties, publish.payload.clone(), flags)?;
+        match self.hub.quotas.take(Kind::Telemetry, 1, message.bytes()) {
+            Ok(None) => {}
+            Ok(Some(at)) => Box::pin(self.hold(at)).await?,
+            Err(refusal) => return Err(Ending::Throttled(refusal.error.message)),
+        }
+        self.report(message);
+        self.acknowledge(publish)
+    }
+
+    async fn twin_get(&mut self, rid: &str, publish: &Publish) -> Result<(), Ending> {
+        if !self.has_turn(Kind::TwinReads, rid, publish).await? {
+            return Ok(());
+        }
+        match self.hub.backing.twin_for_device(&self.login.identity) {
+            Ok(twin) => self.twin_answer(READ, rid, None, &twin),
+            Err(error) => self.twin_refusal(rid, &error),
+        }
+    }
+
+    async fn twin_reported(&mut self, rid: &str, publish: &Publish) -> Result<(), Ending> {
+        if !self.has_turn(Kind::TwinWrites, rid, publish).await? {
+            return Ok(());
+        }
+        match self.hub.backing.patch_reported(&self.login.identity, &publish.payload).await {
+            Ok(version) => self.twin_answer(PATCHED, rid, Some(version), b""),
+            Err(error) => self.twin_refusal(rid, &error),
+        }
+    }
+
+    /// Waits for the turn of a twin request and acknowledges it; one too many is answered, and this says no.
+    async fn has_turn(&mut self, kind: Kind, rid: &str, publish: &Publish) -> Result<bool, Ending> {
+        match self.hub.quotas.take(kind, 1, publish.payload.len()) {
+            Ok(None) => {}
+            Ok(Some(at)) => Box::pin(self.hold(at)).await?,
+            Err(Refusal { error, .. }) => {
+                self.acknowledge(publish)?;
+                let (identity, reason) = (Some(self.login.identity.clone()), error.message.clone());
+                self.hub.log.say(HubEvent::Throttled { identity, reason });
+                self.twin_refusal(rid, &error)?;
+                return Ok(false);
+            }
+        }
+        self.acknowledge(publish)?;
+        Ok(true)
     }
 
     fn acknowledge(&mut self, publish: &Publish) -> Result<(), Ending> {

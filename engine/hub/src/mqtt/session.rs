@@ -149,6 +149,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
         }
     }
 
+    /// Takes nothing from the device until `until`: what it sent has to wait for its turn. What is for the device goes out all
+    /// the same.
+    pub(super) async fn hold(&mut self, until: Instant) -> Result<(), Ending> {
+        let link = Arc::clone(&self.link);
+        let turn = sleep_until(until);
+        tokio::pin!(turn);
+        loop {
+            if let Some(ending) = link.ending() {
+                return Err(ending);
+            }
+            let full = self.connection.queued() > UNSENT;
+            if !full {
+                link.collect(|mail| self.connection.queue_written(mail));
+            }
+            let unsent = self.connection.queued() > 0;
+            tokio::select! {
+                biased;
+                () = &mut turn => break,
+                sent = self.connection.flush(), if unsent => sent.map_err(broken)?,
+                () = link.woken(), if !full => {}
+                () = link.ended(), if full => {}
+            }
+        }
+        // It may have spoken all the while: nobody listened.
+        self.patience.heard();
+        Ok(())
+    }
+
     async fn handle(&mut self, packet: Packet) -> Result<(), Ending> {
         match packet {
             Packet::Publish(publish) => self.publish(publish).await,

@@ -45,6 +45,11 @@ impl Message {
         Ok(Self { properties, body })
     }
 
+    /// What is paid for: the body and the properties.
+    pub(super) fn bytes(&self) -> usize {
+        self.body.len() + self.properties.counted_bytes()
+    }
+
     /// A will, judged when it is deposited: afterwards there is nobody left to refuse it to.
     pub(super) fn will(owner: &Identity, will: &net::mqtt::LastWill) -> Result<Self, String> {
         if will.qos == net::mqtt::QoS::ExactlyOnce {

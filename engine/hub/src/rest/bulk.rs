@@ -13,6 +13,7 @@ use super::body;
 use super::call::Call;
 use super::reply::{Failure, Reply, json, with_body};
 use super::service::Service;
+use crate::quota::Kind;
 use crate::state::{BulkChange, Document};
 
 /// One item. Names differ from the registry's documents: `id`, `eTag`.
@@ -62,6 +63,8 @@ pub(super) async fn bulk(service: &Service, call: Call) -> Result<Reply, Failure
     }
     let changes = items.into_iter().map(Item::change).collect::<Result<Vec<_>, _>>()?;
     once_each(&changes)?;
+    let passed = service.quotas.pass_many(Kind::Identities, changes.len(), 0).await;
+    passed.map_err(|refusal| Failure::refused(refusal, Failure::Classic))?;
     let failed = service.state.bulk(changes).await?;
     let outcome = Outcome {
         is_successful: failed.is_empty(),

@@ -12,6 +12,8 @@ pub(super) async fn invoke(service: &Service, identity: &Identity, call: Call) -
     service.state.expect_enabled(identity)?;
     let body = body::read(call.body, body::METHOD).await.map_err(Failure::Nested)?;
     let call = MethodCall::from_json(&body).map_err(Failure::Nested)?;
+    let payload = call.payload.as_ref().map_or(0, |payload| payload.get().len());
+    service.quotas.pass_method(payload).await.map_err(|refusal| Failure::refused(refusal, Failure::Nested))?;
     let outcome = service.exchange.call(identity, &call).await;
     service.log.say(HubEvent::MethodCalled {
         identity: identity.clone(),

@@ -4,6 +4,7 @@
 mod body;
 mod bulk;
 mod call;
+mod charge;
 mod devices;
 mod jobs;
 mod methods;

@@ -1,5 +1,6 @@
 //! Answers: JSON, nothing, or an error in one of IoT Hub's shapes, each with the headers that clients look at.
 
+use crate::quota::Refusal;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -17,6 +18,8 @@ pub(super) enum Failure {
     Nested(HubError),
     /// As the web framework in front of IoT Hub says it: no code, only a message.
     Framework(StatusCode, String),
+    /// Any of them, with the seconds after which to ask again.
+    Later(Box<Failure>, u64),
 }
 
 impl From<HubError> for Failure {
@@ -33,12 +36,36 @@ impl Failure {
         Self::Classic(HubError::new(ErrorCode::NOT_IMPLEMENTED, text))
     }
 
+    /// A refusal by quota in the shape that the call's other errors have.
+    pub(super) fn refused(refusal: Refusal, shape: fn(HubError) -> Self) -> Self {
+        let failure = shape(refusal.error);
+        match refusal.retry_after {
+            None => failure,
+            // Whole seconds are all that the header can say; half a second early would be refused again.
+            Some(wait) => Self::Later(Box::new(failure), wait.as_millis().div_ceil(1_000).max(1) as u64),
+        }
+    }
+
+    /// The error, if it is the hub's quota that refuses.
+    pub(super) fn too_much(&self) -> Option<&HubError> {
+        match self {
+            Self::Classic(error) | Self::Nested(error) => {
+                matches!(error.code, ErrorCode::THROTTLED | ErrorCode::QUOTA_EXCEEDED).then_some(error)
+            }
+            Self::Framework(..) => None,
+            Self::Later(failure, _) => failure.too_much(),
+        }
+    }
+
     /// Errors carry their name in `iothub-errorcode`.
     pub(super) fn reply(&self, tracking: &Tracking) -> Reply {
         let (error, body) = match self {
             Self::Classic(error) => (error, error.body_a(tracking)),
             Self::Nested(error) => (error, error.body_b(tracking)),
             Self::Framework(status, message) => return with_body(*status, framework_body(message).into()),
+            Self::Later(failure, seconds) => {
+                return header(failure.reply(tracking), headers::RETRY_AFTER, &seconds.to_string());
+            }
         };
         let status = StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         header(with_body(status, body.into()), headers::IOTHUB_ERRORCODE, error.code.name())

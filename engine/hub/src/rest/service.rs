@@ -14,9 +14,10 @@ use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
 use super::call::{Call, check_version};
 use super::reply::{Failure, Reply, header};
 use super::route::{Route, segments};
-use super::{bulk, devices, jobs, methods, modules, query, statistics, twins};
+use super::{bulk, charge, devices, jobs, methods, modules, query, statistics, twins};
 use crate::auth::Caller;
 use crate::exchange::Exchange;
+use crate::quota::Quotas;
 use crate::seam::{HubEvent, HubLog};
 use crate::state::HubState;
 
@@ -24,6 +25,7 @@ use crate::state::HubState;
 pub(crate) struct Service {
     pub(super) state: Arc<HubState>,
     pub(super) exchange: Arc<Exchange>,
+    pub(super) quotas: Arc<Quotas>,
     pub(super) log: HubLog,
     mqtt_endpoint: HeaderValue,
     ids: Mutex<StdRng>,
@@ -34,12 +36,13 @@ impl Service {
     pub(crate) fn new(
         state: Arc<HubState>,
         exchange: Arc<Exchange>,
+        quotas: Arc<Quotas>,
         log: HubLog,
         mqtt_endpoint: &str,
         seed: Seed,
     ) -> Self {
         let mqtt_endpoint = HeaderValue::from_str(mqtt_endpoint).unwrap_or(HeaderValue::from_static(""));
-        Self { state, exchange, log, mqtt_endpoint, ids: Mutex::new(seed.of("requests").rng()) }
+        Self { state, exchange, quotas, log, mqtt_endpoint, ids: Mutex::new(seed.of("requests").rng()) }
     }
 
     /// Always an answer.
@@ -48,7 +51,12 @@ impl Service {
         let tracking = Tracking::new(random, self.state.clock().now());
         let mut reply = match self.try_answer(request, peer).await {
             Ok(reply) => reply,
-            Err(failure) => failure.reply(&tracking),
+            Err(failure) => {
+                if let Some(error) = failure.too_much() {
+                    self.log.say(HubEvent::Throttled { identity: None, reason: error.message.clone() });
+                }
+                failure.reply(&tracking)
+            }
         };
         reply.headers_mut().insert(headers::MQTT_ENDPOINT, self.mqtt_endpoint.clone());
         header(reply, headers::MS_REQUEST_ID, &tracking.id)
@@ -71,7 +79,12 @@ impl Service {
             return Err(self.unauthorized(peer, reason));
         }
         let call = Call { headers: head.headers, parameters, body };
-        Box::pin(self.dispatch(route, path, call)).await
+        Box::pin(async {
+            self.quotas.travel().await;
+            charge::before(&self.quotas, route, &call).await?;
+            self.dispatch(route, path, call).await
+        })
+        .await
     }
 
     async fn dispatch(&self, route: Route, path: HubPath, call: Call) -> Result<Reply, Failure> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use wire::{ConnectionState, HubError, Identity, Username};
+use wire::{HubError, Identity, Username};
 
 use super::HubState;
 use super::hub_state::Change;
@@ -70,17 +70,11 @@ impl Backing for HubState {
     }
 
     fn set_connected(&self, identity: &Identity, connected: bool) {
-        let now = self.clock.now();
         let mut inner = self.inner();
-        let Some(mut entry) = inner.registry.get_mut(identity) else { return };
-        let state = if connected { ConnectionState::Connected } else { ConnectionState::Disconnected };
-        entry.record.activity = Some(now);
-        if entry.record.connection != state {
-            entry.record.connection = state;
-            entry.record.connection_time = Some(now);
+        inner.registry.note_connection(identity, connected, self.clock.now());
+        if inner.registry.get(identity).is_some() {
+            inner.seen.insert(identity.clone());
         }
-        drop(entry);
-        inner.seen.insert(identity.clone());
     }
 
     fn load_session(&self, identity: &Identity) -> Option<Vec<Subscription>> {

@@ -62,7 +62,9 @@ impl HubState {
     }
 
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect("rules refuse by value: nothing panics while the state is held")
+        let mut inner = self.inner.lock().expect("rules refuse by value: nothing panics while the state is held");
+        inner.registry.catch_up();
+        inner
     }
 
     /// Changes the state, and returns when the change is durable. Once made, a change and its consequences happen even if the

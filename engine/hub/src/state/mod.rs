@@ -9,6 +9,7 @@ mod hub_state;
 mod identities;
 mod job_rows;
 mod jobs;
+mod lag;
 mod login;
 mod open;
 mod record;

@@ -5,6 +5,7 @@ use std::ops::{Bound, Deref, DerefMut};
 
 use wire::{DeviceId, Identity, ModuleId, Twin};
 
+use super::lag::{Lag, Past};
 use super::record::Record;
 use super::signature::Signature;
 use crate::seam::Subscription;
@@ -16,11 +17,13 @@ pub(crate) struct Entry {
     pub(crate) twin: Twin,
     /// The subscriptions of a kept MQTT session.
     pub(crate) session: Option<Box<[Subscription]>>,
+    /// What queries still see, where they lag.
+    pub(super) past: Option<Box<Past>>,
 }
 
 impl Entry {
     pub(crate) fn new(record: Record, twin: Twin) -> Self {
-        Self { record, twin, session: None }
+        Self { record, twin, session: None, past: None }
     }
 }
 
@@ -89,6 +92,7 @@ pub(crate) struct Counts {
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     devices: BTreeMap<DeviceId, Device>,
+    pub(super) lag: Option<Box<Lag>>,
 }
 
 impl Registry {
@@ -102,14 +106,21 @@ impl Registry {
 
     pub(crate) fn get_mut(&mut self, identity: &Identity) -> Option<EntryMut<'_>> {
         let device = self.devices.get_mut(&identity.device)?;
-        match &identity.module {
-            None => Some(EntryMut { entry: &mut device.entry, signature: Some(&mut device.signature) }),
-            Some(module) => device.modules.get_mut(module).map(|entry| EntryMut { entry, signature: None }),
+        let (entry, signature) = match &identity.module {
+            None => (&mut *device.entry, Some(&mut device.signature)),
+            Some(module) => (device.modules.get_mut(module)?, None),
+        };
+        if let Some(lag) = &self.lag {
+            lag.changing(entry);
         }
+        Some(EntryMut { entry, signature })
     }
 
     /// Adds what was not there; a module only to a device that is. Says whether it could.
-    pub(crate) fn insert(&mut self, identity: &Identity, entry: Entry) -> bool {
+    pub(crate) fn insert(&mut self, identity: &Identity, mut entry: Entry) -> bool {
+        if let Some(lag) = &self.lag {
+            lag.coming(&mut entry);
+        }
         match &identity.module {
             None => {
                 let signature = Signature::of(&entry);

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::time::SystemTime;
 
 use serde_json::Value;
 use wire::{DeviceId, Identity, ModuleId};
 
 use super::HubState;
-use super::registry::Device;
+use super::registry::{Device, Entry};
 use super::rows::EntryRow;
 use super::signature::Filter;
 use crate::query::{Collection, Gather, Need, Page, PageStart, Position, Query, Segment};
@@ -28,6 +29,8 @@ struct Scan<'q> {
     filter: Filter,
     /// The last row of the page before, or the last device of the turn before.
     at: Option<Identity>,
+    /// For rows that are shown late.
+    now: SystemTime,
 }
 
 impl HubState {
@@ -43,11 +46,14 @@ impl HubState {
             return self.scan_jobs(gather, after).await;
         }
         let need = query.condition.as_ref().map_or(Need::Anything, |condition| condition.need());
+        // Signatures are of what is, not of what queries that lag see.
+        let by_signature = query.collection == Collection::Devices && !self.inner().registry.queries_lag();
         let mut scan = Scan {
             gather,
             modules: query.collection == Collection::Modules,
-            filter: if query.collection == Collection::Devices { Filter::of(&need) } else { Filter::Nothing },
+            filter: if by_signature { Filter::of(&need) } else { Filter::Nothing },
             at: after.and_then(|after| after.parse().ok()),
+            now: self.clock.now(),
         };
         let mut ids = device_ids(&need);
         while !scan.gather.is_done() && self.turn(&mut scan, ids.as_mut()) {
@@ -109,7 +115,7 @@ impl Scan<'_> {
                 let seen = last.as_ref().filter(|last| last.device == *id).and_then(|last| last.module.as_ref());
                 effort += self.modules_of(device, seen);
             } else if self.filter.lets(device.signature()) {
-                effort += self.look(&EntryRow::of(device.entry()));
+                effort += self.look(device.entry());
             }
             if self.gather.is_done() {
                 return false;
@@ -126,11 +132,12 @@ impl Scan<'_> {
     fn modules_of(&mut self, device: &Device, seen: Option<&ModuleId>) -> usize {
         let left = seen.map_or(Bound::Unbounded, Bound::Excluded);
         let left = device.modules().range::<ModuleId, _>((left, Bound::Unbounded));
-        left.map(|(_, entry)| self.look(&EntryRow::of(entry))).sum()
+        left.map(|(_, entry)| self.look(entry)).sum()
     }
 
-    fn look(&mut self, row: &EntryRow<'_>) -> usize {
-        if self.gather.look(row, || row.key()) { TAKE } else { LOOK }
+    fn look(&mut self, entry: &Entry) -> usize {
+        let Some(row) = entry.as_queried(self.now).map(EntryRow::of) else { return LOOK };
+        if self.gather.look(&row, || row.key()) { TAKE } else { LOOK }
     }
 }
 

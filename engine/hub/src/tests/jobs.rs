@@ -306,6 +306,9 @@ async fn a_job_goes_on_after_a_kill_and_calls_nobody_twice() {
     called.hear_publish().await.unwrap();
     answered.answer_method(200, "[1]").await;
     let before = until(&owner, "j", |job| job["deviceJobStatistics"] == statistics(4, 0, 1, 1, 2)).await;
+    // What is on the disk comes in order: once this is acknowledged, the answer of d0 is there too.
+    let fence = owner.send("PUT", "/devices/fence", &[], r#"{"deviceId":"fence"}"#).await;
+    assert_eq!(fence.status, 200);
     let killed = copy(folder.path());
     drop((answered, called));
     hub.stop().await;

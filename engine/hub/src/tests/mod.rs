@@ -5,6 +5,7 @@ mod gate;
 mod jobs;
 mod kept;
 mod queries;
+mod quotas;
 mod registry;
 mod several;
 pub(crate) mod stage;

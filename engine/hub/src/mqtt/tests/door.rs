@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::fake::Fake;
 use super::stage::connect;
 use crate::mqtt::{LIMITS, Mqtt, MqttSettings, serve};
+use crate::quota::Quotas;
 use crate::seam::HubLog;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -34,7 +35,8 @@ async fn door(settings: MqttSettings) -> Door {
     let connector = TlsConnector::from(client_config(&Roots::Pem(authority.ca_pem), None).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let hub = Mqtt::new(Arc::default(), Arc::default(), HubLog::none(), clock, Seed(1), settings);
+    let hub =
+        Mqtt::new(Arc::default(), Arc::default(), Arc::new(Quotas::none()), HubLog::none(), clock, Seed(1), settings);
     let stop = CancellationToken::new();
     let served = tokio::spawn(serve(listener, acceptor, Arc::clone(&hub), stop.clone()));
     Door { hub, port, connector, stop, served }

@@ -8,5 +8,6 @@ mod hostile;
 mod lifetime;
 mod session;
 mod stage;
+mod throttled;
 mod twins;
 mod two_clients;

@@ -16,6 +16,7 @@ use super::fake::{Fake, PASSWORD};
 use crate::exchange::Exchange;
 use crate::mqtt::listener::{Mqtt, greet};
 use crate::mqtt::settings::MqttSettings;
+use crate::quota::Quotas;
 use crate::seam::{HubEvent, HubLog, Telemetry};
 
 pub(super) const METHODS: &str = "$iothub/methods/POST/#";
@@ -31,11 +32,16 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new() -> Self {
+        Self::with_quotas(Quotas::none())
+    }
+
+    pub(super) fn with_quotas(quotas: Quotas) -> Self {
         let events = Arc::<Mutex<Vec<HubEvent>>>::default();
         let heard = Arc::clone(&events);
         let log = HubLog::new(move |event| heard.lock().unwrap().push(event));
         let (clock, hand) = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-        let hub = Mqtt::new(Arc::default(), Arc::default(), log, clock, Seed(7), MqttSettings::default());
+        let settings = MqttSettings::default();
+        let hub = Mqtt::new(Arc::default(), Arc::default(), Arc::new(quotas), log, clock, Seed(7), settings);
         Self { hub, hand, events }
     }
 

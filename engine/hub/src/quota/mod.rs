@@ -1,0 +1,17 @@
+//! What makes a local hub as narrow and as slow as a bought one: throttles, the messages of a day, latency and lag. All off
+//! unless asked for. Counts and says when; knows neither HTTP nor MQTT.
+
+mod daily;
+mod kind;
+mod quotas;
+mod settings;
+mod throttle;
+mod tier;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use kind::Kind;
+pub(crate) use quotas::{Quotas, Refusal};
+pub use settings::{Delays, Latency, LatencyError, Quota, QuotaError};
+pub use tier::{Tier, UnknownTier};

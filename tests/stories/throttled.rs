@@ -1,0 +1,91 @@
+//! A hub with the limits of a tier: what is refused is sent again at the hub's pace, and no device pays for it.
+
+use std::time::Duration;
+
+use stage::{HubOptions, LocalHub, Program, Sdk};
+
+use crate::stage_set::empty;
+
+/// Twenty queries and a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+const ECHO: &str = r#"
+on_method("echo", |device, request| {
+    device.report(#{ echoed: request.payload.number });
+    reply(200, #{ device: device.id });
+});
+"#;
+
+const ALL_AT_ONCE: &str = "
+name: All at once
+forks: 60
+steps:
+  - get_twin:
+    register: before
+  - invoke_method:
+      name: echo
+      payload: { number: 7, ballast: BALLAST }
+  - patch_twin:
+      tags: { seen: true }
+  - wait_until:
+      that: twin.reported.echoed == 7
+      every: 1s
+    timeout: 60s
+";
+
+#[test]
+fn sixty_devices_on_a_unit_of_s1_lose_nothing_to_429() {
+    // Each call counts for three: together they take seconds, so some are refused on the slowest machine too.
+    let book = ALL_AT_ONCE.replace("BALLAST", &"x".repeat(9 * 1024));
+    let set = empty().file("scripts/echo.rhai", ECHO).file("all.yaml", &book);
+    // No queue: everything that comes too fast is refused.
+    let narrow = set.iotplay.with("IOTPLAY_TIER", "S1").with("IOTPLAY_SHAPE", "0s");
+    let mut hub = LocalHub::start(&narrow, HubOptions::FreePorts);
+    hub.program().line("throttled as S1, 1 unit");
+    let mut agent = set.iotplay.start(&["agent", "--count", "60"]);
+    agent.line("60 devices");
+    hub.program().nth_line("  connected", 60);
+    let ended = set.iotplay.run(&["run", "all.yaml"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.err.contains("ok 60   failed 0   unreachable 0"), "{}", ended.err);
+    assert!(hub.program().count("throttled: More direct methods than this hub") > 0, "it was refused, and sent again");
+}
+
+#[test]
+fn a_hub_that_nobody_sells_does_not_start() {
+    let set = empty();
+    for (arguments, said) in [
+        (&["hub", "--tier", "S4"][..], "free, B1, B2, B3, S1, S2 or S3"),
+        (&["hub", "--tier", "free", "--units", "2"][..], "a free hub has one unit"),
+        (&["hub", "--latency", "80ms..20ms"][..], "20ms..80ms"),
+    ] {
+        let ended = set.iotplay.run(arguments);
+        assert_eq!(ended.code, Some(2), "{}", ended.err);
+        assert!(ended.err.contains(said), "{}", ended.err);
+    }
+}
+
+/// A program of an SDK that asks a hub with 20 queries a minute for more, until it is refused.
+fn crowd(sdk: impl FnOnce(&std::path::Path) -> Option<Sdk>, file: &str, retry_after: &str) -> Option<String> {
+    let set = empty();
+    let sdk = sdk(set.iotplay.binary())?;
+    let narrow = set.iotplay.with("IOTPLAY_TIER", "S1").with("IOTPLAY_SHAPE", "0s");
+    let hub = LocalHub::for_sdks(&narrow.with("IOTPLAY_RETRY_AFTER", retry_after))?;
+    let program: Program = sdk.program(file, hub.ca(), &[("SERVICE", &hub.service()), ("MOST", "100")]);
+    let ended = program.end(PATIENCE);
+    assert_eq!(ended.code, Some(0), "{} {}", ended.out, ended.err);
+    Some(ended.out)
+}
+
+#[test]
+fn the_python_sdk_knows_the_refusal() {
+    let Some(said) = crowd(stage::python, "crowd.py", "0") else { return };
+    assert!(said.contains("then 429 ThrottlingException\nretry-after None"), "{said}");
+}
+
+#[test]
+fn the_node_sdk_knows_the_refusal() {
+    let Some(said) = crowd(stage::node, "crowd.js", "1") else { return };
+    assert!(said.contains("then 429 ThrottlingError\nretry-after "), "{said}");
+    assert!(!said.contains("undefined"), "{said}");
+}
