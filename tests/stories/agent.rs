@@ -131,3 +131,25 @@ fn desired_properties_reach_a_handler() {
     let run = set.iotplay.run(&["run", "wait.yaml"]);
     assert_eq!(run.code, Some(0), "{}", run.err);
 }
+
+const COUNTER: &str = r#"
+on_method("count", |device, request| {
+    device.state.n = (device.state.n ?? 0) + 1;
+    device.state.n
+});
+on_boot(|device| print("booted"));
+"#;
+
+#[test]
+fn a_single_device_remembers_its_state_over_a_restart_of_the_agent() {
+    let set = empty().file("scripts/counter.rhai", COUNTER);
+    let _hub = LocalHub::start(&set.iotplay, HubOptions::FreePorts);
+    for expected in ["1", "2"] {
+        let mut agent = set.iotplay.start(&["agent"]);
+        agent.line("connected");
+        let counted = set.iotplay.run(&["invoke", "sim-1", "count", "--connect-timeout", "30s"]);
+        assert_eq!(counted.out.trim(), expected, "{}", counted.err);
+        let ended = agent.signal("TERM");
+        assert!(!ended.out.contains("booted"), "a restart of the agent is no boot: {}", ended.out);
+    }
+}

@@ -8,6 +8,7 @@ mod durability;
 mod examples;
 mod main_job;
 mod newcomer;
+mod output;
 mod scripts;
 mod sdk_drops;
 mod sdk_node;

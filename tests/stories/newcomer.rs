@@ -78,3 +78,14 @@ fn help_names_every_command_and_wrong_words_are_refused() {
         assert!(set.iotplay.run(&["completions", shell]).out.contains("sim-reboot"), "{shell}");
     }
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_fault() {
+    let set = empty();
+    for command in ["schema", "completions bash", "plugins list", "--help"] {
+        let mut pipe = std::process::Command::new("sh");
+        pipe.arg("-c").arg(format!("\"$0\" {command} | head -c 1")).arg(set.iotplay.binary());
+        let ended = stage::Program::start(command, &mut pipe).end(Duration::from_secs(20));
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{command}");
+    }
+}

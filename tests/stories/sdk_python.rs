@@ -35,6 +35,10 @@ impl Scene {
     fn service(&self, id: &str) -> Program {
         self.python.program("service.py", self.hub.ca(), &[("SERVICE", &self.hub.service()), ("DEVICE_ID", id)])
     }
+
+    fn jobs(&self, id: &str) -> Program {
+        self.python.program("jobs.py", self.hub.ca(), &[("SERVICE", &self.hub.service()), ("DEVICE_ID", id)])
+    }
 }
 
 #[test]
@@ -71,6 +75,29 @@ fn our_agent_with_their_service() {
     assert_eq!(service.code, Some(0), "{} {}", service.out, service.err);
     assert!(service.out.contains("reply 200") && service.out.contains("rebootTime 20"), "{}", service.out);
     agent.line("Rebooting device");
+}
+
+#[test]
+fn their_jobs_reach_their_device() {
+    let Some(scene) = scene() else { return };
+    let mut device = scene.device("press-4", "1");
+    let jobs = scene.jobs("press-4").end(PATIENCE);
+    assert_eq!(jobs.code, Some(0), "{} {}", jobs.out, jobs.err);
+    for line in [
+        "twins completed 1 of 1, 0 failed",
+        "twin 3 7",
+        "calls completed 1 of 1, 0 failed",
+        "planned scheduled",
+        "called off cancelled cancelled",
+        "wrong failed SQL query parse failed",
+        "again HttpOperationError Operation returned an invalid status code 'Conflict'",
+        "unknown HttpOperationError Operation returned an invalid status code 'Not Found'",
+        // As it does against IoT Hub.
+        "list DeserializationError",
+    ] {
+        assert!(jobs.out.contains(line), "{line}: {}", jobs.out);
+    }
+    assert!(device.line("called").contains(r#"{"why": "job"}"#), "{}", device.line("called"));
 }
 
 #[test]

@@ -17,6 +17,12 @@ fn a_run_is_repeated_when_its_playbook_changes() {
     run.line("did you mean `log`?");
     std::fs::write(&playbook, ASKS.replace("first", "third")).unwrap();
     run.line("third sim-1");
+    run.nth_line("watching", 4);
+    std::fs::remove_file(&playbook).unwrap();
+    run.line("cannot read");
+    std::fs::write(&playbook, ASKS.replace("first", "fourth")).unwrap();
+    run.line("fourth sim-1");
+    assert_eq!(run.count("third sim-1"), 1, "a playbook that is gone is not run again");
     let ended = run.signal("INT");
     assert_eq!(ended.code, Some(130), "{}", ended.err);
 }

@@ -9,15 +9,20 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{self, Cli};
 use crate::command;
-use crate::process::Trouble;
-use crate::process::{self, Exit};
+use crate::process::{self, Exit, Stdout, Trouble};
 
 /// The whole program.
 pub(crate) fn main() -> ExitCode {
     process::install_panic_message();
     // The hook has said what happened; here only the code is left to choose.
     let ended = std::panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(Exit::INTERNAL);
-    ended.into()
+    match Stdout::lost() {
+        Some(trouble) => {
+            trouble.print();
+            if ended == Exit::OK { trouble.exit } else { ended }.into()
+        }
+        None => ended.into(),
+    }
 }
 
 fn run() -> Exit {
@@ -38,10 +43,10 @@ fn run() -> Exit {
 fn refuse_usage(error: &clap::Error) -> Exit {
     let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if help {
-        print!("{}", error.render());
+        Stdout::line(error.render().to_string().trim_end());
         return Exit::OK;
     }
-    eprint!("{}", Mask::process().apply(&error.render().to_string()));
+    process::err(error.render().to_string().trim_end());
     Exit::USAGE
 }
 

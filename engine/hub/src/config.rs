@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use base::{Clock, Seed};
 use thiserror::Error;
+use wire::limits::ACTIVE_JOBS;
 
 use crate::data_dir::DataDirError;
 use crate::quota::{Delays, Quota};
@@ -47,6 +48,8 @@ pub struct HubConfig {
     pub clock: Clock,
     /// Where ids of calls and generations come from. Keys never do: those are from the operating system.
     pub seed: Seed,
+    /// Jobs under way at once; one more is refused with 429. One as in the tiers F1 and S1; S2 has 5, S3 has 10.
+    pub active_jobs: usize,
     /// Hears what happens.
     pub log: HubLog,
     /// The limits of a tier; none by default.
@@ -67,6 +70,7 @@ impl HubConfig {
             names: Vec::new(),
             clock: Clock::system(),
             seed: Seed::from_os(),
+            active_jobs: ACTIVE_JOBS,
             log: HubLog::none(),
             quota: None,
             delays: Delays::default(),

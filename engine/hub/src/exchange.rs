@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use wire::limits::METHOD_PAYLOAD_BYTES;
 use wire::{ErrorCode, HubError, Identity, MethodCall, MethodReply};
 
 use crate::link::{Answer, DropReason, Ending, Link};
+use crate::watch::Watch;
 
 /// The connections of a hub. One per hub, shared by all of its parts.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ struct Table {
     links: HashMap<Identity, Arc<Link>>,
     /// Calls that wait for a device to connect and subscribe; an entry lives as long as somebody waits.
     parked: HashMap<Identity, Parked>,
+    /// Who waits for many devices at once; a few.
+    watches: Vec<Weak<Watch>>,
     /// No connection is taken any more.
     stopping: bool,
 }
@@ -156,9 +159,33 @@ impl Exchange {
 
     /// Lets parked calls go ahead: the connection subscribed to methods.
     pub(crate) fn subscribed(&self, identity: &Identity) {
-        if let Some(parked) = self.table().parked.get(identity) {
+        let table = self.table();
+        if let Some(parked) = table.parked.get(identity) {
             parked.ready.notify_waiters();
         }
+        for watch in table.watches.iter().filter_map(Weak::upgrade) {
+            watch.arrive(identity);
+        }
+    }
+
+    /// Begins to watch for devices; dropping the watch ends it.
+    pub(crate) fn watch(&self) -> Arc<Watch> {
+        let watch = Arc::<Watch>::default();
+        let mut table = self.table();
+        table.watches.retain(|watch| watch.strong_count() > 0);
+        table.watches.push(Arc::downgrade(&watch));
+        watch
+    }
+
+    /// Whether the device takes method calls now. If not, `watch` will say when it does.
+    pub(crate) fn ready_or_watched(&self, watch: &Watch, identity: &Identity, place: usize) -> bool {
+        // With the table locked, so that a subscription in between is not missed.
+        let table = self.table();
+        let ready = table.links.get(identity).is_some_and(|link| link.takes_methods());
+        if !ready {
+            watch.want(identity.clone(), place);
+        }
+        ready
     }
 
     /// How many calls wait for an answer of this device.

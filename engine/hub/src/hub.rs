@@ -15,9 +15,10 @@ use crate::auth::Hosts;
 use crate::config::{Data, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
 use crate::data_dir::{DataDir, Endpoint};
 use crate::exchange::Exchange;
+use crate::jobs::JobRunner;
 use crate::listen::Listeners;
 use crate::mqtt::{self, Mqtt, MqttSettings};
-use crate::quota::Quotas;
+use crate::quota::{Quota, Quotas};
 use crate::rest::{self, Service};
 use crate::state::{HubState, StateWorkers};
 use crate::tls::Certificates;
@@ -200,7 +201,8 @@ impl Parts {
         let (state, workers) =
             HubState::open(data_dir.as_ref(), hosts, Arc::clone(&exchange), config.clock.clone(), config.seed)?;
         state.set_lag(config.delays);
-        let state = Arc::new(state);
+        let active_jobs = config.quota.as_ref().map_or(config.active_jobs, Quota::active_jobs);
+        let state = Arc::new(state.with_active_jobs(active_jobs));
         let listeners = Listeners::open(config).await?;
         let facts = Facts {
             state: Arc::clone(&state),
@@ -235,6 +237,8 @@ impl Parts {
             config.seed,
         );
         let acknowledged = tokio::spawn(workers.acknowledged.run());
+        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), config.log.clone());
+        let jobs = tokio::spawn(jobs.run(stop.clone(), GRACE));
         // Devices stay until the calls that are in flight have had their time.
         let devices = CancellationToken::new();
         let hub = Mqtt::new(
@@ -248,6 +252,9 @@ impl Parts {
         );
         let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.acceptor.clone(), hub, devices.clone()));
         rest::serve(listeners.https.0, certificates.acceptor, Arc::new(service), stop.clone(), GRACE).await;
+        if let Err(error) = jobs.await {
+            tracing::error!(%error, "the jobs failed");
+        }
         devices.cancel();
         if let Err(error) = mqtt.await {
             tracing::error!(%error, "the MQTT side failed");

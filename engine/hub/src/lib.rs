@@ -5,7 +5,9 @@ mod auth;
 mod config;
 mod data_dir;
 mod exchange;
+mod fingerprint;
 mod hub;
+mod jobs;
 mod link;
 mod listen;
 mod mqtt;
@@ -16,6 +18,7 @@ mod seam;
 mod state;
 mod store;
 mod tls;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -127,11 +127,31 @@ fn function_not_found(signature: &str) -> (String, Option<String>) {
         return (format!("no function `{shown}`"), None);
     }
     let help = (name == "!").then(|| "`!` binds tighter than `==`: write `not a == b` or `!(a == b)`".to_owned());
-    let operands: Vec<&str> = types.split(", ").map(|name| name.trim()).collect();
+    let operands: Vec<&str> = types.split(", ").map(str::trim).collect();
     let missing = operands
         .contains(&"()")
         .then(|| "one side is `()`, nothing: give it a value with `?? 0` or `?? \"\"`".to_owned());
-    (format!("`{name}` does not work with {}", operands.join(" and ")), help.or(missing))
+    (
+        format!(
+            "`{name}` does not work with {}",
+            operands.iter().map(|name| operand(name)).collect::<Vec<_>>().join(" and ")
+        ),
+        help.or(missing),
+    )
+}
+
+/// A type of Rhai's signatures in words.
+fn operand(name: &str) -> &str {
+    match name {
+        "&str | ImmutableString | String" => "text",
+        "i64" => "an integer",
+        "f64" => "a number",
+        "bool" => "true or false",
+        "char" => "a character",
+        "array" => "a list",
+        "map" => "a map",
+        other => other,
+    }
 }
 
 /// The type of a value in words, for messages of other rooms: "an integer", "text", "a map".

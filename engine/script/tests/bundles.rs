@@ -122,7 +122,7 @@ async fn errors_point_at_the_innermost_place() {
     let ErrorKind::Thrown(value) = &error.kind else { panic!("{error:?}") };
     assert_eq!(to_json(value), json!({ "status": 409, "payload": "busy" }));
     let error = fails(2).await;
-    assert_eq!(error.message, "`+` does not work with i64 and ()");
+    assert_eq!(error.message, "`+` does not work with an integer and ()");
     assert!(error.place.unwrap().label().starts_with("scripts/a.rhai:7:"));
     assert!(fails(3).await.message.contains("no function `unknown_function"));
     assert!(fails(4).await.message.contains("panic"));

@@ -32,6 +32,10 @@ pub const MQTT_ENDPOINT: &str = "iotplay-mqtt-endpoint";
 pub const API_VERSION_PARAMETER: &str = "api-version";
 /// The query parameter of a list's length.
 pub const TOP_PARAMETER: &str = "top";
+/// The query parameter that picks jobs by type.
+pub const JOB_TYPE_PARAMETER: &str = "jobType";
+/// The query parameter that picks jobs by status.
+pub const JOB_STATUS_PARAMETER: &str = "jobStatus";
 /// [`ITEM_TYPE`] of whole twins.
 pub const ITEM_TWIN: &str = "Twin";
 /// [`ITEM_TYPE`] of projections.

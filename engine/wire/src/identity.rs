@@ -110,6 +110,7 @@ macro_rules! id {
 
 id!(DeviceId, "device");
 id!(ModuleId, "module");
+id!(JobId, "job");
 
 /// Who connects: a device, or a module of it. Each has its own connection, twin and methods.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -66,3 +66,11 @@ pub const QUERY_CHARS: usize = 8192;
 pub const KEY_BYTES: (usize, usize) = (16, 64);
 /// Policies of a hub.
 pub const POLICIES: usize = 16;
+/// How long a job may take when nothing else is said (Node's SDK says as much).
+pub const JOB_EXECUTION_DEFAULT: Duration = Duration::from_secs(3600);
+/// How long a job may take at most: as long as its history is kept.
+pub const JOB_EXECUTION_MAX: Duration = JOB_HISTORY;
+/// How long a job is remembered after its end.
+pub const JOB_HISTORY: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Jobs under way at once in the tiers F1 and S1; 5 in S2, 10 in S3.
+pub const ACTIVE_JOBS: usize = 1;

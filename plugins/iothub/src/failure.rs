@@ -53,7 +53,8 @@ pub(crate) fn is_query_fault(code: ErrorCode) -> bool {
 pub(crate) fn inventory_error(error: &ClientError, query: bool) -> InventoryError {
     match error {
         ClientError::Refused { error: refused, .. } if query && is_query_fault(refused.code) => {
-            InventoryError::Query(refused.message.clone())
+            // The hub's text may stand on several lines; a finding is one sentence.
+            InventoryError::Query(refused.message.split_whitespace().collect::<Vec<_>>().join(" "))
         }
         _ => InventoryError::Hub { message: sentence(error), help: error.help().to_vec() },
     }

@@ -144,10 +144,7 @@ fn judge_reply(reply: &MethodReply, accept: &[Accept]) -> Outcome {
 fn not_online(code: ErrorCode) -> Failure {
     let message = format!("is not connected, or listens to no methods ({code}). Nothing was sent to it.");
     let mut failure = Failure::new(Class::Unreachable, message);
-    failure.help.push(
-        "to wait for it, put `offline: { wait: 2h }` beside invoke_method; to try again later: iotplay retry --unreachable"
-            .to_owned(),
-    );
+    failure.help.push("to wait for it, put `offline: { wait: 2h }` beside invoke_method".to_owned());
     failure
 }
 

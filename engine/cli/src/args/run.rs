@@ -18,14 +18,23 @@ pub(crate) struct RunArgs {
     #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
     pub(crate) extra_vars: Vec<String>,
     /// Calls in flight at most
-    #[arg(short = 'f', long, value_name = "N")]
+    #[arg(short = 'f', long, value_name = "N", value_parser = at_least_one)]
     pub(crate) forks: Option<usize>,
     /// Only steps with one of these tags (comma-separated)
     #[arg(short = 't', long, value_name = "TAGS", value_delimiter = ',')]
     pub(crate) tags: Vec<String>,
+    /// Leave out steps with one of these tags (comma-separated)
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub(crate) skip_tags: Vec<String>,
     /// Send nothing that changes a device; say what would have been sent
     #[arg(short = 'C', long = "check")]
     pub(crate) check: bool,
+    /// With --check: end with 4 when something would have been changed
+    #[arg(long, requires = "check")]
+    pub(crate) fail_on_change: bool,
+    /// Where `save` writes; else .iotplay/runs/RUN/files
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// Run again whenever the playbook changes
     #[arg(long)]
     pub(crate) watch: bool,
@@ -57,6 +66,9 @@ pub(crate) struct Targeting {
     pub(crate) allow_empty: bool,
 }
 
+/// The default of `--sim-reboot`.
+const SIM_REBOOT: Duration = Duration::from_secs(20);
+
 /// The simulated devices that join a hub in this process.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SimArgs {
@@ -69,6 +81,13 @@ pub(crate) struct SimArgs {
     /// The handlers they run: a file or a folder; else scripts/, else the built-in reboot.rhai
     #[arg(long, value_name = "PATH", help_heading = "Simulated devices")]
     pub(crate) scripts: Option<PathBuf>,
+}
+
+impl SimArgs {
+    /// Something was asked for that only simulated devices of this process can do.
+    pub(crate) fn asked_for(&self) -> bool {
+        self.sim != 1 || self.sim_reboot != SIM_REBOOT || self.scripts.is_some()
+    }
 }
 
 /// `--output`.
@@ -86,6 +105,15 @@ pub(crate) struct CheckArgs {
     /// Playbooks (.yaml), runner scripts and handlers (.rhai)
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// A count that nothing can be done without.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("not a whole number".to_owned()),
+    }
 }
 
 /// A duration flag: `90s`, `1h30m`, a number of seconds.

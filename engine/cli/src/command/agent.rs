@@ -11,7 +11,7 @@ use wire::{DeviceConnection, DeviceCredential, DeviceId};
 
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
-use crate::process::{CommandResult, Exit, Signals, Trouble, check_fleet};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, check_fleet, err};
 use crate::project::{self, DEVICE_VARIABLE, Handlers};
 use crate::world;
 
@@ -27,8 +27,8 @@ pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
     let handlers = project::handlers(args.scripts.as_deref())?;
     let crew = crew(common, &args).await?;
     check_fleet(crew.devices.len(), 1)?;
-    eprintln!("hub     {}", crew.hub);
-    eprintln!("device  {}, running {}", crew.title, handlers.label());
+    err(&format!("hub     {}", crew.hub));
+    err(&format!("device  {}, running {}", crew.title, handlers.label()));
     let count = crew.devices.len();
     let running = Agent::start(config(&args, crew, handlers)?).map_err(world::cannot_start)?;
     let ended = tokio::select! {
@@ -42,7 +42,7 @@ pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
             |finding| Trouble::new(Exit::FAILED, finding),
         ));
     }
-    eprintln!("stop    handlers at work may take {} s; once more ends at once", GRACE.as_secs());
+    err(&format!("stop    handlers at work may take {} s; once more ends at once", GRACE.as_secs()));
     running.stop(GRACE).await;
     Ok(Exit::OK)
 }
@@ -50,7 +50,7 @@ pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
 /// Says once that all are there; ends when all have ended by themselves.
 async fn until_ended(running: &RunningAgent, count: usize) -> Option<Diagnostic> {
     if running.ready().await.is_ok() && count > 1 {
-        eprintln!("ready   {count} devices connected");
+        err(&format!("ready   {count} devices connected"));
     }
     running.finished().await
 }
@@ -112,7 +112,10 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers) -> Result<AgentConfi
     config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };
     if let Some(command) = &args.reboot_command {
         config.board = Some(Board::new(command.split_whitespace().map(str::to_owned).collect()));
-        config.state = Some(".iotplay/agent".into());
+    }
+    // One device is what it was before; a simulated fleet begins anew, or its start would write thousands of files.
+    if alone {
+        config.state = Some(STATE.into());
     }
     Ok(config)
 }
@@ -131,18 +134,21 @@ fn certificate(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Option<
     }
 }
 
+/// What a single device remembers: `device.state`, its boot, a restart on its way.
+const STATE: &str = ".iotplay/agent";
+
 /// What handlers print goes to stdout; what happens to devices to stderr.
 fn show(event: &AgentEvent, few: bool, alone: bool) {
     match event {
         AgentEvent::Said { device, line } => {
-            println!("{}", Mask::process().apply(&format!("{device} |    {line}")));
+            Stdout::line(&Mask::process().apply(&format!("{device} |    {line}")));
         }
         AgentEvent::Connected { .. } | AgentEvent::Disconnected { .. } if !few => {}
         // The command ends with it and says why.
         AgentEvent::Ended { .. } if alone => {}
         event => {
             if let Some(line) = world::agent_line(event) {
-                eprintln!("{}", Mask::process().apply(&line));
+                err(&line);
             }
         }
     }

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use base::Mask;
-
 use crate::args::CheckArgs;
-use crate::process::{CommandResult, Exit, Trouble};
+use crate::process::{CommandResult, Exit, Trouble, err};
 use crate::{play, project, world};
 
 /// Checks them all; one bad file does not hide the next.
@@ -13,7 +11,7 @@ pub(crate) fn run(args: &CheckArgs) -> CommandResult {
     let mut exit = Exit::OK;
     for file in &args.files {
         match check(file) {
-            Ok(said) => eprint!("{}", Mask::process().apply(&said)),
+            Ok(said) => err(said.trim_end()),
             Err(trouble) => {
                 trouble.print();
                 exit = trouble.exit;

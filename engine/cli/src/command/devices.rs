@@ -6,7 +6,7 @@ use wire::{AuthKind, Authentication, DeviceDocument, DeviceId, ErrorCode, IfMatc
 
 use crate::args::{Common, DevicesCommand, RemoveArgs};
 use crate::play;
-use crate::process::{CommandResult, Exit, Signals, Trouble};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, err};
 use crate::world::{self, Embed, Screen, World, device_trouble};
 
 /// Does it.
@@ -45,13 +45,18 @@ async fn open(common: &Common) -> Result<World, Trouble> {
 /// Page by page: a hundred thousand devices are not held in memory.
 async fn list(world: &World) -> CommandResult {
     let mut pages = world.client().query_twins(None);
+    let mut none = true;
     while let Some(page) = pages.next().await.map_err(|error| world::trouble(&error, None))? {
         let text = |row: &Value, key: &str| row.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
         let width = page.iter().map(|row| text(row, "deviceId").len()).max().unwrap_or(0);
+        none &= page.is_empty();
         for row in &page {
             let (status, state) = (text(row, "status"), text(row, "connectionState"));
-            println!("{:width$}  {status:8}  {}", text(row, "deviceId"), state.to_lowercase());
+            Stdout::line(&format!("{:width$}  {status:8}  {}", text(row, "deviceId"), state.to_lowercase()));
         }
+    }
+    if none {
+        eprintln!("no devices yet: iotplay devices add ID makes one");
     }
     Ok(Exit::OK)
 }
@@ -64,7 +69,7 @@ async fn show(world: &World, device: &DeviceId) -> CommandResult {
             let kind: AuthKind = found.authentication.kind;
             let shown =
                 DeviceDocument { authentication: Authentication { kind, ..Authentication::default() }, ..found };
-            println!("{}", serde_json::to_string_pretty(&shown).expect("a document is JSON"));
+            Stdout::line(&serde_json::to_string_pretty(&shown).expect("a document is JSON"));
             Ok(Exit::OK)
         }
         Err(error) => Err(device_trouble(client, &error, device).await),
@@ -86,9 +91,9 @@ async fn add(world: &World, device: DeviceId) -> CommandResult {
     };
     let connection = world::connection(client, &created.device)?;
     if let Some(port) = connection.host.port {
-        eprintln!("note    devices connect on port {port} here; the Python device SDK can only dial 8883");
+        err(&format!("note    devices connect on port {port} here; the Python device SDK can only dial 8883"));
     }
-    println!("{}", connection.to_connection_string().expose());
+    Stdout::line(connection.to_connection_string().expose());
     Ok(Exit::OK)
 }
 
@@ -99,7 +104,7 @@ async fn remove(world: &World, signals: &Signals, args: &RemoveArgs, devices: &[
         if let Err(error) = world.client().delete_device(device, IfMatch::Any).await {
             return Err(device_trouble(world.client(), &error, device).await);
         }
-        eprintln!("removed {device}");
+        err(&format!("removed {device}"));
     }
     Ok(Exit::OK)
 }

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use base::{Clock, Diagnostic, Mask, rfc3339_millis};
+use base::{Clock, Diagnostic, rfc3339_millis};
 use hub::{Data, Hub, HubConfig, HubEvent, HubLog, HubStartError, RunningHub};
 
 use super::hub_quota;
 use crate::args::{Common, HubArgs};
-use crate::process::{self, CommandResult, Exit, Signals, Trouble};
+use crate::process::{self, CommandResult, Exit, Signals, Trouble, err};
 use crate::project;
 
 /// The port that the Python device SDK has built in.
@@ -46,24 +46,24 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
 
 fn greet(running: &RunningHub, common: &Common, memory: bool, narrow: Option<String>) {
     let kept = if memory { "in memory".to_owned() } else { format!("in {}", common.data.display()) };
-    eprintln!("hub     MQTT {}, HTTPS {}, state {kept}", at(running.mqtt()), at(running.https()));
+    err(&format!("hub     MQTT {}, HTTPS {}, state {kept}", at(running.mqtt()), at(running.https())));
     if let Some(narrow) = narrow {
-        eprintln!("quota   {narrow}");
+        err(&format!("quota   {narrow}"));
     }
     if memory {
         return;
     }
-    eprintln!("use     iotplay agent                    a simulated device, in another terminal of this folder");
-    eprintln!("        iotplay run reboot.yaml          a playbook over its devices");
-    eprintln!("        iotplay devices add my-device    a device's connection string");
-    eprintln!("        eval \"$(iotplay hub env)\"        programs with the official SDKs trust and reach it");
+    err("use     iotplay agent                    a simulated device, in another terminal of this folder");
+    err("        iotplay run reboot.yaml          a playbook over its devices");
+    err("        iotplay devices add my-device    a device's connection string");
+    err("        eval \"$(iotplay hub env)\"        programs with the official SDKs trust and reach it");
     if running.mqtt().port() != SDK_MQTT {
-        eprintln!(
+        err(&format!(
             "note    the Python device SDK can only dial port {SDK_MQTT}; MQTT is on {} here",
             running.mqtt().port()
-        );
+        ));
     }
-    eprintln!();
+    err("");
 }
 
 fn at(address: SocketAddr) -> String {
@@ -84,7 +84,7 @@ fn log(clock: Clock) -> HubLog {
     HubLog::new(move |event| {
         let now = rfc3339_millis(clock.now());
         let time = now.get(11..23).unwrap_or(&now);
-        eprintln!("{}", Mask::process().apply(&format!("{time}  {}", line(&event))));
+        err(&format!("{time}  {}", line(&event)));
     })
 }
 

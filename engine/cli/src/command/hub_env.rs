@@ -3,7 +3,7 @@
 
 use crate::args::Common;
 
-use crate::process::{CommandResult, Exit, Trouble};
+use crate::process::{CommandResult, Exit, Stdout, Trouble};
 use crate::project;
 
 /// Prints the exports on stdout; only a running hub has an address to export.
@@ -15,10 +15,10 @@ pub(crate) fn run(common: &Common) -> CommandResult {
     let bundle = project::write_bundle(&endpoint.ca)?;
     let bundle = quoted(&bundle.display().to_string());
     // The one place where a key is printed on purpose: this output is made to be evaluated by a shell.
-    println!("export {}={}", project::SERVICE_VARIABLE, quoted(endpoint.service.expose()));
-    println!("export SSL_CERT_FILE={bundle}");
-    println!("export REQUESTS_CA_BUNDLE={bundle}");
-    println!("export NODE_EXTRA_CA_CERTS={}", quoted(&endpoint.ca.display().to_string()));
+    Stdout::line(&format!("export {}={}", project::SERVICE_VARIABLE, quoted(endpoint.service.expose())));
+    Stdout::line(&format!("export SSL_CERT_FILE={bundle}"));
+    Stdout::line(&format!("export REQUESTS_CA_BUNDLE={bundle}"));
+    Stdout::line(&format!("export NODE_EXTRA_CA_CERTS={}", quoted(&endpoint.ca.display().to_string())));
     Ok(Exit::OK)
 }
 

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use crate::args::InitArgs;
-use crate::process::Exit;
-use crate::process::{CommandResult, Trouble};
+use crate::process::{CommandResult, Exit, Trouble, err};
 use crate::project;
 
 const README: &str = "# Devices, automated with iotplay
@@ -38,8 +37,8 @@ pub(crate) fn run(args: &InitArgs) -> CommandResult {
     for (name, text) in wanted {
         write(&folder.join(name), text)?;
     }
-    eprintln!("made    {}: {}", folder.display(), wanted.map(|(name, _)| name).join(", "));
-    eprintln!("next    cd {} && iotplay run reboot.yaml", folder.display());
+    err(&format!("made    {}: {}", folder.display(), wanted.map(|(name, _)| name).join(", ")));
+    err(&format!("next    cd {} && iotplay run reboot.yaml", folder.display()));
     Ok(Exit::OK)
 }
 

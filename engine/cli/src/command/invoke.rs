@@ -8,7 +8,7 @@ use wire::{DeviceId, Identity, MethodCall, MethodReply, limits};
 
 use crate::args::{Common, InvokeArgs};
 use crate::play;
-use crate::process::{CommandResult, Exit, Signals, Trouble};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, err};
 use crate::world::{Embed, Screen, World, device_trouble};
 
 /// Calls it.
@@ -45,11 +45,11 @@ async fn one(
 
 fn answer(device: &DeviceId, reply: &MethodReply) -> CommandResult {
     if let Some(payload) = &reply.payload {
-        println!("{}", payload.get());
+        Stdout::line(payload.get());
     }
     if (200..300).contains(&reply.status) {
         if reply.status != 200 {
-            eprintln!("status  {}", reply.status);
+            err(&format!("status  {}", reply.status));
         }
         return Ok(Exit::OK);
     }

@@ -4,7 +4,7 @@ use base::did_you_mean;
 use runner::{Action, Effect};
 
 use crate::args::PluginsCommand;
-use crate::process::{CommandResult, Exit, Trouble};
+use crate::process::{CommandResult, Exit, Stdout, Trouble};
 use crate::world;
 
 /// Prints them on stdout.
@@ -19,7 +19,7 @@ fn list() -> CommandResult {
     let registry = world::vocabulary()?;
     let width = registry.iter().map(|(_, action)| action.name().len()).max().unwrap_or(0);
     for (plugin, action) in registry.iter() {
-        println!("{:width$}  {plugin:7}  {:7}  {}", action.name(), effect(&**action), action.about());
+        Stdout::line(&format!("{:width$}  {plugin:7}  {:7}  {}", action.name(), effect(&**action), action.about()));
     }
     Ok(Exit::OK)
 }
@@ -34,13 +34,13 @@ fn show(name: &str) -> CommandResult {
             None => trouble.help(format!("there are {}", names.join(", "))),
         });
     };
-    println!("{}: {}", action.name(), action.about());
-    println!("effect: {}", effect(&**action));
+    Stdout::line(&format!("{}: {}", action.name(), action.about()));
+    Stdout::line(&format!("effect: {}", effect(&**action)));
     if let Some(main) = action.main() {
-        println!("short form: `{}: VALUE` is `{}: {{ {main}: VALUE }}`", action.name(), action.name());
+        Stdout::line(&format!("short form: `{name}: VALUE` is `{name}: {{ {main}: VALUE }}`"));
     }
     let schema = serde_json::to_string_pretty(&action.schema()).expect("a schema is JSON");
-    println!("parameters: {schema}");
+    Stdout::line(&format!("parameters: {schema}"));
     Ok(Exit::OK)
 }
 

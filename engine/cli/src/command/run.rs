@@ -7,7 +7,7 @@ use runner::{Form, Json, Reporter, RunResult, Runner};
 
 use crate::args::{Common, Output, RunArgs};
 use crate::play::{self, Changes};
-use crate::process::{CommandResult, Exit, Signals, Trouble};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble};
 use crate::project::{self, Found};
 use crate::world::{self, Embed, Screen, World};
 
@@ -54,9 +54,11 @@ impl Play {
         }
         self.may_watch()?;
         let mut changes = Changes::watch(self.found.path.as_deref(), self.world.reloads())?;
-        let mut source = self.found.source.clone();
+        let mut source = Some(self.found.source.clone());
         loop {
-            if let Err(trouble) = self.once(source).await {
+            if let Some(source) = source
+                && let Err(trouble) = self.once(source).await
+            {
                 trouble.print();
             }
             if let Some(exit) = self.signals.exit() {
@@ -67,11 +69,15 @@ impl Play {
                 () = changes.next() => {}
                 () = self.signals.asked().cancelled() => return Ok(self.signals.exit().unwrap_or(Exit::INTERRUPTED)),
             }
-            source = match &self.found.path {
-                Some(path) => project::read(path)?,
-                None => self.found.source.clone(),
-            };
+            source = self.changed();
         }
+    }
+
+    /// The playbook as it is now. While there is none (editors take a file away before they put the new one in its place)
+    /// nothing is run: what stood there before is not what is meant now.
+    fn changed(&self) -> Option<Source> {
+        let Some(path) = &self.found.path else { return Some(self.found.source.clone()) };
+        project::read(path).map_err(|trouble| trouble.print()).ok()
     }
 
     /// Where devices are real, a saved file must not be enough to set them in motion.
@@ -104,10 +110,8 @@ impl Play {
             Output::Json => Form::Document,
             Output::Ndjson => Form::Lines,
         };
-        let json = self
-            .args
-            .output
-            .map(|output| Rc::new(Json::new(form(output), Box::new(std::io::stdout()))) as Rc<dyn Reporter>);
+        let json =
+            self.args.output.map(|output| Rc::new(Json::new(form(output), Box::new(Stdout))) as Rc<dyn Reporter>);
         [Some(Rc::clone(&self.console)), json].into_iter().flatten().collect()
     }
 

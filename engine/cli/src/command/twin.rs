@@ -5,7 +5,7 @@ use wire::{Identity, IfMatch};
 
 use crate::args::{Common, TwinCommand, TwinPatchArgs};
 use crate::play;
-use crate::process::{CommandResult, Exit, Signals, Trouble};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, err};
 use crate::world::{Embed, Screen, World, device_trouble};
 
 /// Reads or patches it.
@@ -29,7 +29,7 @@ async fn get(common: &Common, device: &str) -> CommandResult {
     let world = World::open(common, Embed::No, &Screen::new(false).lines).await?;
     match world.client().twin(&Identity::device(device.clone())).await {
         Ok(twin) => {
-            println!("{}", serde_json::to_string_pretty(&twin).expect("a JSON value is JSON"));
+            Stdout::line(&serde_json::to_string_pretty(&twin).expect("a JSON value is JSON"));
             Ok(Exit::OK)
         }
         Err(error) => Err(device_trouble(world.client(), &error, &device).await),
@@ -43,7 +43,7 @@ async fn patch(common: &Common, signals: &Signals, args: TwinPatchArgs) -> Comma
     play::consent(&world, signals, args.yes.as_deref(), "twin patch", &[device.as_str()]).await?;
     match world.client().patch_twin(&Identity::device(device.clone()), &body, &IfMatch::Any).await {
         Ok(twin) => {
-            eprintln!("patched {device}, version {}", twin.get("version").unwrap_or(&Value::Null));
+            err(&format!("patched {device}, version {}", twin.get("version").unwrap_or(&Value::Null)));
             Ok(Exit::OK)
         }
         Err(error) => Err(device_trouble(world.client(), &error, &device).await),

@@ -33,9 +33,8 @@ pub(crate) fn terminal(asked_to_stop: &CancellationToken) -> Option<Confirm> {
     Some(Rc::new(move |question: Question| {
         let stop = stop.clone();
         Box::pin(async move {
-            eprint!("{question} ");
-            // An unflushed prompt is still followed by the answer's echo; nothing depends on it.
-            let _ = std::io::stderr().flush();
+            // A prompt that cannot be shown is not answered either.
+            let _ = write!(std::io::stderr(), "{question} ");
             tokio::select! {
                 answer = line() => answer,
                 () = stop.cancelled() => None,

@@ -3,9 +3,13 @@
 mod exit;
 mod limits;
 mod signals;
+mod speak;
+mod stdout;
 mod trouble;
 
 pub(crate) use exit::{Exit, install_panic_message};
 pub(crate) use limits::{check_fleet, raise as raise_open_files};
 pub(crate) use signals::Signals;
+pub(crate) use speak::err;
+pub(crate) use stdout::Stdout;
 pub(crate) use trouble::{CommandResult, Trouble, chain};

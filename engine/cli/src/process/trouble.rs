@@ -1,6 +1,6 @@
 //! Why a command could not do its work: findings for people and the exit code they lead to. Not used for devices that fail; those are data.
 
-use base::{Diagnostic, Diagnostics, Mask};
+use base::{Diagnostic, Diagnostics};
 
 use super::Exit;
 
@@ -48,7 +48,7 @@ impl Trouble {
 
     /// Says it on stderr, masked.
     pub(crate) fn print(&self) {
-        eprint!("{}", Mask::process().apply(&self.found.to_string()));
+        super::err(self.found.to_string().trim_end());
     }
 }
 

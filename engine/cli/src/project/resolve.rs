@@ -10,8 +10,7 @@ use wire::{ConnectionStringError, DeviceConnection, DeviceCredential, ServiceCon
 
 use super::settings::{self, Settings};
 use crate::args::Common;
-use crate::process::Exit;
-use crate::process::Trouble;
+use crate::process::{Exit, Trouble};
 
 /// The variable that every IoT Hub program knows for a service connection string.
 pub(crate) const SERVICE_VARIABLE: &str = "IOTHUB_CONNECTION_STRING";

@@ -63,12 +63,28 @@ pub(crate) fn trouble(error: &ClientError, device: Option<&str>) -> Trouble {
         ClientError::Unusable(_) => (Exit::USAGE, "error"),
         _ => (Exit::FAILED, "failed"),
     };
-    let who = device.map_or_else(String::new, |device| format!("{device}: "));
-    let mut diagnostic = Diagnostic::error(format!("{who}{error}")).labelled(label);
+    let mut diagnostic = Diagnostic::error(sentence(error, device)).labelled(label);
     for help in error.help() {
         diagnostic = diagnostic.help(help.as_str());
     }
     Trouble::new(exit, diagnostic)
+}
+
+/// What happened, about whom. The commonest refusals get a sentence of their own: the hub's texts for them are the bare id, or speak of timers.
+fn sentence(error: &ClientError, device: Option<&str>) -> String {
+    match (device, error.code()) {
+        (None, _) => error.to_string(),
+        (Some(device), Some(code @ ErrorCode::DEVICE_NOT_FOUND)) => {
+            format!("the hub knows no device `{device}` ({code})")
+        }
+        (Some(device), Some(code @ ErrorCode::DEVICE_NOT_ONLINE)) => {
+            format!("{device} is not connected, or listens to no methods ({code}). Nothing was sent to it.")
+        }
+        (Some(device), Some(code @ (ErrorCode::GATEWAY_TIMEOUT | ErrorCode::GENERIC_TIMEOUT))) => {
+            format!("{device} did not answer in time ({code}). It may have carried the call out.")
+        }
+        (Some(device), _) => format!("{device}: {error}"),
+    }
 }
 
 /// The same, with the closest known id when the hub does not know this one.

@@ -40,8 +40,13 @@ pub(crate) struct World {
 impl World {
     /// Finds or starts the hub and says which it is.
     pub(crate) async fn open(common: &Common, embed: Embed<'_>, lines: &Lines) -> Result<Self, Trouble> {
+        let mut unused = false;
         let chosen = match (embed, project::configured(common)?) {
-            (_, Some(chosen)) => chosen,
+            (Embed::Simulated { sim, .. }, Some(chosen)) => {
+                unused = sim.asked_for();
+                chosen
+            }
+            (Embed::No, Some(chosen)) => chosen,
             (Embed::No, None) => project::needed(common)?,
             (Embed::Simulated { sim, watch }, None) => {
                 let (client, info, embedded) = Embedded::start(sim, watch, lines).await?;
@@ -49,6 +54,9 @@ impl World {
             }
         };
         lines.line(&format!("hub     {}", chosen.title));
+        if unused {
+            lines.line("note    --sim, --sim-reboot and --scripts are for a hub in this process: not used here");
+        }
         let client = client(&chosen)?;
         let info = HubInfo { title: chosen.title, local: chosen.local };
         Self::wire(client, info, chosen.production, None)

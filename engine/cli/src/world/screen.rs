@@ -1,10 +1,13 @@
 //! The one way to the terminal while a run goes on: lines of simulated devices must not tear the live line apart.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use agent::{AgentEvent, HandlerOutcome};
 use base::format_duration;
 use runner::{Console, ConsoleOptions, Lines};
+
+use crate::process::Stdout;
 
 /// Console and its side door.
 pub(crate) struct Screen {
@@ -21,10 +24,15 @@ impl Screen {
         let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(0, |(columns, _)| usize::from(columns.0));
         let options = ConsoleOptions { terminal, color, width, stdout_taken, hint: None };
-        let console = Console::new(options, Box::new(std::io::stdout()), Box::new(std::io::stderr()));
+        let console = Console::new(options, Box::new(Stdout), Box::new(std::io::stderr()));
         let lines = console.lines();
         Self { console, lines }
     }
+}
+
+/// A pause as people say it: jittered milliseconds tell nobody anything.
+fn about(pause: Duration) -> String {
+    format_duration(Duration::from_secs(pause.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)))
 }
 
 /// What a person watching an agent is shown of an event; none for what only a log wants.
@@ -34,10 +42,10 @@ pub(crate) fn agent_line(event: &AgentEvent) -> Option<String> {
         AgentEvent::Connected { device } => format!("{device}  connected"),
         AgentEvent::Disconnected { device, why } => format!("{device}  disconnected: {why}"),
         AgentEvent::Unreachable { device, why, again_in } => {
-            format!("{device}  not connected: {why}; again in {}", format_duration(*again_in))
+            format!("{device}  not connected: {why}; again in {}", about(*again_in))
         }
         AgentEvent::Refused { device, finding, again_in } => {
-            format!("{device}  refused, again in {}\n{}", format_duration(*again_in), reason(finding))
+            format!("{device}  refused, again in {}\n{}", about(*again_in), reason(finding))
         }
         AgentEvent::Ended { device, finding } => format!("{device}  ended\n{}", reason(finding)),
         AgentEvent::Fault { device, finding } => format!("{device}  {}", reason(finding)),

@@ -1,6 +1,45 @@
 //! Text to tokens. Every token keeps where it began, for messages that say `Line 1:29`.
 
-use super::QueryError;
+use super::error::QueryError;
+
+/// Words of the grammar: as names they are written `[[group]]`.
+pub(super) const RESERVED: [&str; 16] = [
+    "SELECT",
+    "TOP",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "BY",
+    "AS",
+    "AND",
+    "OR",
+    "NOT",
+    "IN",
+    "NIN",
+    "TRUE",
+    "FALSE",
+    "NULL",
+    "UNDEFINED",
+];
+
+pub(super) fn is_reserved(word: &str) -> bool {
+    RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(word))
+}
+
+/// Whether a bare word may begin with it.
+fn begins_word(c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '_' || c == '$'
+}
+
+fn is_in_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// Whether a name needs no brackets.
+pub(super) fn is_bare(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(begins_word) && chars.all(is_in_word) && !is_reserved(name)
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
@@ -72,9 +111,8 @@ impl<'a> Lexer<'a> {
     fn token(&mut self) -> Result<Token, QueryError> {
         let rest = self.rest();
         let first = rest.chars().next().expect("the caller saw that text is left");
-        if first.is_ascii_alphabetic() || first == '_' || first == '$' {
-            let end =
-                rest[1..].find(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(rest.len(), |end| end + 1);
+        if begins_word(first) {
+            let end = rest[1..].find(|c| !is_in_word(c)).map_or(rest.len(), |end| end + 1);
             self.at += end;
             return Ok(Token::Word(rest[..end].to_owned()));
         }
@@ -86,6 +124,9 @@ impl<'a> Lexer<'a> {
         }
         if let Some(name) = rest.strip_prefix("[[") {
             let end = name.find("]]").ok_or_else(|| self.fail(self.at, "`[[` without its `]]`"))?;
+            if end == 0 {
+                return Err(self.fail(self.at, "`[[]]` names nothing"));
+            }
             self.at += end + 4;
             return Ok(Token::Quoted(name[..end].to_owned()));
         }
@@ -106,7 +147,7 @@ impl<'a> Lexer<'a> {
         }
         self.at += end;
         let number = match hex {
-            Some(_) => i64::from_str_radix(&rest[2..end], 16).ok().map(Into::into),
+            Some(_) => u64::from_str_radix(&rest[2..end], 16).ok().map(Into::into),
             None => serde_json::from_str(&rest[..end]).ok(),
         };
         number.map(Token::Number).ok_or_else(|| self.fail(start, format!("`{}` is not a number", &rest[..end])))
@@ -126,16 +167,36 @@ impl<'a> Lexer<'a> {
                 continue;
             }
             match chars.next() {
-                Some((_, 'u')) => {
-                    let digits: String = chars.by_ref().take(4).map(|(_, digit)| digit).collect();
-                    let code = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 4);
-                    let c = code.and_then(char::from_u32);
-                    text.push(c.ok_or_else(|| self.fail(start + at, "`\\u` needs four hexadecimal digits"))?);
+                Some((code_at, 'u')) => {
+                    let (c, length) = escaped(&self.rest()[code_at + 1..]).ok_or_else(|| {
+                        self.fail(start + at, "`\\u` needs the four hexadecimal digits of a character")
+                    })?;
+                    text.push(c);
+                    chars.by_ref().take(length).for_each(drop);
                 }
                 Some((_, c @ ('\'' | '"' | '\\'))) => text.push(c),
-                _ => return Err(self.fail(start + at, "unknown escape in a string")),
+                _ => {
+                    return Err(
+                        self.fail(start + at, "unknown escape in a string: \\' \\\" \\\\ and \\u0000 are known")
+                    );
+                }
             }
         }
         Err(self.fail(start, format!("string without its closing {quote}")))
     }
+}
+
+/// The character of the digits behind `\u`, and their length; a pair of surrogates is one character of two escapes.
+fn escaped(rest: &str) -> Option<(char, usize)> {
+    let digits = |text: &str| {
+        let digits = text.get(..4).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let first = digits(rest)?;
+    if let Some(c) = char::from_u32(first.into()) {
+        return Some((c, 4));
+    }
+    let second = digits(rest.get(4..)?.strip_prefix("\\u")?)?;
+    let c = char::decode_utf16([first, second]).next()?.ok()?;
+    Some((c, 10))
 }

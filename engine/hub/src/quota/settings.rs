@@ -56,6 +56,11 @@ impl Quota {
         Ok(Self { tier, units, queue: QUEUE, retry_after: false, messages: None })
     }
 
+    /// Jobs that may run at once.
+    pub(crate) fn active_jobs(&self) -> usize {
+        self.tier.active_jobs()
+    }
+
     /// Messages a day, all units together.
     pub(super) fn daily(&self) -> u64 {
         self.messages.unwrap_or(self.tier.messages() * u64::from(self.units))

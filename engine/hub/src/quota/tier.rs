@@ -81,6 +81,15 @@ impl Tier {
         }
     }
 
+    /// Jobs that may run at once.
+    pub(super) fn active_jobs(self) -> usize {
+        match self {
+            Self::Free | Self::B1 | Self::S1 => 1,
+            Self::B2 | Self::S2 => 5,
+            Self::B3 | Self::S3 => 10,
+        }
+    }
+
     /// Bytes that count as one message.
     pub(super) fn meter(self) -> usize {
         if self == Self::Free { 512 } else { 4 * 1024 }
@@ -153,6 +162,12 @@ mod tests {
         for (index, kind) in Kind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
         }
+    }
+
+    #[test]
+    fn jobs_at_once() {
+        let jobs = Tier::ALL.map(Tier::active_jobs);
+        assert_eq!(jobs, [1, 1, 5, 10, 1, 5, 10]);
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(super) const IDENTITY: usize = 64 * 1024;
 pub(super) const TWIN: usize = 512 * 1024;
 /// A method call: 128 KiB of payload, and the rest. The exact limit of the payload is checked where the call is parsed.
 pub(super) const METHOD: usize = 160 * 1024;
+/// A job: a twin or a method call, and a condition as long as a query.
+pub(super) const JOB: usize = TWIN + QUERY;
 /// A query: 8,192 characters of at most six bytes each, in JSON.
 pub(super) const QUERY: usize = 64 * 1024;
 /// A hundred devices with their twins.

@@ -30,6 +30,7 @@ fn kind(route: Route) -> Option<Kind> {
         Route::GetTwin => Some(Kind::TwinReads),
         Route::PatchTwin | Route::PutTwin => Some(Kind::TwinWrites),
         Route::Query => Some(Kind::Queries),
+        Route::PutJob | Route::GetJob | Route::CancelJob | Route::ListJobs => Some(Kind::Jobs),
         Route::Bulk | Route::InvokeMethod => None,
         Route::StatisticsDevices | Route::StatisticsService | Route::NotSupported(_) => None,
     }

@@ -6,6 +6,7 @@ mod bulk;
 mod call;
 mod charge;
 mod devices;
+mod jobs;
 mod methods;
 mod modules;
 mod query;

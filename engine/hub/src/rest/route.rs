@@ -22,6 +22,10 @@ pub(super) enum Route {
     PutTwin,
     InvokeMethod,
     Query,
+    PutJob,
+    GetJob,
+    CancelJob,
+    ListJobs,
     StatisticsDevices,
     StatisticsService,
     /// IoT Hub has it, this hub has not; holds its name.
@@ -46,6 +50,10 @@ impl Route {
             (HubPath::Twin(_), "PUT") => Self::PutTwin,
             (HubPath::Methods(_), "POST") => Self::InvokeMethod,
             (HubPath::Query, "POST") => Self::Query,
+            (HubPath::JobV2(_), "PUT") => Self::PutJob,
+            (HubPath::JobV2(_), "GET") => Self::GetJob,
+            (HubPath::JobV2Cancel(_), "POST") => Self::CancelJob,
+            (HubPath::JobsV2Query, "GET") => Self::ListJobs,
             (HubPath::StatisticsDevices, "GET") => Self::StatisticsDevices,
             (HubPath::StatisticsService, "GET") => Self::StatisticsService,
             (path, method) => Self::NotSupported(not_supported(path, method)?),
@@ -56,6 +64,7 @@ impl Route {
     pub(super) fn needs(self) -> &'static [Permission] {
         match self {
             Self::GetTwin | Self::PatchTwin | Self::PutTwin | Self::InvokeMethod | Self::Query => &[ServiceConnect],
+            Self::PutJob | Self::GetJob | Self::CancelJob | Self::ListJobs => &[ServiceConnect],
             Self::ListDevices | Self::GetDevice | Self::ListModules | Self::GetModule => &[RegistryRead],
             Self::StatisticsDevices | Self::StatisticsService => &[RegistryRead],
             Self::PutDevice | Self::DeleteDevice | Self::PutModule | Self::DeleteModule | Self::Bulk => {
@@ -75,9 +84,6 @@ fn not_supported(path: &HubPath, method: &str) -> Option<&'static str> {
         (HubPath::Files(_) | HubPath::FileNotifications(..), "POST") => "File upload",
         (HubPath::Jobs, "GET") | (HubPath::JobCreate, "POST") | (HubPath::Job(_), "GET" | "DELETE") => {
             "Import and export of devices by job"
-        }
-        (HubPath::JobsV2Query, "GET") | (HubPath::JobV2(_), "GET" | "PUT") | (HubPath::JobV2Cancel(_), "POST") => {
-            "Jobs"
         }
         (HubPath::Configurations, "GET")
         | (HubPath::ConfigurationTestQueries, "POST")
@@ -120,7 +126,11 @@ mod tests {
             ("PATCH", "/twins/d/modules/m", Some(Route::PatchTwin)),
             ("POST", "/twins/d/modules/m/methods", Some(Route::InvokeMethod)),
             ("DELETE", "/devices/d/modules/m", Some(Route::DeleteModule)),
-            ("PUT", "/jobs/v2/j", Some(Route::NotSupported("Jobs"))),
+            ("PUT", "/jobs/v2/j", Some(Route::PutJob)),
+            ("PUT", "/jobs/v2/query", Some(Route::PutJob)),
+            ("GET", "/jobs/v2/query", Some(Route::ListJobs)),
+            ("POST", "/jobs/v2/j/cancel", Some(Route::CancelJob)),
+            ("DELETE", "/jobs/v2/j", None),
             ("DELETE", "/twins/d", None),
             ("GET", "/twins/d/methods", None),
             ("HEAD", "/devices", None),

@@ -14,7 +14,7 @@ use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
 use super::call::{Call, check_version};
 use super::reply::{Failure, Reply, header};
 use super::route::{Route, segments};
-use super::{bulk, charge, devices, methods, modules, query, statistics, twins};
+use super::{bulk, charge, devices, jobs, methods, modules, query, statistics, twins};
 use crate::auth::Caller;
 use crate::exchange::Exchange;
 use crate::quota::Quotas;
@@ -103,6 +103,10 @@ impl Service {
             (Route::GetModule, HubPath::Module(identity)) => modules::get(self, &identity),
             (Route::PutModule, HubPath::Module(identity)) => modules::put(self, identity, call).await,
             (Route::DeleteModule, HubPath::Module(identity)) => modules::delete(self, identity, &call).await,
+            (Route::PutJob, HubPath::JobV2(id)) => jobs::put(self, &id, call).await,
+            (Route::GetJob, HubPath::JobV2(id)) => jobs::get(self, &id),
+            (Route::CancelJob, HubPath::JobV2Cancel(id)) => jobs::cancel(self, &id).await,
+            (Route::ListJobs, _) => jobs::list(self, &call),
             (Route::StatisticsDevices, _) => Ok(statistics::devices(self)),
             (Route::StatisticsService, _) => Ok(statistics::service(self)),
             (Route::NotSupported(what), _) => Err(Failure::not_supported(what)),

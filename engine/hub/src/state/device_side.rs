@@ -58,7 +58,7 @@ impl Backing for HubState {
     async fn patch_reported(&self, identity: &Identity, patch: &[u8]) -> Result<u64, HubError> {
         self.change(|inner| {
             let now = self.clock.now();
-            let entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
+            let mut entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
             let answer = entry.twin.patch_reported(patch, now)?;
             entry.record.activity = Some(now);
             Ok(Change { answer, writes: vec![write_twin(identity, &entry.twin)], effects: Vec::new() })
@@ -77,7 +77,7 @@ impl Backing for HubState {
     async fn store_session(&self, identity: &Identity, session: Option<Vec<Subscription>>) {
         let stored = self
             .change(|inner| {
-                let entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
+                let mut entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
                 let write = write_session(identity, session.as_deref());
                 entry.session = session.map(Vec::into_boxed_slice);
                 Ok(Change { answer: (), writes: vec![write], effects: Vec::new() })

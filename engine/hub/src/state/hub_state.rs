@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use base::Clock;
 use rand::rngs::StdRng;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use wire::{ErrorCode, HubError, Identity, SasKey};
 
 use super::effect::Effect;
+use super::jobs::Jobs;
 use super::registry::{Counts, Registry};
 use super::rules::not_found;
 use crate::auth::ServiceAuth;
@@ -22,11 +23,14 @@ pub(crate) struct HubState {
     pub(super) store: Store,
     pub(super) exchange: Arc<Exchange>,
     pub(super) inner: Mutex<Inner>,
+    /// For whoever runs jobs: look again.
+    pub(super) jobs_wake: Notify,
 }
 
 /// What the lock guards.
 pub(crate) struct Inner {
     pub(super) registry: Registry,
+    pub(super) jobs: Jobs,
     /// Etags.
     pub(super) rng: StdRng,
     pub(super) last_generation: u64,

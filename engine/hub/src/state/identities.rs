@@ -7,7 +7,7 @@ use super::HubState;
 use super::effect::Effect;
 use super::hub_state::{Change, Inner};
 use super::record::{Document, Record};
-use super::registry::Entry;
+use super::registry::{Device, Entry};
 use super::rules;
 use crate::link::DropReason;
 use crate::store::{Table, Write};
@@ -32,7 +32,8 @@ impl HubState {
     pub(crate) fn devices(&self, top: Option<usize>) -> Vec<Document> {
         let top = top.filter(|top| (1..=LIST_DEVICES).contains(top)).unwrap_or(LIST_DEVICES);
         let inner = self.inner();
-        let document = |(id, entry): (&DeviceId, &Entry)| entry.record.document(&Identity::device(id.clone()));
+        let document =
+            |(id, device): (&DeviceId, &Device)| device.entry().record.document(&Identity::device(id.clone()));
         inner.registry.devices_after(None).take(top).map(document).collect()
     }
 
@@ -106,7 +107,7 @@ impl HubState {
                 ids.map(|id| Identity::module(identity.device.clone(), id)).collect()
             }
         };
-        let entry = inner.registry.get_mut(&identity).ok_or_else(|| rules::not_found(&identity))?;
+        let mut entry = inner.registry.get_mut(&identity).ok_or_else(|| rules::not_found(&identity))?;
         rules::check_etag(Some(condition), &entry.record.etag)?;
         let (record, why) = rules::update(&entry.record, asked, self.clock.now(), &mut rand::rng())?;
         entry.record = record;

@@ -62,6 +62,11 @@ impl Entry {
 }
 
 impl Registry {
+    /// Whether queries see less than there is.
+    pub(super) fn queries_lag(&self) -> bool {
+        self.lag.as_ref().is_some_and(|lag| !lag.query.is_zero())
+    }
+
     /// Shows the connection states that are due.
     pub(super) fn catch_up(&mut self) {
         while let Some((identity, state, at)) = self.lag.as_mut().and_then(|lag| lag.next_due()) {
@@ -83,7 +88,7 @@ impl Registry {
     }
 
     fn show_connection(&mut self, identity: &Identity, state: ConnectionState, at: SystemTime) {
-        let Some(entry) = self.get_mut(identity) else { return };
+        let Some(mut entry) = self.get_mut(identity) else { return };
         entry.record.activity = entry.record.activity.max(Some(at));
         if entry.record.connection != state {
             entry.record.connection = state;

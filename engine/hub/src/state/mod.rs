@@ -6,6 +6,8 @@ mod device_side;
 mod effect;
 mod hub_state;
 mod identities;
+mod job_rows;
+mod jobs;
 mod lag;
 mod login;
 mod open;
@@ -13,6 +15,9 @@ mod record;
 mod registry;
 mod rows;
 mod rules;
+mod scan;
+mod signature;
+mod targets;
 mod twins;
 
 #[cfg(test)]
@@ -20,7 +25,7 @@ mod tests;
 
 pub(crate) use bulk::BulkChange;
 pub(crate) use hub_state::HubState;
+pub(crate) use jobs::{DeviceEnd, JobEnd, JobFilter, JobPlan, no_job};
 pub(crate) use open::StateWorkers;
 pub(crate) use record::Document;
-pub(crate) use rows::PageStart;
 pub(crate) use twins::{TwinDocument, TwinWrite};

@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use base::{Clock, Seed};
+use tokio::sync::Notify;
 use wire::{ConnectionState, Identity, Twin};
 
 use super::HubState;
 use super::device_side::read_session;
 use super::hub_state::Inner;
+use super::jobs::Jobs;
 use super::record::{Document, Record};
-use super::registry::{Entry, Registry};
+use super::registry::{Entry, EntryMut, Registry};
 use crate::auth::{Hosts, Policies, ServiceAuth};
 use crate::config::HubStartError;
 use crate::data_dir::DataDir;
@@ -29,6 +31,7 @@ const FORMAT_NOW: &[u8] = b"1";
 #[derive(Default)]
 struct Loaded {
     registry: Registry,
+    jobs: Jobs,
     policies: Option<Policies>,
     last_generation: u64,
 }
@@ -58,10 +61,18 @@ impl HubState {
             store.write_first(writes);
             policies
         });
-        let inner =
-            Inner { registry: loaded.registry, rng: seed.of("etags").rng(), last_generation: loaded.last_generation };
+        let cut_off = loaded.jobs.loaded(clock.now());
+        if !cut_off.is_empty() {
+            store.write_first(cut_off);
+        }
+        let inner = Inner {
+            registry: loaded.registry,
+            jobs: loaded.jobs,
+            rng: seed.of("etags").rng(),
+            last_generation: loaded.last_generation,
+        };
         let auth = ServiceAuth::new(policies, hosts);
-        Ok((Self { clock, auth, store, exchange, inner: Mutex::new(inner) }, workers))
+        Ok((Self { clock, auth, store, exchange, inner: Mutex::new(inner), jobs_wake: Notify::new() }, workers))
     }
 }
 
@@ -91,6 +102,7 @@ impl Loaded {
                 self.entry(key)?.session = Some(read_session(value)?);
                 Ok(())
             }
+            Table::Jobs | Table::JobTargets | Table::JobDevices => self.jobs.load(table, key, value, clock.now()),
         }
     }
 
@@ -108,7 +120,7 @@ impl Loaded {
         }
     }
 
-    fn entry(&mut self, key: &str) -> Result<&mut Entry, String> {
+    fn entry(&mut self, key: &str) -> Result<EntryMut<'_>, String> {
         let identity: Identity = key.parse().map_err(|_| "not an identity".to_owned())?;
         self.registry.get_mut(&identity).ok_or_else(|| "without its identity".to_owned())
     }

@@ -1,12 +1,13 @@
 //! All devices and modules in memory, in the order of their ids. Plain lookups and bookkeeping; rules are elsewhere.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, Deref, DerefMut};
 
 use wire::{DeviceId, Identity, ModuleId, Twin};
 
 use super::lag::{Lag, Past};
 use super::record::Record;
+use super::signature::Signature;
 use crate::seam::Subscription;
 
 /// A device or a module.
@@ -26,11 +27,58 @@ impl Entry {
     }
 }
 
+/// A device with its modules.
 #[derive(Debug)]
-struct Device {
+pub(crate) struct Device {
+    /// What queries see of the entry before they look at it: in the tree itself, so that most rows cost no other memory.
+    signature: Signature,
     /// Boxed: the tree keeps places for half as many devices again as there are.
     entry: Box<Entry>,
     modules: BTreeMap<ModuleId, Entry>,
+}
+
+impl Device {
+    pub(super) fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    pub(super) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// In order of id.
+    pub(super) fn modules(&self) -> &BTreeMap<ModuleId, Entry> {
+        &self.modules
+    }
+}
+
+/// An entry being changed: its signature follows when it is let go.
+pub(crate) struct EntryMut<'a> {
+    entry: &'a mut Entry,
+    /// Modules have none.
+    signature: Option<&'a mut Signature>,
+}
+
+impl Deref for EntryMut<'_> {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        self.entry
+    }
+}
+
+impl DerefMut for EntryMut<'_> {
+    fn deref_mut(&mut self) -> &mut Entry {
+        self.entry
+    }
+}
+
+impl Drop for EntryMut<'_> {
+    fn drop(&mut self) {
+        if let Some(signature) = &mut self.signature {
+            **signature = Signature::of(self.entry);
+        }
+    }
 }
 
 /// How many devices there are.
@@ -56,16 +104,16 @@ impl Registry {
         }
     }
 
-    pub(crate) fn get_mut(&mut self, identity: &Identity) -> Option<&mut Entry> {
+    pub(crate) fn get_mut(&mut self, identity: &Identity) -> Option<EntryMut<'_>> {
         let device = self.devices.get_mut(&identity.device)?;
-        let entry = match &identity.module {
-            None => &mut *device.entry,
-            Some(module) => device.modules.get_mut(module)?,
+        let (entry, signature) = match &identity.module {
+            None => (&mut *device.entry, Some(&mut device.signature)),
+            Some(module) => (device.modules.get_mut(module)?, None),
         };
         if let Some(lag) = &self.lag {
             lag.changing(entry);
         }
-        Some(entry)
+        Some(EntryMut { entry, signature })
     }
 
     /// Adds what was not there; a module only to a device that is. Says whether it could.
@@ -75,8 +123,9 @@ impl Registry {
         }
         match &identity.module {
             None => {
-                self.devices
-                    .insert(identity.device.clone(), Device { entry: Box::new(entry), modules: BTreeMap::new() });
+                let signature = Signature::of(&entry);
+                let device = Device { signature, entry: Box::new(entry), modules: BTreeMap::new() };
+                self.devices.insert(identity.device.clone(), device);
                 true
             }
             Some(module) => {
@@ -104,9 +153,21 @@ impl Registry {
     pub(crate) fn devices_after<'a>(
         &'a self,
         after: Option<&DeviceId>,
-    ) -> impl Iterator<Item = (&'a DeviceId, &'a Entry)> {
-        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.clone()));
-        self.devices.range((from, Bound::Unbounded)).map(|(id, device)| (id, &*device.entry))
+    ) -> impl Iterator<Item = (&'a DeviceId, &'a Device)> {
+        self.devices_from(after.map_or(Bound::Unbounded, Bound::Excluded))
+    }
+
+    /// Devices from that bound on, in order of id.
+    pub(crate) fn devices_from<'a>(
+        &'a self,
+        from: Bound<&DeviceId>,
+    ) -> impl Iterator<Item = (&'a DeviceId, &'a Device)> {
+        self.devices.range::<DeviceId, _>((from, Bound::Unbounded))
+    }
+
+    /// A device with its modules.
+    pub(crate) fn device(&self, id: &DeviceId) -> Option<(&DeviceId, &Device)> {
+        self.devices.get_key_value(id)
     }
 
     /// A device's modules, in order of id.

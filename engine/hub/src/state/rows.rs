@@ -1,79 +1,69 @@
 //! The registry as rows of a query: a lookup walks the twin in place, a document is made only of rows that pass.
 
 use std::borrow::Cow;
-use std::time::SystemTime;
 
 use serde_json::Value;
-use wire::{DeviceId, Identity, ModuleId};
+use wire::Identity;
 
-use super::HubState;
 use super::record::shown_time;
 use super::registry::Entry;
 use super::twins::document;
-use crate::query::{Collection, Query, Row, Segment, walk};
+use crate::query::{Row, Segment, walk};
 
-/// Rows looked at before others get their turn: some 0.5 ms with the state held.
-const TURN: usize = 1_000;
-
-/// Where a page begins.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct PageStart {
-    /// The last identity of the page before.
-    pub(crate) after: Option<Identity>,
-    /// Rows of all pages before, for TOP.
-    pub(crate) sent: u64,
-}
-
-/// Rows, and where the next page begins, if there is one.
-#[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) rows: Vec<Value>,
-    pub(crate) next: Option<PageStart>,
-}
-
-struct EntryRow<'a> {
+pub(super) struct EntryRow<'a> {
     identity: &'a Identity,
     entry: &'a Entry,
+}
+
+impl<'a> EntryRow<'a> {
+    pub(super) fn of(entry: &'a Entry) -> Self {
+        Self { identity: &entry.twin.identity, entry }
+    }
+
+    pub(super) fn key(&self) -> String {
+        self.identity.to_string()
+    }
+
+    /// A field at the root: the plain ones at once, the others from the whole document, which costs ten times as much.
+    fn computed(&self, root: &str, rest: &[Segment]) -> Option<Cow<'_, Value>> {
+        if let Some((_, plain)) = PLAIN.iter().find(|(name, _)| *name == root) {
+            return plain(self.identity, self.entry).filter(|_| rest.is_empty()).map(Cow::Owned);
+        }
+        walk(self.document().get(root)?, rest).cloned().map(Cow::Owned)
+    }
 }
 
 impl Row for EntryRow<'_> {
     fn at(&self, path: &[Segment]) -> Option<Cow<'_, Value>> {
         let [Segment::Name(root), rest @ ..] = path else { return None };
         let twin = &self.entry.twin;
-        if root.eq_ignore_ascii_case("tags") {
-            return members(twin.tags(), rest);
+        let (section, rest) = match (root.as_str(), rest) {
+            ("tags", []) if twin.tags().is_empty() => return None,
+            ("tags", []) => return Some(Cow::Owned(Value::Object(twin.tags().clone()))),
+            ("tags", rest) => return member(twin.tags(), rest),
+            ("properties", [Segment::Name(section), rest @ ..]) if section == "desired" => (twin.desired(), rest),
+            ("properties", [Segment::Name(section), rest @ ..]) if section == "reported" => (twin.reported(), rest),
+            _ => return self.computed(root, rest),
+        };
+        match rest {
+            [] => Some(Cow::Owned(section.to_json_service())),
+            [Segment::Name(name), rest @ ..] if name == "$metadata" => {
+                walk(section.to_json_service().get(name)?, rest).cloned().map(Cow::Owned)
+            }
+            [Segment::Name(name)] if name == "$version" => Some(Cow::Owned(section.version().into())),
+            _ => member(section.properties(), rest),
         }
-        if root.eq_ignore_ascii_case("properties") {
-            let [Segment::Name(section), rest @ ..] = rest else { return self.computed(root, rest) };
-            let section = match section.as_str() {
-                "desired" => twin.desired(),
-                "reported" => twin.reported(),
-                _ => return None,
-            };
-            return match rest {
-                [Segment::Name(name), rest @ ..] if name == "$metadata" => {
-                    let whole = section.to_json_service();
-                    walk(whole.get(name)?, rest).cloned().map(Cow::Owned)
-                }
-                [Segment::Name(name)] if name == "$version" => Some(Cow::Owned(section.version().into())),
-                _ => members(section.properties(), rest),
-            };
-        }
-        self.computed(root, rest)
+    }
+
+    fn document(&self) -> Value {
+        document(self.identity, self.entry)
     }
 }
 
-impl EntryRow<'_> {
-    /// A field at the root: the plain ones at once, the others from the whole document, which costs ten times as much.
-    fn computed(&self, root: &str, rest: &[Segment]) -> Option<Cow<'_, Value>> {
-        let is = |name: &str| root.eq_ignore_ascii_case(name);
-        if let Some((_, plain)) = PLAIN.iter().find(|(name, _)| is(name)) {
-            return plain(self.identity, self.entry).filter(|_| rest.is_empty()).map(Cow::Owned);
-        }
-        let Value::Object(whole) = document(self.identity, self.entry) else { return None };
-        let (_, value) = whole.into_iter().find(|(name, _)| is(name))?;
-        walk(&value, rest).cloned().map(Cow::Owned)
-    }
+/// A value below a section.
+fn member<'a>(members: &'a serde_json::Map<String, Value>, path: &[Segment]) -> Option<Cow<'a, Value>> {
+    let [Segment::Name(name), rest @ ..] = path else { return None };
+    walk(members.get(name)?, rest).map(Cow::Borrowed)
 }
 
 /// A plain field of a twin's document; none where the document has none.
@@ -96,135 +86,6 @@ const PLAIN: [(&str, Plain); 13] = [
     ("version", |_, entry| Some(entry.twin.version().into())),
 ];
 
-/// A value below a section; the section itself is built, as hardly anyone asks for it.
-fn members<'a>(members: &'a serde_json::Map<String, Value>, path: &[Segment]) -> Option<Cow<'a, Value>> {
-    match path {
-        [] if members.is_empty() => None,
-        [] => Some(Cow::Owned(Value::Object(members.clone()))),
-        [Segment::Name(name), rest @ ..] => walk(members.get(name)?, rest).map(Cow::Borrowed),
-        [Segment::Index(_), ..] => None,
-    }
-}
-
-/// A page under way.
-struct Scan<'a> {
-    query: &'a Query,
-    rows: Vec<Value>,
-    /// The last row taken.
-    after: Option<Identity>,
-    sent: u64,
-    size: usize,
-    full: bool,
-    now: SystemTime,
-}
-
-impl Scan<'_> {
-    /// Takes a row that passes; sets `full` when there is one more than fits.
-    fn look(&mut self, identity: Identity, entry: &Entry) {
-        let Some(entry) = entry.as_queried(self.now) else { return };
-        let row = EntryRow { identity: &identity, entry };
-        if self.query.condition.as_ref().is_none_or(|condition| condition.passes(&row)) {
-            if self.rows.len() >= self.size {
-                self.full = true;
-                return;
-            }
-            self.rows.push(document(&identity, entry));
-            self.sent += 1;
-            self.after = Some(identity);
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        self.full || self.query.top.is_some_and(|top| self.sent >= top)
-    }
-}
-
-impl HubState {
-    /// One page of a query's rows, in order of id. Others get their turn between a thousand rows looked at.
-    pub(crate) async fn query(&self, query: &Query, start: PageStart, size: usize) -> Page {
-        let now = self.clock.now();
-        let mut scan =
-            Scan { query, rows: Vec::new(), after: start.after.clone(), sent: start.sent, size, full: false, now };
-        let mut at = start.after;
-        if !scan.is_done() && !self.named(&mut scan) {
-            while self.turn(&mut scan, &mut at) {
-                tokio::task::yield_now().await;
-            }
-        }
-        let next = scan.full.then(|| PageStart { after: scan.after.clone(), sent: scan.sent });
-        Page { rows: scan.rows, next }
-    }
-
-    /// A query for named devices looks at no others. Says whether this was one.
-    fn named(&self, scan: &mut Scan<'_>) -> bool {
-        if scan.query.collection != Collection::Devices {
-            return false;
-        }
-        let Some(ids) = scan.query.condition.as_ref().and_then(|condition| condition.device_ids()) else {
-            return false;
-        };
-        let mut ids: Vec<DeviceId> = ids.into_iter().filter_map(|id| id.parse().ok()).collect();
-        ids.sort();
-        ids.dedup();
-        let after = scan.after.clone().map(|after| after.device);
-        let inner = self.inner();
-        for id in ids.into_iter().filter(|id| after.as_ref().is_none_or(|after| id > after)) {
-            let identity = Identity::device(id);
-            if let Some(entry) = inner.registry.get(&identity) {
-                scan.look(identity, entry);
-            }
-            if scan.is_done() {
-                break;
-            }
-        }
-        true
-    }
-
-    /// Looks at the next rows; says whether there may be more.
-    fn turn(&self, scan: &mut Scan<'_>, at: &mut Option<Identity>) -> bool {
-        let inner = self.inner();
-        let mut looked = 0;
-        let from = at.as_ref().map(|at| at.device.clone());
-        // Modules of the device where the last page ended may be left.
-        if let (Collection::Modules, Some(Identity { device, module })) = (scan.query.collection, at.clone()) {
-            for (id, entry) in inner.registry.modules(&device).filter(|(id, _)| behind(id, module.as_ref())) {
-                scan.look(Identity::module(device.clone(), id.clone()), entry);
-                if scan.is_done() {
-                    return false;
-                }
-            }
-        }
-        for (device, entry) in inner.registry.devices_after(from.as_ref()) {
-            looked += 1;
-            match scan.query.collection {
-                Collection::Devices => scan.look(Identity::device(device.clone()), entry),
-                Collection::Modules => {
-                    for (id, entry) in inner.registry.modules(device) {
-                        scan.look(Identity::module(device.clone(), id.clone()), entry);
-                        if scan.is_done() {
-                            return false;
-                        }
-                    }
-                }
-            }
-            if scan.is_done() {
-                return false;
-            }
-            if looked == TURN {
-                // All of this device's modules have been looked at: nothing is behind the last possible one.
-                *at = Some(Identity::device(device.clone()));
-                return true;
-            }
-        }
-        false
-    }
-}
-
-/// Modules that come after the last one of a page; after a whole device, none.
-fn behind(id: &ModuleId, last: Option<&ModuleId>) -> bool {
-    last.is_some_and(|last| id > last)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,10 +94,29 @@ mod tests {
     use serde_json::json;
     use wire::Twin;
 
+    /// Every path of a document, and one beside each that leads nowhere.
+    fn paths(value: &Value, path: &[Segment], found: &mut Vec<Vec<Segment>>) {
+        let mut below = |segment: Segment, value: &Value| {
+            let path = [path, &[segment]].concat();
+            found.push(path.clone());
+            found.push([path.as_slice(), &[Segment::Name("none".into())]].concat());
+            found.push([path.as_slice(), &[Segment::Index(7)]].concat());
+            paths(value, &path, found);
+        };
+        match value {
+            Value::Object(members) => {
+                members.iter().for_each(|(name, value)| below(Segment::Name(name.clone()), value));
+            }
+            Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| below(Segment::Index(at), item)),
+            _ => {}
+        }
+    }
+
     #[test]
-    fn plain_fields_say_what_the_document_says() {
+    fn rows_say_what_documents_say() {
         let device = json!({"deviceId": "d", "status": "disabled", "statusReason": "why", "etag": "MQ==",
-            "statusUpdatedTime": "2026-11-23T13:27:42.1180000Z", "authentication": {"type": "none"}});
+            "statusUpdatedTime": "2026-11-23T13:27:42.1180000Z", "authentication": {"type": "none"},
+            "capabilities": {"iotEdge": true}, "deviceScope": "s", "parentScopes": ["p"]});
         let module = json!({"deviceId": "d", "moduleId": "m", "lastActivityTime": "2026-11-23T13:27:42.1180000Z"});
         for asked in [
             Document::Device(serde_json::from_value(device).unwrap()),
@@ -244,13 +124,23 @@ mod tests {
             Document::Module(serde_json::from_value(module).unwrap()),
         ] {
             let identity = asked.identity();
-            let twin = Twin::new(identity.clone(), std::time::UNIX_EPOCH);
-            let entry = Entry::new(Record::of(&asked), twin);
-            let whole = document(&identity, &entry);
-            let row = EntryRow { identity: &identity, entry: &entry };
-            for (name, _) in PLAIN {
-                let path = [Segment::Name(name.to_ascii_uppercase())];
-                assert_eq!(row.at(&path).as_deref(), whole.get(name), "{name} of {identity}");
+            let mut twin = Twin::new(identity.clone(), std::time::UNIX_EPOCH);
+            for full in [false, true] {
+                if full {
+                    let service =
+                        json!({"tags": {"a": {"b": [1, {"c": 2}]}, "x": "y"}, "properties": {"desired": {"q": 1}}});
+                    twin.replace_service(&service, std::time::UNIX_EPOCH).unwrap();
+                    twin.patch_reported(br#"{"r": {"s": true}}"#, std::time::UNIX_EPOCH).unwrap();
+                }
+                let entry = Entry::new(Record::of(&asked), twin.clone());
+                let row = EntryRow::of(&entry);
+                let whole = row.document();
+                let mut found: Vec<Vec<Segment>> =
+                    PLAIN.iter().map(|(name, _)| vec![Segment::Name((*name).into())]).collect();
+                paths(&whole, &[], &mut found);
+                for path in found {
+                    assert_eq!(row.at(&path).as_deref(), walk(&whole, &path), "{path:?} of {identity}");
+                }
             }
         }
     }

@@ -65,7 +65,7 @@ impl HubState {
         body: &Value,
         how: TwinWrite,
     ) -> Result<Change<TwinDocument>, HubError> {
-        let entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
+        let mut entry = inner.registry.get_mut(identity).ok_or_else(|| not_found(identity))?;
         check_etag(condition, &entry.twin.etag())?;
         let now = self.clock.now();
         let changed = match how {
@@ -78,7 +78,7 @@ impl HubState {
             patch: Bytes::from(patch.to_string()),
         });
         Ok(Change {
-            answer: with_etag(identity, entry),
+            answer: with_etag(identity, &entry),
             writes: vec![write_twin(identity, &entry.twin)],
             effects: told.into_iter().collect(),
         })

@@ -16,11 +16,18 @@ pub(crate) enum Table {
     Twins,
     /// Kept MQTT subscriptions, by the same key.
     Sessions,
+    /// Jobs, by id.
+    Jobs,
+    /// The devices of a job, by the job's id.
+    JobTargets,
+    /// What came of a job for one device, by the job's id and the device's place in the job.
+    JobDevices,
 }
 
 impl Table {
-    /// All tables, in the order in which they are read at start: an identity before its twin.
-    pub(crate) const ALL: [Self; 4] = [Self::Meta, Self::Identities, Self::Twins, Self::Sessions];
+    /// All tables, in the order in which they are read at start: an identity before its twin, a job before its devices.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Meta, Self::Identities, Self::Twins, Self::Sessions, Self::Jobs, Self::JobTargets, Self::JobDevices];
 
     pub(super) fn definition(self) -> TableDefinition<'static, &'static str, &'static [u8]> {
         TableDefinition::new(match self {
@@ -28,6 +35,9 @@ impl Table {
             Self::Identities => "identities",
             Self::Twins => "twins",
             Self::Sessions => "sessions",
+            Self::Jobs => "jobs",
+            Self::JobTargets => "job-targets",
+            Self::JobDevices => "job-devices",
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod gate;
+mod jobs;
 mod kept;
 mod queries;
 mod quotas;

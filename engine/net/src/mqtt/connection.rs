@@ -185,7 +185,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         SCRATCH_BUFFER.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                // TLS without its closing alert: the peer was killed. MQTT's own lengths tell what is cut short.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Poll::Ready(Ok(0)),
+                done => done?,
+            }
             if self.taken > 0 {
                 self.inbox.drain(..self.taken);
                 self.taken = 0;

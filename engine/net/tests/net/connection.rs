@@ -133,3 +133,29 @@ async fn a_packet_that_cannot_be_written_leaves_the_queue_as_it_was() {
     let Packet::Connect(connect) = peer.read().await.unwrap().unwrap().packet else { panic!("a connect") };
     assert_eq!((connect.client_id.as_str(), connect.clean_session), ("behind", true));
 }
+
+/// A TLS stream whose peer was killed: no closing alert, which rustls reports as an error.
+struct Killed;
+
+impl AsyncRead for Killed {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Err(std::io::ErrorKind::UnexpectedEof.into()))
+    }
+}
+
+impl AsyncWrite for Killed {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_killed_peer_is_an_end_like_any_other() {
+    assert!(matches!(Connection::new(Killed, LIMITS).read().await, Ok(None)));
+}

@@ -25,7 +25,7 @@ const HUB: u8 = 7;
 /// Selects the devices of a play. `targets` is what the play says, if it says anything.
 pub(crate) async fn select(targets: Option<&Targets>, inventory: &dyn Inventory, options: &RunOptions) -> Planned {
     match choose(targets, inventory, options).await {
-        Ok(devices) if devices.is_empty() && !options.allow_empty => refuse(nobody(options), USAGE),
+        Ok(devices) if devices.is_empty() && !options.allow_empty => refuse(nobody(targets, options), USAGE),
         Ok(devices) => Planned::Devices(order(devices, targets, options)),
         Err((diagnostic, exit)) => refuse(diagnostic, exit),
     }
@@ -132,7 +132,13 @@ async fn unlimited(inventory: &dyn Inventory) -> Stop {
     }
 }
 
-fn nobody(options: &RunOptions) -> Diagnostic {
+fn nobody(targets: Option<&Targets>, options: &RunOptions) -> Diagnostic {
+    if targets.is_none() && options.query.is_none() && options.limit.is_empty() {
+        return Diagnostic::error("the hub has no devices")
+            .help("a simulated one: iotplay agent (in another terminal)")
+            .help("one of your own: iotplay devices add ID")
+            .help("if none is fine: --allow-empty");
+    }
     let said = match (&options.query, options.limit.is_empty()) {
         (Some(query), true) => format!(" the query {query}"),
         (Some(query), false) => format!(" the query {query} and -l {}", options.limit.join(",")),

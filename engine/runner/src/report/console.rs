@@ -117,9 +117,11 @@ impl Console {
         self.err(&format!("{gap}wave    {index} of {of}  ({size} {noun})\n"));
     }
 
-    fn started(&self, device: &Arc<str>, name: &Arc<str>) {
+    fn started(&self, device: &Arc<str>, step: usize, name: &Arc<str>) {
         let mut state = self.state.borrow_mut();
-        if state.few() {
+        if !state.few() {
+            state.many.started(step, name);
+        } else {
             let running = Running { name: Arc::clone(name), since: Instant::now(), of: None, says: None, spoke: false };
             state.running.insert(Arc::clone(device), running);
         }
@@ -285,7 +287,10 @@ impl State {
             let left = (self.devices - ended) as f64 / rate;
             text = format!("{text}   {rate:.0}/s   {left:.0} s left");
         }
-        Some(text)
+        if let Some(busiest) = self.many.busiest() {
+            text = format!("{text}   {busiest}");
+        }
+        Some(format!("{text}   {}", line::counting(since.elapsed(), None, None)))
     }
 
     fn device_ended(&mut self, device: &str, outcome: &str) {
@@ -308,7 +313,7 @@ impl Reporter for Console {
                 self.play(name, file, *devices, first, steps);
             }
             RunEvent::WaveStarted { index, of, size } => self.wave(*index, *of, *size),
-            RunEvent::StepStarted { device, name, .. } => self.started(device, name),
+            RunEvent::StepStarted { device, step, name } => self.started(device, *step, name),
             RunEvent::StepProgress { device, progress, .. } => {
                 if let Some(running) = self.state.borrow_mut().running.get_mut(device) {
                     let (of, says) = line::progress(progress);

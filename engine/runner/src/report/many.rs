@@ -1,6 +1,7 @@
 //! More devices than lines: per step how many ended how, and the first failures of each kind. Memory grows with steps, not devices.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::line::{self, Tone};
@@ -24,11 +25,27 @@ struct Tally {
 #[derive(Debug, Default)]
 pub(super) struct Many {
     steps: BTreeMap<usize, Tally>,
+    /// Steps under way, and on how many devices.
+    busy: BTreeMap<usize, (Arc<str>, usize)>,
 }
 
 impl Many {
+    /// Counts one begin of a step.
+    pub(super) fn started(&mut self, step: usize, name: &Arc<str>) {
+        self.busy.entry(step).or_insert_with(|| (Arc::clone(name), 0)).1 += 1;
+    }
+
+    /// The step that most devices are at now: `Ask the device to reboot: 10 under way`.
+    pub(super) fn busiest(&self) -> Option<String> {
+        let (name, count) = self.busy.values().filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count)?;
+        Some(format!("{name}: {count} under way"))
+    }
+
     /// Counts one end of a step. Returns whether a failure should be shown in full.
     pub(super) fn ended(&mut self, step: usize, name: &str, outcome: &Outcome, ignored: bool, took: Duration) -> bool {
+        if let Some((_, count)) = self.busy.get_mut(&step) {
+            *count = count.saturating_sub(1);
+        }
         let tally = self.steps.entry(step).or_insert_with(|| Tally { name: name.to_owned(), ..Tally::default() });
         tally.longest = tally.longest.max(took);
         match outcome {
@@ -93,5 +110,21 @@ mod tests {
         let lines = many.lines(10, false);
         assert_eq!(lines, ["  failed   Ping         0.3 s   ok 20   unreachable 5 (2 not shown)"]);
         assert!(many.lines(10, false).is_empty());
+    }
+
+    #[test]
+    fn tells_where_most_devices_are() {
+        let mut many = Many::default();
+        assert_eq!(many.busiest(), None);
+        let (ask, wait) = (Arc::from("Ask"), Arc::from("Wait"));
+        for _ in 0..3 {
+            many.started(0, &ask);
+        }
+        many.started(1, &wait);
+        assert_eq!(many.busiest().as_deref(), Some("Ask: 3 under way"));
+        for _ in 0..3 {
+            many.ended(0, "Ask", &Outcome::read(Value::Null), false, Duration::ZERO);
+        }
+        assert_eq!(many.busiest().as_deref(), Some("Wait: 1 under way"));
     }
 }

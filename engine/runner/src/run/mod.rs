@@ -20,6 +20,7 @@ mod scope;
 mod scripts;
 mod secrets;
 mod step;
+mod tags;
 mod values;
 mod wave;
 mod waves;

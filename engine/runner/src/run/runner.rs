@@ -15,6 +15,7 @@ use super::frame::Frame;
 use super::play::{Doors, PlayRun};
 use super::scope::DeviceScope;
 use super::secrets;
+use super::tags;
 use super::values::Values;
 use super::waves::Driver;
 use crate::book::{Book, Play, Template, extra_vars};
@@ -76,6 +77,7 @@ impl Runner {
         match extra_vars(book, &options.vars) {
             Err(found) => found.0.into_iter().for_each(|finding| sum.refuse(events, exit::USAGE, finding)),
             Ok(vars) => {
+                tags::unknown(book, options).into_iter().for_each(|text| events.say(&RunEvent::Warned { text }));
                 for (index, vars) in vars.iter().enumerate() {
                     if !sum.over {
                         self.play(book, (index, vars), options, events, &mut sum).await;

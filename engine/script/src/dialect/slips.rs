@@ -41,7 +41,7 @@ pub(crate) fn explain(error: &ParseError, at: &str) -> (String, Option<String>) 
         ),
         ParseErrorType::VariableUndefined(name) => (
             format!("unknown name `{name}`"),
-            Some("a `fn` does not see the variables of the file: hand them over, or write `global::NAME`".to_owned()),
+            Some("nothing before it has this name; in a `fn`, which does not see the variables of the file: hand them over, or write `global::NAME`".to_owned()),
         ),
         ParseErrorType::ModuleUndefined(name) => (
             format!("unknown module `{name}`"),
