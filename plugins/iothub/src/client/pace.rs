@@ -26,6 +26,8 @@ const GROWTH: (f64, f64) = (0.02, 1.0);
 /// The same between the first refusal and the second: what was taken before the first one says little, as a burst came too soon
 /// for a whole second to be counted.
 const GROWTH_AT_FIRST: (f64, f64) = (0.25, 1.0);
+/// Slots that were missed by waking late are made up for, up to this much: a busy machine wakes everybody late.
+const LATE: Duration = Duration::from_millis(100);
 /// A rate above this is no limit.
 const UNLIMITED: f64 = 20_000.0;
 /// The last second is counted in this many parts.
@@ -65,7 +67,8 @@ impl Lane {
     fn free(&mut self, now: Instant) -> bool {
         let free = self.next <= now;
         if free && let Some(rate) = self.rate {
-            self.next = now + Duration::from_secs_f64(1.0 / rate);
+            let slot = now.checked_sub(LATE).map_or(now, |late| late.max(self.next));
+            self.next = slot + Duration::from_secs_f64(1.0 / rate);
         }
         free
     }
