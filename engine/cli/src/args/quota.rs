@@ -40,5 +40,5 @@ pub(crate) struct QuotaArgs {
     pub(crate) state_lag: Duration,
     /// The same latencies again for the same number
     #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
+    pub(crate) random_seed: Option<u64>,
 }

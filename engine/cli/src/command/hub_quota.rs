@@ -18,7 +18,7 @@ pub(crate) fn apply(args: &QuotaArgs, config: &mut HubConfig) -> Result<(), Trou
     }
     config.delays =
         Delays { latency: args.latency.unwrap_or_default(), query_lag: args.query_lag, state_lag: args.state_lag };
-    if let Some(seed) = args.seed {
+    if let Some(seed) = args.random_seed {
         config.seed = Seed(seed);
     }
     Ok(())
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn flags_become_settings_and_a_line() {
         let line = "--tier s2 --units 3 --shape 0s --retry-after --daily-messages 9 \
-                    --latency 20ms..80ms --query-lag 2s --state-lag 5s --seed 1";
+                    --latency 20ms..80ms --query-lag 2s --state-lag 5s --random-seed 1";
         let config = applied(line).ok().unwrap();
         let quota = config.quota.unwrap();
         assert_eq!((quota.retry_after, quota.messages, quota.queue.as_secs()), (true, Some(9), 0));
