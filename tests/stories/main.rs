@@ -13,6 +13,7 @@ mod output;
 mod scripts;
 mod sdk_drops;
 mod sdk_node;
+mod sdk_pair;
 mod sdk_python;
 mod secrets;
 mod signals;
