@@ -13,6 +13,7 @@ const NODE: Language = Language {
     from_service: "method_number",
     from_playbook: r#"{"method_number":"42"}"#,
     from_job: r#"{"why":"job"}"#,
+    of_registry: &["patched c 3 2", "merged {\"b\":2}", "groups disabled 1,enabled 3"],
     of_jobs: &["all wrong,later,calls,twins", "some twins", "again DeviceAlreadyExistsError", "unknown Error"],
 };
 

@@ -25,6 +25,8 @@ pub(crate) struct Language {
     pub(crate) from_playbook: &'static str,
     /// What it prints of the job's.
     pub(crate) from_job: &'static str,
+    /// What the registry program says beyond what all of them say, in small letters.
+    pub(crate) of_registry: &'static [&'static str],
     /// What the jobs program says of lists and errors, in the SDK's own words.
     pub(crate) of_jobs: &'static [&'static str],
 }
@@ -100,6 +102,36 @@ impl Language {
         assert!(device.line("called").contains(self.from_job), "{}", device.line("called"));
     }
 
+    /// Their identities, twins and queries, by every way their SDK has.
+    pub(crate) fn their_registrar_finds_its_way(&self) {
+        let Some(scene) = self.scene() else { return };
+        let seen = scene.program("registry", &[("SERVICE", &scene.hub.service())]).end(PATIENCE);
+        assert_eq!(seen.code, Some(0), "{} {}", seen.out, seen.err);
+        let same = [
+            "made reg-1 enabled 44 true",
+            "again 409",
+            "changed disabled true",
+            "thumbprints selfsigned true",
+            "signed certificateauthority",
+            "list reg-1,reg-2,reg-3",
+            "bulk made true",
+            "bulk gone true",
+            "counts 4 3 1",
+            "modules camera",
+            "module twin camera 25",
+            "module gone 404",
+            "old twin 412",
+            "pages reg-1,reg-2,reg-3",
+            "found reg-1",
+            "no query 400",
+            "gone 404",
+        ];
+        let out = seen.out.to_lowercase();
+        for line in same.iter().chain(self.of_registry) {
+            assert!(out.lines().any(|said| said == *line), "{line}: {out}");
+        }
+    }
+
     /// A device that sleeps, and one that nobody knows.
     pub(crate) fn their_service_is_told_when_nobody_listens(&self) {
         let Some(scene) = self.scene() else { return };
@@ -147,6 +179,7 @@ macro_rules! stories {
             their_device_with_our_playbook,
             our_agent_with_their_service,
             their_jobs_reach_their_device,
+            their_registrar_finds_its_way,
             their_service_is_told_when_nobody_listens,
             their_device_with_a_wrong_key_is_turned_away,
         );

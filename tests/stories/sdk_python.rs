@@ -10,6 +10,13 @@ const PYTHON: Language = Language {
     from_service: r#""{\"method_number\": \"42\"}""#,
     from_playbook: r#"{"method_number": "42"}"#,
     from_job: r#"{"why": "job"}"#,
+    of_registry: &[
+        "old etag 412",
+        "patched b 30 2",
+        "merged {'b': 2}",
+        "replaced {'line': 'c'} false 3",
+        "groups ['disabled 1', 'enabled 3']",
+    ],
     of_jobs: &[
         "again HttpOperationError Operation returned an invalid status code 'Conflict'",
         "unknown HttpOperationError Operation returned an invalid status code 'Not Found'",
