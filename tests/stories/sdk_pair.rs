@@ -132,6 +132,19 @@ impl Language {
         }
     }
 
+    /// Their module and its back end: twin, desired change, method, report, telemetry.
+    pub(crate) fn their_module_is_served(&self) {
+        let Some(mut scene) = self.scene() else { return };
+        let seen = scene.program("module", &[("SERVICE", &scene.hub.service())]).end(PATIENCE);
+        assert_eq!(seen.code, Some(0), "{} {}", seen.out, seen.err);
+        let out = seen.out.to_lowercase().replace(' ', "");
+        let lines = ["twin['$version']", "desired252", "calledzoom3", "reply201true", "reported25connected"];
+        for line in lines {
+            assert!(out.lines().any(|said| said == line), "{line}: {out}");
+        }
+        assert!(scene.hub.program().line("telemetry").contains("a frame"));
+    }
+
     /// A device that sleeps, and one that nobody knows.
     pub(crate) fn their_service_is_told_when_nobody_listens(&self) {
         let Some(scene) = self.scene() else { return };
@@ -180,6 +193,7 @@ macro_rules! stories {
             our_agent_with_their_service,
             their_jobs_reach_their_device,
             their_registrar_finds_its_way,
+            their_module_is_served,
             their_service_is_told_when_nobody_listens,
             their_device_with_a_wrong_key_is_turned_away,
         );
