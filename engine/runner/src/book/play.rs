@@ -76,6 +76,33 @@ pub enum SecretFrom {
     Command(Vec<Arc<str>>),
 }
 
+impl Play {
+    /// A play without anything but a name and a place.
+    pub(crate) fn empty(name: &str, span: Span) -> Self {
+        Self {
+            name: name.into(),
+            span,
+            vars: IndexMap::new(),
+            required: Vec::new(),
+            env: Vec::new(),
+            secrets: IndexMap::new(),
+            targets: None,
+            serial: Vec::new(),
+            forks: None,
+            rollout: None,
+            abort_if: None,
+            between_waves: None,
+            steps: Vec::new(),
+            before: Vec::new(),
+            after: Vec::new(),
+            on_abort: Vec::new(),
+            success_if: None,
+            timeout: None,
+            tags: Vec::new(),
+        }
+    }
+}
+
 /// Whom a play runs on.
 pub struct Targets {
     /// `query`, `devices` or `file`, at most one.

@@ -95,27 +95,7 @@ fn registered(now: &BTreeSet<String>, before: &BTreeSet<String>) -> BTreeSet<Str
 
 fn empty(node: &Node, walk: &Walk<'_>) -> Play {
     let stem = Path::new(walk.source.name()).file_stem().and_then(|stem| stem.to_str()).unwrap_or("play");
-    Play {
-        name: stem.into(),
-        span: node.span,
-        vars: IndexMap::new(),
-        required: Vec::new(),
-        env: Vec::new(),
-        secrets: IndexMap::new(),
-        targets: None,
-        serial: Vec::new(),
-        forks: None,
-        rollout: None,
-        abort_if: None,
-        between_waves: None,
-        steps: Vec::new(),
-        before: Vec::new(),
-        after: Vec::new(),
-        on_abort: Vec::new(),
-        success_if: None,
-        timeout: None,
-        tags: Vec::new(),
-    }
+    Play::empty(stem, node.span)
 }
 
 /// An unknown key of a play: perhaps a step's key, or a step that lost its list.

@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use base::{Diagnostic, Source, Span};
-use indexmap::IndexMap;
 use script::{Budget, Dynamic, Script, ScriptResult};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -35,7 +34,7 @@ pub(crate) enum CallEnd {
 pub(crate) async fn run_step(session: &Rc<Session>, step: Step, name: &Arc<str>, target: Option<Target>) -> CallEnd {
     let book = Book {
         source: session.source.clone(),
-        plays: vec![empty(&session.source)],
+        plays: vec![Play::empty(session.source.name(), Span::default())],
         steps: vec![(Arc::clone(name), step.span); step.index + 1],
         warnings: Vec::new(),
     };
@@ -225,31 +224,6 @@ fn conclude(session: &Session, result: ScriptResult<Dynamic>) -> (u8, Option<Str
             };
             (code, None)
         }
-    }
-}
-
-/// A play without anything, to run a step in.
-fn empty(source: &Source) -> Play {
-    Play {
-        name: source.name().into(),
-        span: Span::default(),
-        vars: IndexMap::new(),
-        required: Vec::new(),
-        env: Vec::new(),
-        secrets: IndexMap::new(),
-        targets: None,
-        serial: Vec::new(),
-        forks: None,
-        rollout: None,
-        abort_if: None,
-        between_waves: None,
-        steps: Vec::new(),
-        before: Vec::new(),
-        after: Vec::new(),
-        on_abort: Vec::new(),
-        success_if: None,
-        timeout: None,
-        tags: Vec::new(),
     }
 }
 
