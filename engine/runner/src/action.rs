@@ -71,6 +71,31 @@ pub trait Ready {
         false
     }
 
+    /// A sentence that a person must approve before the run goes on (`approve`): then nothing is run, the runner asks.
+    fn asks(&self, _step: &StepContext<'_>) -> Option<Result<String, Failure>> {
+        None
+    }
+
+    /// Once for all devices, whatever the step says beside it.
+    fn once(&self) -> bool {
+        false
+    }
+
+    /// May this use of it change a device? Nothing when the verb's own effect says all there is to say.
+    fn effect(&self) -> Option<Effect> {
+        None
+    }
+
+    /// It always fails: what stands behind it in the same list is never reached.
+    fn fails(&self) -> bool {
+        false
+    }
+
+    /// The file whose steps stand for this verb (`include`): read with the playbook, and run instead.
+    fn includes(&self) -> Option<Arc<str>> {
+        None
+    }
+
     /// For `--check`: `run` itself sends nothing that changes when [`StepContext::check_mode`] is set, but reads and answers
     /// [`Skip::Check`](crate::Skip::Check) with what would change, or `Done` when nothing would.
     fn rehearses(&self) -> bool {

@@ -295,5 +295,5 @@ fn the_schema_knows_every_verb_and_key() {
     for key in ["invoke_method", "wait_until", "when", "offline", "rescue"] {
         assert!(step.get(key).is_some(), "{key}");
     }
-    assert!(schema["$defs"]["play"]["properties"].get("window").is_none());
+    assert!(schema["$defs"]["play"]["properties"].get("window").is_some());
 }

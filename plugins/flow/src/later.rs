@@ -12,7 +12,6 @@ pub(crate) fn verbs() -> Vec<Rc<dyn Action>> {
     vec![
         Rc::new(Later("script", "runs a Rhai script for the device (not supported yet)")),
         Rc::new(Later("include", "runs the steps of another file (not supported yet)")),
-        Rc::new(Later("approve", "asks a person (not supported yet)")),
     ]
 }
 

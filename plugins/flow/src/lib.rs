@@ -1,6 +1,7 @@
 //! The vocabulary of control: verbs that talk to no cloud. They read facts through the runner's `Inventory`, wait, judge, keep
 //! values, say lines and write files; what a verb is and how it is run is the runner's.
 
+mod approve;
 mod assert;
 mod facts;
 mod fail;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use runner::{Action, Plugin};
 
-use crate::{assert, fail, later, log, save, set, sleep, wait_until};
+use crate::{approve, assert, fail, later, log, save, set, sleep, wait_until};
 
 /// `wait_until sleep assert set fail log save`, and the names of verbs that the language has and this version does not.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,6 +24,7 @@ impl Plugin for Flow {
             fail::verb(),
             log::verb(),
             save::verb(),
+            approve::verb(),
         ];
         actions.extend(later::verbs());
         actions

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Diagnostic, did_you_mean};
+use jiff::civil::Time;
 use serde::Deserialize;
 
 use super::walk::Walk;
 use super::{
     AbortAction, AbortIf, BetweenWaves, Failing, Gate, Key, Node, NodeKind, OneOrMany, Order, Play, Rollout, Size,
-    Targets, steps,
+    Targets, Window, steps, window,
 };
 use crate::{Class, Selection};
 
@@ -27,6 +28,8 @@ pub(super) fn read(play: &mut Play, key: &Key, value: &Node, walk: &mut Walk<'_>
         "forks" => play.forks = steps::one_or_more(walk.decode(value), value, walk),
         "rollout" => play.rollout = rollout(value, walk),
         "abort_if" => play.abort_if = abort_if(value, walk),
+        "window" => play.window = window(value, walk),
+        "concurrency" => play.group = group(value, walk),
         _ => {}
     }
 }
@@ -162,6 +165,89 @@ fn rate(node: &Node, walk: &mut Walk<'_>) -> Option<f64> {
         walk.push(finding.note(node.what()), node.span);
     }
     rate
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WindowKeys {
+    days: Option<Node>,
+    from: Option<Node>,
+    to: Option<Node>,
+    tz: Node,
+}
+
+fn window(node: &Node, walk: &mut Walk<'_>) -> Option<Window> {
+    let keys = walk.decode::<WindowKeys>(node)?;
+    let days = keys.days.as_ref().map_or(Some([true; 7]), |days| window_days(days, walk));
+    let from = keys.from.as_ref().map_or(Some(Some(Time::midnight())), |from| window_time(from, walk));
+    let to = keys.to.as_ref().map_or(Some(None), |to| window_time(to, walk));
+    let zone = keys.tz.scalar().ok_or(None).and_then(window::zone);
+    if let Err(near) = &zone {
+        let near = near.as_ref().map(|near| format!("did you mean `{near}`?"));
+        let finding = Diagnostic::error("expected a time zone by its IANA name, such as Europe/Berlin or UTC");
+        walk.push(finding.note(keys.tz.what()).help(near.unwrap_or_default()), keys.tz.span);
+    }
+    let (days, from, to, zone) = (days?, from?, to?, zone.ok()?);
+    let Some(from) = from.filter(|from| Some(*from) != to) else {
+        let finding = Diagnostic::error("this window never opens: it ends when it begins");
+        walk.push(finding.help("for the whole day leave out `from` and `to`"), node.span);
+        return None;
+    };
+    Some(Window::new(days, from, to, zone))
+}
+
+fn window_days(node: &Node, walk: &mut Walk<'_>) -> Option<[bool; 7]> {
+    let items = match &node.kind {
+        NodeKind::List(items) if !items.is_empty() => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    let mut chosen = [false; 7];
+    for item in items {
+        match window::days(item.scalar().unwrap_or("")) {
+            Ok(days) => days.into_iter().for_each(|day| chosen[day] = true),
+            Err(help) => {
+                let finding = Diagnostic::error("expected a day of the week").note(item.what());
+                walk.push(finding.help(help), item.span);
+                return None;
+            }
+        }
+    }
+    Some(chosen)
+}
+
+/// A time of day; nothing inside stands for its end.
+fn window_time(node: &Node, walk: &mut Walk<'_>) -> Option<Option<Time>> {
+    let time = node.scalar().and_then(window::time);
+    if time.is_none() {
+        walk.push(Diagnostic::error("expected a time of day, such as 22:00").note(node.what()), node.span);
+    }
+    time
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupKeys {
+    group: Node,
+}
+
+/// Longer names are refused by common file systems once a suffix is added.
+const LONGEST_GROUP: usize = 64;
+
+/// The name of the group: it becomes a file's name.
+fn group(node: &Node, walk: &mut Walk<'_>) -> Option<Arc<str>> {
+    let group = walk.decode::<GroupKeys>(node)?.group;
+    let plain = |name: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        !name.is_empty() && name.len() <= LONGEST_GROUP && name.chars().all(allowed) && !name.starts_with('.')
+    };
+    match group.scalar() {
+        Some(name) if plain(name) => Some(name.into()),
+        _ => {
+            let finding = Diagnostic::error("expected a name of letters, digits, `-`, `_` and `.`");
+            walk.push(finding.note(group.what()), group.span);
+            None
+        }
+    }
 }
 
 /// A percentage of fewer devices says nothing.

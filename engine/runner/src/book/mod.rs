@@ -27,6 +27,7 @@ mod template;
 mod traps;
 mod verbs;
 mod walk;
+mod window;
 mod yaml;
 
 pub use check::{Check, Known};
@@ -42,4 +43,5 @@ pub use read::read;
 pub use schema::schema;
 pub use steps::is_name;
 pub use template::Template;
+pub use window::{Opening, Window};
 pub use yaml::read_yaml;

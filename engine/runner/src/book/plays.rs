@@ -199,7 +199,6 @@ fn whole(play: &mut Play, key: &Key, value: &Node, walk: &mut Walk<'_>) {
         "success_if" => {
             play.success_if = walk.on_runner(None, |walk| walk.check(&[], |check| check.expression(value)).0);
         }
-        name if keys::NOT_YET.contains(&name) => walk.not_yet(key),
         _ => {}
     }
 }

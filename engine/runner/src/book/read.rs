@@ -27,5 +27,5 @@ pub fn read(
     if found.has_errors() {
         return Err(found);
     }
-    Ok(Book { plays, steps, warnings: found.0, source })
+    Ok(Book { files: Vec::new(), plays, steps, warnings: found.0, source })
 }

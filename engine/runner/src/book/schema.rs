@@ -118,8 +118,7 @@ fn step_property(key: &str) -> Value {
 
 /// The schema of each key of a play.
 fn play_properties() -> Map<String, Value> {
-    let supported = keys::PLAY.iter().filter(|key| !keys::NOT_YET.contains(key));
-    supported.map(|key| ((*key).to_owned(), play_property(key))).collect()
+    keys::PLAY.iter().map(|key| ((*key).to_owned(), play_property(key))).collect()
 }
 
 fn play_property(key: &str) -> Value {

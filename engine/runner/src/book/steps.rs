@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::walk::Walk;
-use super::{Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Retries, Step, Template, keys, verbs};
+use super::{Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Step, Template, keys, verbs};
 
 /// Names that only exist while an attempt of a step is judged.
 const JUDGED: &[&str] = &["result", "attempt"];
@@ -44,7 +44,8 @@ fn step(node: &Node, walk: &mut Walk<'_>) -> Option<Step> {
             return None;
         }
     };
-    let mut reading = Reading { step: empty(node, walk), used: BTreeSet::new(), own: Vec::new(), good: true };
+    let step = Step::new(walk.steps.len(), Template::of(Value::Null, node.span), walk.source.clone(), node.span);
+    let mut reading = Reading { step, used: BTreeSet::new(), own: Vec::new(), good: true };
     walk.steps.push(("".into(), node.span));
     let verb = verbs::find(entries, walk);
     if let Some((key, _)) = &verb {
@@ -64,31 +65,6 @@ fn step(node: &Node, walk: &mut Walk<'_>) -> Option<Step> {
     }
     reading.block(entries, walk);
     reading.finish(entries, walk)
-}
-
-fn empty(node: &Node, walk: &Walk<'_>) -> Step {
-    Step {
-        index: walk.steps.len(),
-        name: Template::of(Value::Null, node.span),
-        span: node.span,
-        when: None,
-        each: None,
-        register: None,
-        retries: Retries::default(),
-        timeout: None,
-        ignore_errors: None,
-        failed_when: None,
-        changed_when: None,
-        tags: Vec::new(),
-        run_once: false,
-        throttle: None,
-        offline: Offline::Fail,
-        no_log: false,
-        vars: IndexMap::new(),
-        facts: Vec::new(),
-        shows: Vec::new(),
-        body: Body::Block { block: Vec::new(), rescue: Vec::new(), always: Vec::new() },
-    }
 }
 
 /// In which order the keys of a step are read: names must be known before they are used.
@@ -236,7 +212,9 @@ impl Reading {
         if ready.sets() {
             learn(&parameters, walk);
         }
-        self.step.body = Body::Verb { verb: action.name(), span: key.span, effect: action.effect(), ready };
+        self.step.run_once |= ready.once();
+        let effect = ready.effect().unwrap_or_else(|| action.effect());
+        self.step.body = Body::Verb { verb: action.name(), span: key.span, effect, ready };
     }
 
     /// `block`, `rescue` and `always`, in this order.

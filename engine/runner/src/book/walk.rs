@@ -93,11 +93,6 @@ impl<'a> Walk<'a> {
         self.push(finding, key.span);
     }
 
-    /// Says that the language has it and this version does not.
-    pub(super) fn not_yet(&mut self, key: &Key) {
-        self.error(key.span, format!("`{}` is not supported yet", key.text));
-    }
-
     /// A map's entries; anything else is an error. `what` is what the map describes.
     pub(super) fn map<'n>(&mut self, node: &'n Node, what: &str) -> &'n [(Key, Node)] {
         if !node.is_map() {

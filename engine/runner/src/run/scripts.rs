@@ -34,6 +34,7 @@ pub(crate) enum CallEnd {
 pub(crate) async fn run_step(session: &Rc<Session>, step: Step, name: &Arc<str>, target: Option<Target>) -> CallEnd {
     let book = Book {
         source: session.source.clone(),
+        files: Vec::new(),
         plays: vec![Play::empty(session.source.name(), Span::default())],
         steps: vec![(Arc::clone(name), step.span); step.index + 1],
         warnings: Vec::new(),
@@ -47,7 +48,12 @@ pub(crate) async fn run_step(session: &Rc<Session>, step: Step, name: &Arc<str>,
         None => Device::runner(&run),
     };
     let frame = Frame::default();
-    match device.step_value(&step, &frame, &Nest::quiet(&run)).await {
+    let ended = device.step_value(&step, &frame, &Nest::quiet(&run)).await;
+    if let (true, Some((code, reason))) = (run.halted.is_cancelled(), run.ending()) {
+        // The script must not go on as if it had been answered.
+        session.end(code, reason);
+    }
+    match ended {
         Ok(Some(value)) => CallEnd::Value(value),
         Ok(None) | Err(End::Skip(_) | End::Stopped) => CallEnd::Skipped,
         Err(End::Failed(broken)) => CallEnd::Failed(broken.failure),

@@ -297,6 +297,6 @@ impl Device<'_> {
 
     fn broken(&self, step: &Step, failure: Failure, name: Arc<str>, again: bool) -> Broken {
         let span = failure.span.unwrap_or_else(|| key(step));
-        Broken { at: self.play.book.source.place(span).label(), failure, step: name, again }
+        Broken { at: step.source.place(span).label(), failure, step: name, again }
     }
 }

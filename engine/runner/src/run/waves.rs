@@ -14,12 +14,13 @@ use super::budget;
 use super::device::{Device, DeviceEnd};
 use super::exit::{self, Ended};
 use super::frame::Frame;
+use super::opening::Gatekeeper;
 use super::pace::Pace;
 use super::play::PlayRun;
 use super::scope::DeviceScope;
 use crate::book::{AbortAction, BetweenWaves, Step};
 use crate::plan;
-use crate::{Question, RunEvent, Target};
+use crate::{RunEvent, Target};
 
 /// How often lines that count are drawn.
 pub(super) const TICK: Duration = Duration::from_millis(250);
@@ -33,6 +34,7 @@ pub(super) struct Driver<'r, 'a> {
     play: &'r PlayRun<'a>,
     walks: Walks<'r>,
     pace: Pace,
+    window: Gatekeeper,
     tick: Interval,
     /// `abort_if` with `continue` is said once.
     warned: bool,
@@ -49,7 +51,14 @@ impl<'r, 'a> Driver<'r, 'a> {
     pub(super) fn new(play: &'r PlayRun<'a>) -> Self {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        Self { play, walks: Walks::new(), pace: Pace::new(play.play.rollout.clone()), tick, warned: false }
+        Self {
+            play,
+            walks: Walks::new(),
+            pace: Pace::new(play.play.rollout.clone()),
+            window: Gatekeeper::default(),
+            tick,
+            warned: false,
+        }
     }
 
     /// Runs all waves; every target has ended when this returns.
@@ -84,7 +93,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             let (counts, waiting) = (waves[index].tally.counts(), waves[index].waiting);
             play.events.say(&RunEvent::WaveEnded { index: index + 1, counts, waiting });
         }
-        if play.stop.is_cancelled() {
+        if play.is_ending() {
             return Next::Nothing;
         }
         let last = index + 1 == sizes.len();
@@ -94,6 +103,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             None => self.between(between, &kept, index).await,
         };
         match verdict {
+            Ok(()) if play.is_ending() => Next::Nothing,
             Ok(()) => Next::Wave,
             Err(why) => self.abort(why, &kept, index).await,
         }
@@ -105,11 +115,11 @@ impl<'r, 'a> Driver<'r, 'a> {
         let mut coming = coming.into_iter();
         let mut next = coming.next();
         let mut tripped = None;
-        while !play.stop.is_cancelled() {
+        while !play.is_ending() {
             if next.is_none() && play.waves.borrow()[index].is_settled() {
                 break;
             }
-            let due = self.pace.next().filter(|due| next.is_some() && *due > Instant::now());
+            let due = if next.is_some() { self.due(coming.len() + 1) } else { None };
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => break,
@@ -134,6 +144,12 @@ impl<'r, 'a> Driver<'r, 'a> {
         }
         self.not_reached(next.into_iter().chain(coming).collect(), index);
         tripped
+    }
+
+    /// When the next device may start, if not now: the play's pace, and its window.
+    fn due(&mut self, waiting: usize) -> Option<Instant> {
+        let paced = self.pace.next().filter(|due| *due > Instant::now());
+        paced.max(self.window.shut_until(self.play, waiting))
     }
 
     fn start(&mut self, target: Target, wave: usize, permit: Option<OwnedSemaphorePermit>) {
@@ -191,7 +207,7 @@ impl<'r, 'a> Driver<'r, 'a> {
                 }
             }
         }
-        if play.stop.is_cancelled() {
+        if play.is_ending() {
             return Ok(());
         }
         self.gate(between, index).await
@@ -232,20 +248,9 @@ impl<'r, 'a> Driver<'r, 'a> {
         Ok(())
     }
 
-    /// Asks a person; nobody to ask is a no. `--yes` is not an approval: it was given before anything was seen.
     async fn approved(&mut self, sentence: String) -> bool {
         let play = self.play;
-        let Some(confirm) = &play.options.confirm else { return false };
-        let question = Question {
-            hub: play.inventory().hub().title,
-            devices: 0,
-            first: Vec::new(),
-            verbs: Vec::new(),
-            approve: Some(sentence),
-        };
-        let expected = question.expected();
-        let answer = confirm(question);
-        self.beside(answer).await.flatten().is_some_and(|answer| answer.trim() == expected)
+        self.beside(play.approved(sentence)).await.unwrap_or(false)
     }
 
     /// The budget is spent or a gate is shut.

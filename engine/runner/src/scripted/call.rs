@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Diagnostics, Span, parse_duration};
-use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::session::Session;
@@ -39,27 +38,13 @@ pub(super) fn prepare(
     let (index, name) = session.step(&name);
     let ready = check(session, &**action, &parameters, span)?;
     let body = Body::Verb { verb: action.name(), span, effect: action.effect(), ready };
+    let name_of_step = Template::of(Value::String(name.to_string()), span);
     let step = Step {
-        index,
-        name: Template::of(Value::String(name.to_string()), span),
-        span,
-        when: None,
-        each: None,
-        register: None,
         retries: retries(&beside)?,
         timeout: beside.get("timeout").map(duration).transpose()?.map(Filled::Constant),
-        ignore_errors: None,
-        failed_when: None,
-        changed_when: None,
-        tags: Vec::new(),
-        run_once: false,
-        throttle: None,
         offline: offline(beside.get("offline"))?,
-        no_log: false,
-        vars: IndexMap::new(),
-        facts: Vec::new(),
-        shows: Vec::new(),
         body,
+        ..Step::new(index, name_of_step, session.source.clone(), span)
     };
     Ok(Prepared { step, name })
 }

@@ -9,4 +9,5 @@ mod safety;
 mod screen;
 mod scripts;
 mod verbs;
+mod when;
 mod world;
