@@ -118,7 +118,7 @@ fn a_whole_fleet_comes_out_as_typed() {
         [(Failing::Failed, Size::Percent(3.0)), (Failing::Class(Class::Unreachable), Size::Count(10))]
     );
     assert_eq!((budget.min_sample, budget.action), (30, AbortAction::Pause));
-    assert_eq!(play.secrets["token"], SecretFrom::File("t.txt".into()));
+    assert_eq!(play.secrets["token"], SecretFrom::File("playbooks/t.txt".into()));
     assert_eq!(play.vars["deadline"].constant(), Some(&json!("10m")));
     assert!(play.vars["all"].constant().is_none());
     let names: Vec<_> = book.steps.iter().map(|(name, _)| &**name).collect();

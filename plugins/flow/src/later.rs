@@ -9,10 +9,7 @@ use serde_json::{Value, json};
 struct Later(&'static str, &'static str);
 
 pub(crate) fn verbs() -> Vec<Rc<dyn Action>> {
-    vec![
-        Rc::new(Later("script", "runs a Rhai script for the device (not supported yet)")),
-        Rc::new(Later("include", "runs the steps of another file (not supported yet)")),
-    ]
+    vec![Rc::new(Later("script", "runs a Rhai script for the device (not supported yet)"))]
 }
 
 impl Action for Later {

@@ -5,6 +5,7 @@ mod approve;
 mod assert;
 mod facts;
 mod fail;
+mod include;
 mod later;
 mod log;
 mod over;

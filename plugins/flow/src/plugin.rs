@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use runner::{Action, Plugin};
 
-use crate::{approve, assert, fail, later, log, save, set, sleep, wait_until};
+use crate::{approve, assert, fail, include, later, log, save, set, sleep, wait_until};
 
 /// `wait_until sleep assert set fail log save`, and the names of verbs that the language has and this version does not.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +25,7 @@ impl Plugin for Flow {
             log::verb(),
             save::verb(),
             approve::verb(),
+            include::verb(),
         ];
         actions.extend(later::verbs());
         actions

@@ -62,7 +62,12 @@ fn targets(node: &Node, walk: &mut Walk<'_>) -> Option<Targets> {
     let (which, file) = match (keys.query, keys.devices, keys.file) {
         (Some(query), None, None) => (Selection::Query(query), None),
         (None, Some(ids), None) => (Selection::Ids(ids.0), None),
-        (None, None, Some(file)) => (Selection::Ids(Vec::new()), Some(file)),
+        (None, None, Some(file)) => {
+            if let Err(finding) = walk.shelf.has(&walk.source, &file) {
+                walk.push(finding, node.get("file").unwrap_or(node).span);
+            }
+            (Selection::Ids(Vec::new()), Some(walk.beside(&file)))
+        }
         (None, None, None) if keys.order.is_some() => (Selection::All, None),
         _ => {
             walk.error(node.span, "targets are said once: one of `query`, `devices`, `file`");

@@ -11,6 +11,7 @@ mod extra;
 mod filled;
 mod fleet;
 mod handed;
+mod included;
 mod keys;
 mod misfit;
 mod names;
@@ -22,6 +23,7 @@ mod read;
 mod reader;
 mod scan;
 mod schema;
+mod shelf;
 mod steps;
 mod template;
 mod traps;
@@ -39,8 +41,9 @@ pub use play::{
     AbortAction, AbortIf, BetweenWaves, Body, Book, Failing, Gate, Offline, Order, Play, Retries, Rollout, SecretFrom,
     Size, Step, Targets,
 };
-pub use read::read;
+pub use read::{read, read_from};
 pub use schema::schema;
+pub use shelf::Find;
 pub use steps::is_name;
 pub use template::Template;
 pub use window::{Opening, Window};

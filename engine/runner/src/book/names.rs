@@ -1,7 +1,7 @@
 //! The names that an expression may use: unknown ones are errors at load, with the closest known name, or with the line of
 //! the later step that registers them.
 
-use base::{Diagnostic, did_you_mean};
+use base::{Diagnostic, Place, did_you_mean};
 
 use super::Check;
 use super::expression::Expression;
@@ -27,9 +27,12 @@ pub(super) fn check(expression: &Expression, check: &mut Check<'_>) -> bool {
 
 fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
     let finding = Diagnostic::error(format!("unknown name `{name}`"));
-    let line_of = |at: &usize| check.source.position(*at).0;
-    if let Some(line) = check.known.later.get(name).map(line_of) {
-        return finding.note(format!("only a later step registers it, at line {line}"));
+    let place_of = |at: &Place| {
+        let line = at.source.position(at.span.start).0;
+        if at.source == *check.source { format!("line {line}") } else { format!("{}:{line}", at.source.name()) }
+    };
+    if let Some(at) = check.known.later.get(name).map(place_of) {
+        return finding.note(format!("only a later step registers it, at {at}"));
     }
     let place = match name {
         "item" => "`item` is known in a step with `loop`",
@@ -54,7 +57,7 @@ fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
     if let Some((near, at)) = did_you_mean(name, check.known.later.keys().map(String::as_str))
         .and_then(|near| check.known.later.get_key_value(near))
     {
-        return finding.help(format!("did you mean `{near}`? Only a later step registers it, at line {}", line_of(at)));
+        return finding.help(format!("did you mean `{near}`? Only a later step registers it, at {}", place_of(at)));
     }
     finding
         .help(format!("known here: {}", known().collect::<Vec<_>>().join(", ")))

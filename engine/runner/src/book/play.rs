@@ -76,7 +76,7 @@ pub struct Play {
 pub enum SecretFrom {
     /// An environment variable.
     Env(Arc<str>),
-    /// A file's text, without the line end at its end.
+    /// A file's text, without the line end at its end; its path from where the program runs.
     File(Arc<str>),
     /// What a program prints, without the line end at its end: program and arguments.
     Command(Vec<Arc<str>>),
@@ -115,7 +115,7 @@ impl Play {
 pub struct Targets {
     /// `query`, `devices` or `file`, at most one.
     pub which: crate::Selection,
-    /// `file`, kept apart: read when the run starts.
+    /// `file`, kept apart: read when the run starts; its path from where the program runs.
     pub file: Option<Arc<str>>,
     /// `order`.
     pub order: Order,

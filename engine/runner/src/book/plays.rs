@@ -174,7 +174,7 @@ fn secrets(node: &Node, walk: &mut Walk<'_>) -> IndexMap<Arc<str>, SecretFrom> {
         };
         match (from.env, from.file, from.command) {
             (Some(name), None, None) => secrets.insert(Arc::clone(&key.text), SecretFrom::Env(name)),
-            (None, Some(file), None) => secrets.insert(Arc::clone(&key.text), SecretFrom::File(file)),
+            (None, Some(file), None) => secrets.insert(Arc::clone(&key.text), SecretFrom::File(walk.beside(&file))),
             (None, None, Some(words)) => secrets.insert(Arc::clone(&key.text), command(words)),
             _ => {
                 let finding = Diagnostic::error("a secret comes from one place");

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::walk::Walk;
-use super::{Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Step, Template, keys, verbs};
+use super::{Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Step, Template, included, keys, verbs};
 
 /// Names that only exist while an attempt of a step is judged.
 const JUDGED: &[&str] = &["result", "attempt"];
@@ -212,6 +212,12 @@ impl Reading {
         if ready.sets() {
             learn(&parameters, walk);
         }
+        if let Some(file) = ready.includes() {
+            let span = value.get("file").unwrap_or(value).span;
+            let block = self.inside(walk, |walk| included::read(&file, span, walk));
+            self.step.body = Body::Block { block, rescue: Vec::new(), always: Vec::new() };
+            return;
+        }
         self.step.run_once |= ready.once();
         let effect = ready.effect().unwrap_or_else(|| action.effect());
         self.step.body = Body::Verb { verb: action.name(), span: key.span, effect, ready };
@@ -229,8 +235,7 @@ impl Reading {
             }
             return;
         }
-        let own: Vec<_> = self.own.iter().filter(|name| walk.known.names.insert((*name).clone())).cloned().collect();
-        let mut part = |name: &str, more: Option<&str>| {
+        let part = |walk: &mut Walk<'_>, name: &str, more: Option<&str>| {
             let Some((_, value)) = find(name) else { return Vec::new() };
             let added = more.is_some_and(|name| walk.known.names.insert(name.to_owned()));
             let steps = read(value, name, walk);
@@ -239,13 +244,21 @@ impl Reading {
             }
             steps
         };
-        let block = part("block", None);
-        let rescue = part("rescue", Some("error"));
-        let always = part("always", Some("error"));
+        self.step.body = self.inside(walk, |walk| Body::Block {
+            block: part(walk, "block", None),
+            rescue: part(walk, "rescue", Some("error")),
+            always: part(walk, "always", Some("error")),
+        });
+    }
+
+    /// Reads steps inside of this one: they see its own names.
+    fn inside<T>(&self, walk: &mut Walk<'_>, work: impl FnOnce(&mut Walk<'_>) -> T) -> T {
+        let own: Vec<_> = self.own.iter().filter(|name| walk.known.names.insert((*name).clone())).cloned().collect();
+        let read = work(walk);
         for name in own {
             walk.known.names.remove(&name);
         }
-        self.step.body = Body::Block { block, rescue, always };
+        read
     }
 
     fn finish(mut self, entries: &[(Key, Node)], walk: &mut Walk<'_>) -> Option<Step> {

@@ -25,6 +25,8 @@ pub(super) enum Came {
     Value(Value),
     /// Skipped.
     Nothing,
+    /// Skipped by its `when`: what is done once for all is left to the next device.
+    Left,
 }
 
 impl Device<'_> {
@@ -56,7 +58,7 @@ impl Device<'_> {
         self.go_on()?;
         match self.items(step, frame, nest).await? {
             Came::Value(value) => Ok(Some(value)),
-            Came::Nothing => Ok(None),
+            Came::Nothing | Came::Left => Ok(None),
         }
     }
 
@@ -109,13 +111,18 @@ impl Device<'_> {
         let result = cell
             .get_or_try_init(|| async {
                 match self.items(step, frame, nest).await {
+                    Ok(Came::Left) => Err(None),
                     Ok(came) => Ok(Ok(came)),
                     Err(End::Failed(broken)) => Ok(Err(broken)),
-                    Err(end) => Err(end),
+                    Err(end) => Err(Some(end)),
                 }
             })
-            .await?;
-        result.clone().map_err(End::Failed)
+            .await;
+        match result {
+            Ok(result) => result.clone().map_err(End::Failed),
+            Err(None) => Ok(Came::Left),
+            Err(Some(end)) => Err(end),
+        }
     }
 
     /// The step itself, or once per item of its `loop`. All items are done; the first failure counts.
@@ -139,7 +146,7 @@ impl Device<'_> {
             inner.set("item", item);
             match self.one(step, &inner, nest, limit).await {
                 Ok(Came::Value(value)) => values.push(value),
-                Ok(Came::Nothing) => values.push(Value::Null),
+                Ok(Came::Nothing | Came::Left) => values.push(Value::Null),
                 Err(End::Failed(broken)) if broken.failure.class != Class::Hub => {
                     values.push(json!({ "failed": true, "error": broken.value() }));
                     first = first.or(Some(broken));
@@ -282,6 +289,7 @@ impl Device<'_> {
         match tried.outcome {
             Outcome::Done { value, .. } => Ok(Came::Value(value)),
             Outcome::Skipped(skip @ Skip::Offline { rest: true }) => Err(End::Skip(skip)),
+            Outcome::Skipped(Skip::When) => Ok(Came::Left),
             Outcome::Skipped(_) => Ok(Came::Nothing),
             Outcome::Failed(failure) => {
                 self.play.hub_gone(&failure);
