@@ -84,6 +84,11 @@ impl LocalHub {
         self.folder.path()
     }
 
+    /// A token of the hub's owner, for requests of other programs.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// The bytes of a request with a token.
     pub(crate) fn request(&self, method: &str, path: &HubPath, body: &str) -> Vec<u8> {
         let path = format!("{path}?{}={}", API_VERSION_PARAMETER, wire::API_VERSION);
