@@ -268,7 +268,7 @@ impl Parts {
             let (state, settled) = (Arc::clone(&state), settled.clone());
             async move { state.keep_activity(settled).await }
         });
-        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), config.log.clone());
+        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), config.log.clone());
         let jobs = tokio::spawn(jobs.run(stop.clone(), GRACE));
         // Devices stay until the calls that are in flight have had their time.
         let devices = CancellationToken::new();
