@@ -281,8 +281,8 @@ impl Parts {
             config.seed,
             MqttSettings::default(),
         );
-        let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.acceptor.clone(), hub, devices.clone()));
-        rest::serve(listeners.https.0, certificates.acceptor, Arc::new(service), stop.clone(), GRACE).await;
+        let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.mqtt, hub, devices.clone()));
+        rest::serve(listeners.https.0, certificates.https, Arc::new(service), stop.clone(), GRACE).await;
         if let Err(error) = jobs.await {
             tracing::error!(%error, "the jobs failed");
         }

@@ -1,12 +1,14 @@
-//! HTTPS: accepts, shakes hands, serves HTTP/1.1 with bounds on everything a client can hold open. Knows no paths.
+//! HTTPS: accepts, shakes hands, serves HTTP/1.1, or HTTP/2 to a client that asks for it, with bounds on everything a client can
+//! hold open. Knows no paths.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Service;
+use crate::tls::HTTP_2;
 
 /// Connections at once. A pending method call of an HTTP/1.1 client holds one, so a fleet's worth must fit; together with
 /// as many devices this stays below the usual limit of 20,000 open files. The next client waits in the listener's backlog.
@@ -30,6 +33,10 @@ const HEAD: Duration = Duration::from_secs(75);
 const HEAD_BYTES: usize = 16 * 1024;
 /// Headers of one request; the SDKs send some ten.
 const HEADERS: usize = 64;
+/// Calls in flight on one connection of HTTP/2: a fleet's worth, as many as connections of HTTP/1.1 may be.
+const STREAMS: u32 = CONNECTIONS as u32;
+/// A client of HTTP/2 that has said nothing for so long is asked whether it is there, and has so long to answer.
+const STILL_THERE: Duration = HEAD;
 /// After a failed accept, which is mostly "too many open files": time for some to close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -47,10 +54,10 @@ pub(crate) async fn serve(
     let cut = CancellationToken::new();
     while let Some((stream, peer, place)) = accept(&listener, &connections, &stop).await {
         let (tls, service, stop) = (tls.clone(), Arc::clone(&service), stop.clone());
-        let (handshakes, cut) = (Arc::clone(&handshakes), cut.clone());
+        let (handshakes, cut, streams) = (Arc::clone(&handshakes), cut.clone(), Streams(tasks.clone()));
         tasks.spawn(async move {
             tokio::select! {
-                () = connection(stream, peer, &tls, &handshakes, service, stop) => {}
+                () = connection(stream, peer, &tls, &handshakes, service, (stop, streams)) => {}
                 () = cut.cancelled() => {}
             }
             drop(place);
@@ -94,7 +101,7 @@ async fn connection(
     tls: &TlsAcceptor,
     handshakes: &Semaphore,
     service: Arc<Service>,
-    stop: CancellationToken,
+    (stop, tasks): (CancellationToken, Streams),
 ) {
     let shake = async {
         // Without it an answer waits for the client's delayed acknowledgement of the one before.
@@ -107,21 +114,73 @@ async fn connection(
         Ok(Err(error)) => return tracing::debug!(%peer, %error, "HTTPS handshake failed"),
         Err(_) => return tracing::debug!(%peer, "HTTPS handshake took too long"),
     };
+    let asked = Arc::new(AtomicBool::new(false));
+    let first = Arc::clone(&asked);
     let answer = service_fn(move |request| {
         let service = Arc::clone(&service);
+        first.store(true, Ordering::Relaxed);
         async move { Ok::<_, Infallible>(service.answer(request, peer).await) }
     });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
-    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), answer));
-    let served = tokio::select! {
-        served = serving.as_mut() => served,
-        () = stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+    let several = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
+    let stream = TokioIo::new(stream);
+    let served = if several {
+        let serving = http2(tasks).serve_connection(stream, answer);
+        let serving = until_stopped(serving, stop, |serving| serving.graceful_shutdown());
+        tokio::select! {
+            served = serving => served,
+            () = silent(&asked) => return tracing::debug!(%peer, "HTTPS connection without a request"),
         }
+    } else {
+        let serving = http1().serve_connection(stream, answer);
+        until_stopped(serving, stop, |serving| serving.graceful_shutdown()).await
     };
     if let Err(error) = served {
         tracing::debug!(%peer, %error, "HTTPS connection ended");
     }
+}
+
+/// Ends when nothing has been asked on a connection within [`HEAD`]. HTTP/1.1 has a bound of its own for that; in HTTP/2 nothing is
+/// counted before its greeting is complete.
+async fn silent(asked: &AtomicBool) {
+    tokio::time::sleep(HEAD).await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn http1() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
+    http
+}
+
+fn http2(tasks: Streams) -> http2::Builder<Streams> {
+    let mut http = http2::Builder::new(tasks);
+    http.timer(TokioTimer::new()).keep_alive_interval(STILL_THERE).keep_alive_timeout(STILL_THERE);
+    http.max_concurrent_streams(STREAMS).max_header_list_size(HEAD_BYTES as u32);
+    http
+}
+
+/// Runs the calls of an HTTP/2 connection beside each other, counted among the listener's tasks.
+#[derive(Clone)]
+struct Streams(TaskTracker);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Streams {
+    fn execute(&self, call: F) {
+        self.0.spawn(call);
+    }
+}
+
+/// Serves a connection to its end; once `stop` is set, only what is in flight.
+async fn until_stopped<C: Future<Output = hyper::Result<()>>>(
+    serving: C,
+    stop: CancellationToken,
+    shut_down: impl FnOnce(Pin<&mut C>),
+) -> hyper::Result<()> {
+    let mut serving = pin!(serving);
+    tokio::select! {
+        served = serving.as_mut() => return served,
+        () = stop.cancelled() => shut_down(serving.as_mut()),
+    }
+    serving.await
 }

@@ -125,6 +125,8 @@ impl Runner {
             devices: targets.len(),
             first: targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
             steps: book.steps.iter().map(|(name, _)| Arc::clone(name)).collect(),
+            waves: plan::waves(&play.serial, targets.len()).len(),
+            estimate: None,
         });
         let doors = Doors { events, inventory: &*self.inventory, expressions: &self.expressions };
         let run = PlayRun::new(book, play, options, doors, values, targets.len());
