@@ -42,6 +42,8 @@ pub(super) struct Device<'a> {
     pub(super) waited_since: Cell<Option<Instant>>,
     /// Time spent on earlier such waits.
     pub(super) waited: Cell<Duration>,
+    /// Time spent in verbs that wait.
+    pub(super) idled: Cell<Duration>,
 }
 
 /// Why a device's steps do not go on.
@@ -64,6 +66,8 @@ pub(super) struct Broken {
     pub(super) at: String,
     /// Repeating it does no harm.
     pub(super) again: bool,
+    /// It was said that something around goes on.
+    pub(super) caught: bool,
 }
 
 impl Broken {
@@ -86,6 +90,8 @@ pub(super) struct DeviceEnd {
     pub(super) ended: Ended,
     pub(super) error: Option<String>,
     pub(super) took: Duration,
+    /// Of `took`: waiting to come online, and in verbs that wait.
+    pub(super) waited: Duration,
     pub(super) vars: Arc<Value>,
 }
 
@@ -93,15 +99,18 @@ impl DeviceEnd {
     /// One that was never started.
     pub(super) fn not_reached(id: Arc<str>, wave: usize, why: &str) -> Self {
         let error = Some(why.to_owned());
-        Self { id, wave, ended: Ended::Skipped, error, took: Duration::ZERO, vars: Arc::new(json!({})) }
+        let (took, waited, vars) = (Duration::ZERO, Duration::ZERO, Arc::new(json!({})));
+        Self { id, wave, ended: Ended::Skipped, error, took, waited, vars }
     }
 
     pub(super) fn event(&self) -> RunEvent {
         RunEvent::DeviceEnded {
             device: Arc::clone(&self.id),
             outcome: self.ended.word(),
+            wave: self.wave + 1,
             error: self.error.clone(),
             took: self.took,
+            waited: self.waited,
             vars: Arc::clone(&self.vars),
         }
     }
@@ -137,6 +146,7 @@ impl<'a> Device<'a> {
             in_call: Cell::new(false),
             waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
+            idled: Cell::new(Duration::ZERO),
         }
     }
 
@@ -150,6 +160,11 @@ impl<'a> Device<'a> {
     pub(super) fn last(play: &'a PlayRun<'a>) -> Self {
         let stop = play.options.cancel.child_token();
         Self { halt: stop.clone(), stop, ..Self::runner(play) }
+    }
+
+    /// Time spent waiting: to come online, and in verbs that wait.
+    pub(super) fn all_waited(&self) -> Duration {
+        self.time_waited() + self.idled.get()
     }
 
     /// Whether the next step may start.
@@ -177,6 +192,7 @@ impl<'a> Device<'a> {
             ended,
             error,
             took: started.elapsed(),
+            waited: self.all_waited(),
             vars: Arc::new(self.names.take()),
         }
     }
@@ -200,7 +216,7 @@ impl<'a> Device<'a> {
         let span = failure.span.unwrap_or(self.play.play.span);
         self.play.events.stopped(self.diagnostic(&failure, self.play.book.source.place(span)));
         self.play.hub_gone(&failure);
-        End::Failed(Box::new(Broken { failure, step: "vars".into(), at: String::new(), again: false }))
+        End::Failed(Box::new(Broken { failure, step: "vars".into(), at: String::new(), again: false, caught: false }))
     }
 
     pub(super) fn scope<'s>(&'s self, frame: &'s Frame<'_>) -> DeviceScope<'s> {

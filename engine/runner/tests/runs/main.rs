@@ -8,6 +8,7 @@ mod outcomes;
 mod safety;
 mod screen;
 mod scripts;
+mod told;
 mod verbs;
 mod when;
 mod world;
