@@ -17,7 +17,7 @@ mod scripted;
 pub use action::{Action, Effect, Ready, Scope, StepContext};
 pub use event::{Counts, Progress, Reporter, RunEvent};
 pub use inventory::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
-pub use made::ScriptPlugin;
+pub use made::{LocalScript, ScriptPlugin};
 pub use options::{Confirm, Environment, ExtraVar, Question, RunOptions, RunResult};
 pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};

@@ -32,7 +32,7 @@ fn names_from_outside() {
         ("switch vars.x { 1 => before, _ => device }", vec!["vars", "before", "device"]),
         ("`${device.id} and ${before}`", vec!["device", "before"]),
     ] {
-        let found: Vec<_> = script(text).names().into_iter().map(|(name, _)| name).collect();
+        let found: Vec<_> = script(text).uses().0.into_iter().map(|(name, _)| name).collect();
         assert_eq!(found, names, "{text}");
     }
 }

@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use runner::{Action, Plugin};
 
-use crate::{approve, assert, fail, include, later, log, save, set, sleep, wait_until};
+use crate::{approve, assert, fail, include, log, save, script, set, sleep, wait_until};
 
-/// `wait_until sleep assert set fail log save`, and the names of verbs that the language has and this version does not.
+/// `wait_until sleep assert set fail log save script include approve`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Flow;
 
@@ -16,7 +16,7 @@ impl Plugin for Flow {
     }
 
     fn actions(&self) -> Vec<Rc<dyn Action>> {
-        let mut actions = vec![
+        vec![
             wait_until::verb(),
             sleep::verb(),
             assert::verb(),
@@ -26,8 +26,7 @@ impl Plugin for Flow {
             save::verb(),
             approve::verb(),
             include::verb(),
-        ];
-        actions.extend(later::verbs());
-        actions
+            script::verb(),
+        ]
     }
 }

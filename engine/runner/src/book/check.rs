@@ -10,7 +10,7 @@ use super::decode;
 use super::expression::Expression;
 use super::shelf::Shelf;
 use super::template::Template;
-use super::{Node, keys};
+use super::{Node, keys, names};
 
 /// Names that an expression may use at the present point of the file.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +93,11 @@ impl<'a> Check<'a> {
     /// Says that the verb reads the facts of this expression itself (`wait_until`): the runner need not fetch them before.
     pub fn reads_itself(&mut self, expression: &Expression) {
         self.read_by_verb.extend(expression.paths());
+    }
+
+    /// Notes what is read of the names in sight. `false`, with findings at `place`, when a member is unknown.
+    pub(crate) fn uses(&mut self, paths: Vec<String>, place: &Place) -> bool {
+        names::paths(paths, place, self)
     }
 
     /// Adds an error at a place.

@@ -5,6 +5,7 @@
 
 mod access;
 mod check;
+mod code;
 mod decode;
 mod expression;
 mod extra;
@@ -33,9 +34,11 @@ mod window;
 mod yaml;
 
 pub use check::{Check, Known};
+pub(crate) use code::own_text;
 pub use expression::{Expression, FillError, Sides};
 pub use extra::{extra_vars, parse_extra};
 pub use filled::{DurationText, Filled, OneOrMany};
+pub(crate) use names::unknown as known_name;
 pub use node::{Key, Node, NodeKind};
 pub use play::{
     AbortAction, AbortIf, BetweenWaves, Body, Book, Failing, Gate, Offline, Order, Play, Retries, Rollout, SecretFrom,

@@ -225,7 +225,7 @@ impl Device<'_> {
         self.fork.hold().await;
         // It may have been stopped while it queued.
         self.go_on()?;
-        self.in_call.set(effect == Effect::Changes && !ready.repeatable());
+        self.in_call.set(effect == Effect::Changes && !ready.repeatable() && !context.check_mode);
         self.play.calling(&self.target.id, self.in_call.get());
         let outcome = ready.run(context).await;
         self.in_call.set(false);

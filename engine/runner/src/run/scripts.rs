@@ -9,6 +9,7 @@ use script::{Budget, Dynamic, Script, ScriptResult};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::check_script::compiled;
 use super::device::{Device, End};
 use super::events::Events;
 use super::exit;
@@ -20,7 +21,7 @@ use super::values::Values;
 use super::waves::TICK;
 use crate::book::{Book, Play, Step};
 use crate::plan::{self, Asked};
-use crate::scripted::{Session, host, uncaught_class, uncaught_details};
+use crate::scripted::{Session, uncaught_class, uncaught_details};
 use crate::{Action, Class, Effect, ExtraVar, Failure, Reporter, RunEvent, RunOptions, RunResult, Target};
 
 /// How one step that a script asked for has ended.
@@ -86,7 +87,7 @@ impl Runner {
     /// Reads it, asks when it must, runs it: the exit code, and why it ended early.
     async fn script(&self, session: &Rc<Session>) -> (u8, Option<String>) {
         let (events, options) = (session.events(), &session.options);
-        let script = match host(&self.registry, &options.clock).script(&session.source, &[], &["vars"]) {
+        let script = match compiled(&session.source, &self.registry, &self.expressions, &options.clock) {
             Ok(script) => script,
             Err(found) => {
                 found.0.into_iter().for_each(|finding| events.stopped(finding));

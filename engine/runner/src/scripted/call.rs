@@ -15,7 +15,7 @@ use crate::run::{CallEnd, run_step};
 use crate::{Action, Class, Effect, Failure, Target};
 
 /// What stands beside a verb in a playbook and in the options map here.
-const BESIDE: [&str; 5] = ["timeout", "retries", "delay", "backoff", "offline"];
+pub(crate) const BESIDE: [&str; 5] = ["timeout", "retries", "delay", "backoff", "offline"];
 
 /// A verb with its arguments, ready to run.
 pub(super) struct Prepared {
@@ -38,7 +38,8 @@ pub(super) fn prepare(
     };
     let (index, name) = session.step(&name);
     let ready = check(session, &**action, &parameters, span)?;
-    let body = Body::Verb { verb: action.name(), span, effect: action.effect(), ready };
+    let effect = ready.effect().unwrap_or_else(|| action.effect());
+    let body = Body::Verb { verb: action.name(), span, effect, ready };
     let name_of_step = Template::of(Value::String(name.to_string()), span);
     let step = Step {
         retries: retries(&beside)?,

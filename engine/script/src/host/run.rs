@@ -49,10 +49,11 @@ impl Script {
         written(&unit.ast, &unit.source)
     }
 
-    /// The names that it uses and does not define, each with the byte of its first use.
-    pub fn names(&self) -> Vec<(String, usize)> {
+    /// The names that it uses and does not define, each with the byte of its first use; and the dotted chains that start at
+    /// such a name.
+    pub fn uses(&self) -> (Vec<(String, usize)>, Vec<String>) {
         let unit = self.0.unit();
-        names_and_paths(&unit.ast, unit.source.text()).0
+        names_and_paths(&unit.ast, unit.source.text())
     }
 
     /// What would fail when it is reached: functions that nobody has, or with another number of arguments.

@@ -2,4 +2,5 @@
 
 mod approve;
 mod include;
+mod script;
 mod stage;
