@@ -6,7 +6,7 @@ use serde_json::json;
 
 fn script(text: &str) -> Script {
     let host = ScriptHost::builder(Clock::system()).build();
-    host.script(&Source::new("a.rhai", text), &[], &["device", "vars", "before"]).unwrap()
+    host.script(&Source::new("a.rhai", text), &[], &["device", "vars", "before"]).expect("a good script")
 }
 
 fn said(text: &str) -> Vec<String> {
