@@ -60,6 +60,11 @@ pub trait Ready {
         true
     }
 
+    /// Whether it may fail without anybody knowing whether it was done: then it is not repeated, whatever `retries` says.
+    fn doubtful(&self) -> bool {
+        !self.repeatable()
+    }
+
     /// Whether it only waits: a waiting device holds no fork, so all devices of a wave may be in it at once. A verb that gathers
     /// them to serve many with one call (a job) waits too.
     fn waits(&self) -> bool {

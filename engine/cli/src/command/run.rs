@@ -7,7 +7,7 @@ use runner::{Form, Json, Reporter, RunResult, Runner};
 
 use crate::args::{Common, Output, RunArgs};
 use crate::play::{self, Changes};
-use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, err};
 use crate::project::{self, Found};
 use crate::world::{self, Embed, Screen, World};
 
@@ -100,6 +100,7 @@ impl Play {
             runner.run_script(source, &options, &reporters).await
         } else {
             let book = play::read(source, &registry)?;
+            book.warnings.iter().for_each(|warning| err(warning.to_string().trim_end()));
             runner.run_book(&book, &options, &reporters).await
         };
         Ok(self.exit(&result))

@@ -7,6 +7,7 @@ mod access;
 mod check;
 mod code;
 mod decode;
+mod doubts;
 mod expression;
 mod extra;
 mod filled;

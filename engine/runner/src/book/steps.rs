@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::walk::Walk;
-use super::{Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Step, Template, included, keys, verbs};
+use super::{
+    Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Step, Template, doubts, included, keys, verbs,
+};
 
 /// Names that only exist while an attempt of a step is judged.
 const JUDGED: &[&str] = &["result", "attempt"];
@@ -22,7 +24,9 @@ pub(super) fn read(node: &Node, what: &str, walk: &mut Walk<'_>) -> Vec<Step> {
         walk.push(finding.help("write each step as `- verb: ..`"), node.span);
         return Vec::new();
     };
-    items.iter().filter_map(|item| step(item, walk)).collect()
+    let steps: Vec<Step> = items.iter().filter_map(|item| step(item, walk)).collect();
+    doubts::list(&steps, walk);
+    steps
 }
 
 /// A step with what its keys used, while it is being read.
@@ -277,6 +281,9 @@ impl Reading {
         self.step.facts = walk.facts_of(&self.used);
         if let Some(name) = &self.step.register {
             walk.known.names.insert(name.to_string());
+        }
+        if self.good {
+            doubts::step(&self.step, entries, walk);
         }
         self.good.then_some(self.step)
     }

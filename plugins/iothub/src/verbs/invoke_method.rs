@@ -167,6 +167,11 @@ impl Ready for Invoke {
         self.parameters.idempotent
     }
 
+    fn doubtful(&self) -> bool {
+        // An unknown reply that is accepted is no failure.
+        !self.parameters.idempotent && !self.parameters.accept.0.contains(&Accept::Lost)
+    }
+
     fn preview(&self, step: &StepContext<'_>) -> String {
         match self.parameters.fill(step) {
             Ok(call) => {
