@@ -32,6 +32,7 @@ mod traps;
 mod verbs;
 mod walk;
 mod window;
+mod words;
 mod yaml;
 
 pub use check::{Check, Known};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base::{Diagnostic, did_you_mean};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::walk::Walk;
@@ -151,9 +152,9 @@ fn declare(name: &str, span: base::Span, walk: &mut Walk<'_>) {
     walk.known.names.insert(name.to_owned());
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct From {
+pub(super) struct From {
     env: Option<Arc<str>>,
     file: Option<Arc<str>>,
     command: Option<OneOrMany<Arc<str>>>,

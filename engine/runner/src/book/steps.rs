@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use base::{Diagnostic, Span, did_you_mean};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::walk::Walk;
 use super::{
-    Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Step, Template, doubts, included, keys, verbs,
+    Body, DurationText, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Step, Template, doubts, included,
+    keys, verbs,
 };
 
 /// Names that only exist while an attempt of a step is judged.
@@ -323,9 +325,11 @@ pub(super) fn one_or_more(value: Option<usize>, node: &Node, walk: &mut Walk<'_>
     value
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wait {
+pub(super) struct Wait {
+    /// For so long.
+    #[schemars(with = "DurationText")]
     wait: Duration,
 }
 
