@@ -216,7 +216,10 @@ fn extra_variables_that_do_not_fit_are_refused() {
         (vec!["url=u", "n=many"], "error: -e n=many: expected a number, as its default is\n"),
         (vec!["url=u", "nmae=x"], "error: -e nmae: e.yaml has no variable of this name\nhelp: did you mean `name`?\n"),
         (vec![], "error: the play \"e\" requires `url`\nhelp: add -e url=..\n"),
-        (vec!["url"], "error: -e url: expected name=value, {..} or @file\n"),
+        (
+            vec!["url"],
+            "error: -e url: expected name=value, {..} or @file\nhelp: -e deadline=5m   or   -e '{ deadline: 5m }'   or   -e @vars.yaml\n",
+        ),
         (vec!["@none"], "error: -e @none: cannot read none: no such file\n"),
     ] {
         assert_eq!(extra(&arguments).unwrap_err(), said, "{arguments:?}");
