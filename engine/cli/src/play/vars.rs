@@ -49,7 +49,7 @@ mod tests {
     fn what_is_none_of_the_three_is_a_usage_error() {
         for bad in ["novalue", "=x", "{", "{]", "@/no/such/file"] {
             let refused = parse(&[bad.to_owned()]).unwrap_err();
-            assert_eq!(refused.exit, crate::process::Exit::USAGE, "{bad}");
+            assert_eq!(refused.exit, Exit::USAGE, "{bad}");
         }
         assert!(parse(&["@/etc/hostname".into()]).is_err());
     }
