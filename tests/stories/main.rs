@@ -4,12 +4,14 @@
 mod agent;
 mod bad_input;
 mod devices;
+mod documents;
 mod durability;
 mod examples;
 mod kills;
 mod main_job;
 mod newcomer;
 mod output;
+mod plays;
 mod scripts;
 mod sdk_drops;
 mod sdk_node;
