@@ -124,7 +124,7 @@ fn every_block_is_what_its_fence_says() {
                 let set = empty().file("seed.yaml", &block.text);
                 let ports = ["hub", "--mqtt-port", "0", "--https-port", "0", "--seed", "seed.yaml"];
                 let mut hub = set.iotplay.start(&ports);
-                hub.line("https");
+                hub.line("HTTPS");
                 assert_eq!(hub.signal("INT").code, Some(0), "{}", block.place);
             }
             ("yaml", "faults") => {

@@ -61,7 +61,7 @@ fn check_knows_the_calls_of_every_kind_of_script() {
         .file("other.rhai", "invoke_method(device, \"m\", (), #{ response_timeout: \"1s\" });\n")
         .file("more.yaml", "- lgo: x\n");
     let cases: [(&str, &[&str]); 3] = [
-        ("fix.rhai", &["fix.rhai:2:1", "did you mean `invoke_method`?", "fix.rhai:3:17", "did you mean `retries`?"]),
+        ("fix.rhai", &["fix.rhai:2:1", "did you mean `invoke_method`?", "fix.rhai:3:18", "did you mean `retries`?"]),
         ("handler.rhai", &["unknown function `reprot`", "handler.rhai:1:", "did you mean `report`?"]),
         (
             "play.yaml",
