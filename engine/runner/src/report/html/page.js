@@ -130,19 +130,22 @@
     shown = Report.filter(report, state);
     by("shown").textContent = `${shown.length.toLocaleString()} of ${plural(report.devices.length, "device")}`;
     by("rows").style.height = `${shown.length * ROW}px`;
+    by("list").style.height = `${Math.min(544, Math.max(120, shown.length * ROW + 2))}px`;
     by("list").scrollTop = 0;
     if (!shown.some((device) => device.index === chosen)) close();
     rows();
-    draw();
+    redraw();
   }
+
+  /** The longest device's time: what a bar over its whole width means. */
+  const longest = report.devices.reduce((most, device) => Math.max(most, device.took), 1);
 
   function bar(device) {
     const element = make("div", "", "bar");
-    const play = report.plays[device.play];
-    const whole = Math.max(1, play.took);
+    const whole = Math.max(longest, device.took);
     device.steps.forEach((step, at) => {
       const part = make("i");
-      const left = Math.min(100, (100 * Math.max(0, step.began - play.began)) / whole);
+      const left = Math.min(100, (100 * Math.max(0, step.began - device.began)) / whole);
       part.style.left = `${left}%`;
       part.style.width = `${Math.max(0, Math.min(100 - left, (100 * step.took) / whole))}%`;
       part.style.background = step.word === "ok" && at % 2 ? "var(--ok-2)" : color(step.word);
@@ -278,6 +281,16 @@
   /** Where each device stands on the timeline: by play, wave and begin. */
   const order = [...report.devices].sort((a, b) => a.play - b.play || a.wave - b.wave || a.began - b.began || a.index - b.index);
 
+  let drawing = false;
+
+  /** Draws the timeline before the next frame, once however often it is asked. */
+  function redraw() {
+    if (drawing) return;
+    drawing = true;
+    const later = window.requestAnimationFrame || ((work) => setTimeout(work, 0));
+    later(() => { drawing = false; draw(); });
+  }
+
   function draw() {
     const canvas = by("canvas");
     by("time").hidden = order.length === 0;
@@ -294,7 +307,7 @@
     const paint = (word) => style.getPropertyValue(`--${word}`).trim() || "gray";
     const paints = new Map();
     const of = (word) => paints.get(word) || (paints.set(word, paint(word)), paints.get(word));
-    const whole = Math.max(1, report.took);
+    const whole = report.devices.reduce((most, device) => Math.max(most, device.began + device.took), Math.max(1, report.took));
     const each = height / order.length;
     const inside = new Set(shown.map((device) => device.index));
     bands(pen, of, each, width);
@@ -352,8 +365,8 @@
     });
     by("canvas").addEventListener("mouseleave", () => { by("hover").textContent = ""; });
     by("canvas").addEventListener("click", (event) => { const device = found(event); if (device) open(device); });
-    window.addEventListener("resize", () => { rows(); draw(); });
-    if (window.matchMedia) window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+    window.addEventListener("resize", () => { rows(); redraw(); });
+    if (window.matchMedia) window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   }
 
   function printing() {
