@@ -127,7 +127,11 @@ impl Recorder {
                 let Some(step) = record.step(event, now, retries) else { return };
                 match self.devices.get(device) {
                     Some(index) => record.present(|play| play.devices[*index].push(step)),
-                    None => record.present(|play| play.own.push(step)),
+                    None => record.present(|play| {
+                        if play.own.len() < MOST_STEPS {
+                            play.own.push(step);
+                        }
+                    }),
                 }
             }
             RunEvent::DeviceEnded { device, outcome, wave, error, took, waited, .. } => {
