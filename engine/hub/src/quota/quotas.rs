@@ -37,6 +37,8 @@ pub(crate) struct Refusal {
     pub(crate) error: HubError,
     /// When to ask again, if the hub says so.
     pub(crate) retry_after: Option<Duration>,
+    /// When it could be taken, for those whom the hub need not tell.
+    pub(crate) wait: Duration,
 }
 
 impl Quotas {
@@ -101,7 +103,8 @@ impl Limits {
         let (tier, units) = (self.quota.size.tier(), self.quota.size.units());
         if !tier.has(kind) {
             let text = format!("A hub of tier {tier} has no {kind}.");
-            return Err(Refusal { error: HubError::new(ErrorCode::NOT_IN_TIER, text), retry_after: None });
+            let error = HubError::new(ErrorCode::NOT_IN_TIER, text);
+            return Err(Refusal { error, retry_after: None, wait: Duration::MAX });
         }
         if let Some(wait) = self.daily.exhausted().filter(|_| kind.is_metered()) {
             let text =
@@ -121,6 +124,6 @@ impl Limits {
     }
 
     fn refusal(&self, code: ErrorCode, text: String, wait: Duration) -> Refusal {
-        Refusal { error: HubError::new(code, text), retry_after: self.quota.retry_after.then_some(wait) }
+        Refusal { error: HubError::new(code, text), retry_after: self.quota.retry_after.then_some(wait), wait }
     }
 }
