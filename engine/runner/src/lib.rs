@@ -21,5 +21,5 @@ pub use made::ScriptPlugin;
 pub use options::{Confirm, Environment, ExtraVar, Question, RunOptions, RunResult};
 pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};
-pub use report::{Console, ConsoleOptions, Form, Json, Lines};
+pub use report::{Console, ConsoleOptions, Form, Json, Lines, ReportError, ReportFile, ReportKind, Reports};
 pub use run::{Runner, check_script};
