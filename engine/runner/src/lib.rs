@@ -16,7 +16,7 @@ mod scripted;
 
 pub use action::{Action, Effect, Ready, Scope, StepContext};
 pub use event::{Counts, Progress, Reporter, RunEvent};
-pub use inventory::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
+pub use inventory::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target};
 pub use made::ScriptPlugin;
 pub use options::{Confirm, Environment, ExtraVar, Question, RunOptions, RunResult};
 pub use outcome::{Class, Failure, Outcome, Skip};
