@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) most_in_flight: usize,
     pub(crate) reads: usize,
     pub(crate) order: Vec<String>,
+    /// Devices served together: the batch's name, and who was in it.
+    pub(crate) batches: Vec<(String, Vec<String>)>,
 }
 
 pub(crate) type Shared = Rc<RefCell<World>>;
