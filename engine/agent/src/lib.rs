@@ -11,6 +11,7 @@ mod counters;
 mod desired;
 mod device;
 mod event;
+mod faults;
 mod fleet;
 mod hooks;
 mod lane;
@@ -35,6 +36,7 @@ pub use config::{
 };
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};
+pub use faults::{FaultPlan, FaultProfile};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ mod bulk;
 mod call;
 mod charge;
 mod devices;
+mod http2;
 mod jobs;
 mod methods;
 mod modules;

@@ -1,4 +1,5 @@
-//! HTTPS: accepts, shakes hands, serves HTTP/1.1 with bounds on everything a client can hold open. Knows no paths.
+//! HTTPS: accepts, shakes hands, serves HTTP/1.1 with bounds on everything a client can hold open. Knows no paths. HTTP/2 is
+//! beside it, in `http2`.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,21 +18,23 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Service;
+use super::http2::{self, Streams};
 use super::websocket::Upgrade;
 use crate::mqtt::{DeviceStream, Door};
 use crate::state::HubState;
+use crate::tls::HTTP_2;
 
 /// Connections at once. A pending method call of an HTTP/1.1 client holds one, so a fleet's worth must fit; together with
 /// as many devices this stays below the usual limit of 20,000 open files. The next client waits in the listener's backlog.
-const CONNECTIONS: usize = 9_500;
+pub(super) const CONNECTIONS: usize = 9_500;
 /// Handshakes at once: each may hold some 30 kB of buffers before anyone is known.
 const HANDSHAKES: usize = 1_024;
 /// From accept to the end of the handshake: a client on a bad line needs two or three round trips.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// For the head of a request, and for an idle kept-alive connection: the SDKs' pools reuse within a minute.
-const HEAD: Duration = Duration::from_secs(75);
+pub(super) const HEAD: Duration = Duration::from_secs(75);
 /// Bytes of a request's head; a SAS token takes some 200, a continuation some 300.
-const HEAD_BYTES: usize = 16 * 1024;
+pub(super) const HEAD_BYTES: usize = 16 * 1024;
 /// Headers of one request; the SDKs send some ten.
 const HEADERS: usize = 64;
 /// After a failed accept, which is mostly "too many open files": time for some to close.
@@ -54,11 +57,11 @@ pub(crate) async fn serve(listener: TcpListener, https: Https, stop: Cancellatio
     let cut = CancellationToken::new();
     while let Some((stream, peer, place)) = accept(&listener, &connections, &stop).await {
         let (https, stop) = (https.clone(), stop.clone());
-        let (handshakes, cut) = (Arc::clone(&handshakes), cut.clone());
+        let (handshakes, cut, streams) = (Arc::clone(&handshakes), cut.clone(), Streams(tasks.clone()));
         tasks.spawn(async move {
             let arrived = Instant::now();
             let device = tokio::select! {
-                device = connection(stream, peer, &https, &handshakes, stop) => device,
+                device = connection(stream, peer, &https, &handshakes, (stop, streams)) => device,
                 () = cut.cancelled() => None,
             };
             if let Some(device) = device {
@@ -104,7 +107,7 @@ async fn connection(
     peer: SocketAddr,
     https: &Https,
     handshakes: &Semaphore,
-    stop: CancellationToken,
+    (stop, streams): (CancellationToken, Streams),
 ) -> Option<DeviceStream> {
     let shake = async {
         // Without it an answer waits for the client's delayed acknowledgement of the one before.
@@ -123,6 +126,10 @@ async fn connection(
             return None;
         }
     };
+    if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
+        http2::serve(stream, peer, Arc::clone(&https.service), stop, streams).await;
+        return None;
+    }
     let upgrade = Upgrade::default();
     let answer = service_fn({
         let (service, upgrade) = (Arc::clone(&https.service), upgrade.clone());

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::device::{Broken, Device, End};
 use super::frame::Frame;
-use super::nest::Nest;
+use super::nest::{Caught, Nest};
 use crate::book::{Body, Step};
 use crate::{Class, Effect, Failure, Outcome, Progress, Ready, RunEvent, Skip, StepContext};
 
@@ -34,12 +34,14 @@ pub(super) struct Tried {
     pub(super) inner: Option<Box<Broken>>,
     /// Repeating it does no harm.
     pub(super) again: bool,
+    /// Its failure was said as one that something around goes on from.
+    pub(super) caught: bool,
 }
 
 impl Tried {
     /// One attempt, or none.
     pub(super) fn once(outcome: Outcome) -> Self {
-        Self { outcome, attempts: 1, says: None, inner: None, again: true }
+        Self { outcome, attempts: 1, says: None, inner: None, again: true, caught: false }
     }
 }
 
@@ -104,7 +106,7 @@ impl Device<'_> {
         let mut attempt = 1;
         loop {
             frame.set("attempt", json!(attempt));
-            let mut tried = self.judged(step, frame, nest, limit, retries > 0).await?;
+            let mut tried = self.judged(step, frame, nest, limit, attempt <= retries).await?;
             tried.attempts = attempt;
             let Some(reason) = again(&tried) else { return Ok(tried) };
             if attempt > retries {
@@ -205,11 +207,14 @@ impl Device<'_> {
     async fn perform(&self, ready: &dyn Ready, effect: Effect, context: &StepContext<'_>) -> Result<Outcome, End> {
         if ready.waits() {
             self.fork.release();
-            return tokio::select! {
+            let since = Instant::now();
+            let ended = tokio::select! {
                 biased;
                 outcome = ready.run(context) => Ok(outcome),
                 () = self.stop.cancelled() => Err(End::Stopped),
             };
+            self.idled.set(self.idled.get() + since.elapsed());
+            return ended;
         }
         self.fork.hold().await;
         // It may have been stopped while it queued.
@@ -259,8 +264,9 @@ impl Device<'_> {
         nest: &Nest<'_>,
         repeats: bool,
     ) -> Result<Tried, End> {
-        let inner = nest.inside(step, false);
-        let caught = !rescue.is_empty() || repeats || step.ignore_errors.is_some();
+        let inner = nest.inside(step, None);
+        let goes_on = (repeats || step.ignore_errors.is_some()).then_some(Caught::GoesOn);
+        let caught = if rescue.is_empty() { goes_on } else { Some(Caught::Rescue) };
         let mut result = self.steps(block, frame, nest.inside(step, caught)).await;
         if let Err(End::Failed(broken)) = &result
             && !rescue.is_empty()
@@ -268,7 +274,7 @@ impl Device<'_> {
         {
             let rescuing = Frame::inside(frame);
             rescuing.set("error", broken.value());
-            result = self.steps(rescue, &rescuing, nest.inside(step, repeats || step.ignore_errors.is_some())).await;
+            result = self.steps(rescue, &rescuing, nest.inside(step, goes_on)).await;
         }
         if !always.is_empty() && !matches!(result, Err(End::Stopped)) {
             let last = self.steps(always, frame, inner).await;

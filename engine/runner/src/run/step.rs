@@ -239,7 +239,10 @@ impl Device<'_> {
         let name = Arc::clone(&self.play.book.steps[step.index].0);
         let tried = self.ended(step, nest, Tried::once(self.unready(failure)), &name, Duration::ZERO, false);
         match tried.outcome {
-            Outcome::Failed(failure) => Err(End::Failed(Box::new(self.broken(step, failure, name, false)))),
+            Outcome::Failed(failure) => {
+                let caught = tried.caught;
+                Err(End::Failed(Box::new(Broken { caught, ..self.broken(step, failure, name, false) })))
+            }
             _ => Ok(Came::Nothing),
         }
     }
@@ -285,8 +288,10 @@ impl Device<'_> {
             Outcome::Skipped(_) => Ok(Came::Nothing),
             Outcome::Failed(failure) => {
                 self.play.hub_gone(&failure);
-                let broken =
-                    tried.inner.unwrap_or_else(|| Box::new(self.broken(step, failure, Arc::clone(name), tried.again)));
+                let broken = tried.inner.unwrap_or_else(|| {
+                    let caught = tried.caught;
+                    Box::new(Broken { caught, ..self.broken(step, failure, Arc::clone(name), tried.again) })
+                });
                 if ignored {
                     return Ok(Came::Value(json!({ "failed": true, "error": broken.value() })));
                 }
@@ -297,6 +302,6 @@ impl Device<'_> {
 
     fn broken(&self, step: &Step, failure: Failure, name: Arc<str>, again: bool) -> Broken {
         let span = failure.span.unwrap_or_else(|| key(step));
-        Broken { at: self.play.book.source.place(span).label(), failure, step: name, again }
+        Broken { at: self.play.book.source.place(span).label(), failure, step: name, again, caught: false }
     }
 }

@@ -139,6 +139,7 @@ impl<'r, 'a> Driver<'r, 'a> {
     fn start(&mut self, target: Target, wave: usize, permit: Option<OwnedSemaphorePermit>) {
         let play = self.play;
         play.active.borrow_mut().insert(Arc::clone(&target.id), (wave, false));
+        play.events.say(&RunEvent::DeviceStarted { device: Arc::clone(&target.id), wave: wave + 1 });
         self.pace.started(Instant::now(), play.tally.borrow().ok);
         self.walks.push(
             async move {
@@ -183,12 +184,14 @@ impl<'r, 'a> Driver<'r, 'a> {
         if let Some(between) = between.filter(|between| !between.verify.is_empty()) {
             let failed = self.on_devices(&between.verify, kept, index).await;
             let mut waves = play.waves.borrow_mut();
-            for ended in failed {
+            for end in failed {
                 // What was ok is not any more: the wave's counts are what the gate looks at.
                 for tally in [&mut waves[index].tally, &mut *play.tally.borrow_mut()] {
                     tally.ok = tally.ok.saturating_sub(1);
-                    tally.add(ended);
+                    tally.add(end.ended);
                 }
+                let (outcome, wave) = (end.ended.word(), index + 1);
+                play.events.say(&RunEvent::VerifyFailed { device: end.id, outcome, wave, error: end.error });
             }
         }
         if play.stop.is_cancelled() {
@@ -264,7 +267,7 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// Steps on those devices of a wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
-    async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<Ended> {
+    async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<DeviceEnd> {
         let play = self.play;
         let mut walks: Walks<'_> = targets
             .iter()
@@ -275,8 +278,8 @@ impl<'r, 'a> Driver<'r, 'a> {
         let mut failed = Vec::new();
         while let Some(Some(end)) = self.beside(walks.next()).await {
             if !matches!(end.ended, Ended::Ok | Ended::Skipped) {
-                play.lost.borrow_mut().insert(end.id);
-                failed.push(end.ended);
+                play.lost.borrow_mut().insert(Arc::clone(&end.id));
+                failed.push(end);
             }
         }
         failed

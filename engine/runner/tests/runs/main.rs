@@ -8,5 +8,6 @@ mod outcomes;
 mod safety;
 mod screen;
 mod scripts;
+mod told;
 mod verbs;
 mod world;
