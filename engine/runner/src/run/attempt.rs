@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
 use base::format_duration;
@@ -107,6 +108,7 @@ impl Device<'_> {
         self.hidden.set(nest.hides(step));
         loop {
             frame.set("attempt", json!(attempt));
+            frame.round(step.index, attempt as usize);
             let mut tried = self.judged(step, frame, nest, limit, attempt <= retries).await?;
             tried.attempts = attempt;
             let Some(reason) = again(&tried) else { return Ok(tried) };
@@ -145,7 +147,7 @@ impl Device<'_> {
         repeats: bool,
     ) -> Result<Tried, End> {
         let mut tried = match &step.body {
-            Body::Verb { ready, effect, .. } => self.online(step, &**ready, *effect, frame, nest, limit).await?,
+            Body::Verb { ready, effect, .. } => self.online(step, ready, *effect, frame, nest, limit).await?,
             Body::Block { block, rescue, always } => {
                 self.block(step, [block, rescue, always], frame, nest, repeats).await?
             }
@@ -163,7 +165,7 @@ impl Device<'_> {
     pub(super) async fn call(
         &self,
         step: &Step,
-        ready: &dyn Ready,
+        ready: &Rc<dyn Ready>,
         effect: Effect,
         frame: &Frame<'_>,
         limit: Option<Duration>,
@@ -192,9 +194,12 @@ impl Device<'_> {
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
         };
-        let outcome = match self.rehearsal(ready, effect, &context) {
+        let outcome = match self.rehearsal(&**ready, effect, &context) {
             Some(outcome) => outcome,
-            None => self.perform(ready, effect, &context).await?,
+            None => match (&self.member, ready.gathers().filter(|_| !context.check_mode)) {
+                (Some(member), Some(_)) => self.served(member, ready, effect, frame.place(), &context).await?,
+                _ => self.perform(&**ready, effect, &context).await?,
+            },
         };
         if effect == Effect::Changes && matches!(outcome, Outcome::Skipped(Skip::Check(_))) {
             self.play.would_change.set(true);

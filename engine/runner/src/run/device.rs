@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::exit::Ended;
 use super::fork::Fork;
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
 use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
@@ -32,6 +33,8 @@ pub(super) struct Device<'a> {
     /// Index of its wave, from 0.
     pub(super) wave: usize,
     pub(super) fork: Fork,
+    /// Those it walks with, if somebody may serve them together.
+    pub(super) member: Option<Member>,
     /// Its steps end when this does.
     pub(super) stop: CancellationToken,
     pub(super) names: Names,
@@ -146,6 +149,7 @@ impl<'a> Device<'a> {
             on_runner: false,
             wave,
             fork: Fork::new(Arc::clone(&play.forks), permit),
+            member: None,
             stop: play.stop.clone(),
             names: Names::default(),
             facts: RefCell::default(),
@@ -156,6 +160,11 @@ impl<'a> Device<'a> {
             idled: Cell::new(Duration::ZERO),
             hidden: Cell::new(false),
         }
+    }
+
+    /// One of a group that walks through the same steps.
+    pub(super) fn among(self, group: usize) -> Self {
+        Self { member: Some(self.play.gather.enter(group)), ..self }
     }
 
     /// The runner itself, for `before` and `after`.

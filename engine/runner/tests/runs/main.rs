@@ -3,12 +3,14 @@
 mod crowd;
 mod fake;
 mod fleet;
+mod gather;
 mod language;
 mod made;
 mod outcomes;
 mod safety;
 mod screen;
 mod scripts;
+mod together;
 mod told;
 mod verbs;
 mod world;
