@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::line::{self, Tone};
 use super::many::Many;
 use super::screen::{Lines, Screen, take};
-use crate::{Counts, Outcome, Reporter, RunEvent};
+use crate::{Counts, Outcome, Progress, Reporter, RunEvent};
 
 /// Up to so many devices, each step has a line for each of them.
 const FEW: usize = 10;
@@ -315,7 +315,10 @@ impl Reporter for Console {
             RunEvent::WaveStarted { index, of, size } => self.wave(*index, *of, *size),
             RunEvent::DeviceStarted { .. } => {}
             RunEvent::StepStarted { device, step, name } => self.started(device, *step, name),
-            RunEvent::StepProgress { device, progress, .. } => {
+            RunEvent::StepProgress { device, step, progress } => {
+                if let Progress::Together { done, of, by } = progress {
+                    self.state.borrow_mut().many.together(*step, line::together(*done, *of, by));
+                }
                 if let Some(running) = self.state.borrow_mut().running.get_mut(device) {
                     let (of, says) = line::progress(progress);
                     running.of = of.or(running.of);

@@ -27,6 +27,8 @@ pub(super) struct Many {
     steps: BTreeMap<usize, Tally>,
     /// Steps under way, and on how many devices.
     busy: BTreeMap<usize, (Arc<str>, usize)>,
+    /// How far those are that one call serves, by step.
+    together: BTreeMap<usize, String>,
 }
 
 impl Many {
@@ -37,14 +39,24 @@ impl Many {
 
     /// The step that most devices are at now: `Ask the device to reboot: 10 under way`.
     pub(super) fn busiest(&self) -> Option<String> {
-        let (name, count) = self.busy.values().filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count)?;
-        Some(format!("{name}: {count} under way"))
+        let under_way = self.busy.iter().filter(|(_, (_, count))| *count > 0);
+        let (step, (name, count)) = under_way.max_by_key(|(_, (_, count))| *count)?;
+        let together = self.together.get(step).map_or(String::new(), |text| format!(", {text}"));
+        Some(format!("{name}: {count} under way{together}"))
+    }
+
+    /// How far those are that one call serves.
+    pub(super) fn together(&mut self, step: usize, text: String) {
+        self.together.insert(step, text);
     }
 
     /// Counts one end of a step. Returns whether a failure should be shown in full.
     pub(super) fn ended(&mut self, step: usize, name: &str, outcome: &Outcome, ignored: bool, took: Duration) -> bool {
         if let Some((_, count)) = self.busy.get_mut(&step) {
             *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.together.remove(&step);
+            }
         }
         let tally = self.steps.entry(step).or_insert_with(|| Tally { name: name.to_owned(), ..Tally::default() });
         tally.longest = tally.longest.max(took);
@@ -122,6 +134,8 @@ mod tests {
         }
         many.started(1, &wait);
         assert_eq!(many.busiest().as_deref(), Some("Ask: 3 under way"));
+        many.together(0, "1 of 3 done, job j".into());
+        assert_eq!(many.busiest().as_deref(), Some("Ask: 3 under way, 1 of 3 done, job j"));
         for _ in 0..3 {
             many.ended(0, "Ask", &Outcome::read(Value::Null), false, Duration::ZERO);
         }

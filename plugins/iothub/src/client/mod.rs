@@ -5,6 +5,7 @@ mod call;
 mod devices;
 mod error;
 mod hub_client;
+mod jobs;
 mod methods;
 mod pace;
 mod query;

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use reqwest::Url;
 use tokio::time::Instant;
-use wire::{API_VERSION, HubError, headers};
+use wire::{API_VERSION, ErrorCode, HubError, headers};
 
 use super::call::{Again, Answer, Call};
 use super::error::ClientError;
@@ -64,6 +64,10 @@ impl HubClient {
                     }
                     let wait = retry_after(&answer.headers);
                     let refused = self.refused(status, &answer);
+                    // No call comes too fast there: a job must end first, and whoever wants another one knows how long to wait.
+                    if refused.code() == Some(ErrorCode::TOO_MANY_ACTIVE_JOBS) {
+                        return Err(refused);
+                    }
                     if status == StatusCode::TOO_MANY_REQUESTS {
                         let wait = wait.unwrap_or_else(|| self.delay(&mut trouble.backoff));
                         self.0.pace.refused(turn, wait);
@@ -91,7 +95,8 @@ impl HubClient {
         }
     }
 
-    fn delay(&self, backoff: &mut Backoff) -> Duration {
+    /// The next pause of a back-off.
+    pub(crate) fn delay(&self, backoff: &mut Backoff) -> Duration {
         backoff.next(&mut *self.0.rng.lock().expect("a generator: no panic while held"))
     }
 
