@@ -16,10 +16,13 @@ use wire::{DeviceDocument, DeviceJobStatus, JobId, JobStatus};
 use crate::device::{Answer, Device};
 use crate::stage::{Stage, check, done, failed, id, on_stage};
 
+/// Outcome, error, registered values.
+type End = (&'static str, Option<String>, Value);
+
 /// Keeps what the tests look at.
 #[derive(Default)]
 struct Heard {
-    ends: RefCell<BTreeMap<String, (&'static str, Option<String>, Value)>>,
+    ends: RefCell<BTreeMap<String, End>>,
     warned: RefCell<Vec<String>>,
     together: RefCell<Vec<(usize, usize, String)>>,
 }
