@@ -17,6 +17,7 @@ pub mod limits;
 mod method;
 mod path;
 mod percent;
+mod quota;
 mod sas;
 mod topic;
 mod twin;
@@ -38,6 +39,7 @@ pub use job::{DeviceJobStatus, JobAction, JobDocument, JobRequest, JobStatistics
 pub use job_row::{JobRow, job_rows_query};
 pub use method::{MethodCall, MethodReply};
 pub use path::{HubPath, WEBSOCKET_PATH, WEBSOCKET_PROTOCOL};
+pub use quota::{HubSize, HubSizeError, QuotaKind, Rate, Tier, UnknownTier};
 pub use sas::{SasError, SasKey, SasResource, SasToken, device_resource, sign};
 pub use topic::{DeviceTopic, TopicError};
 pub use twin::{Changed, Section, SectionKind, Twin, check_limits, counted_size};

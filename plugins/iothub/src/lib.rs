@@ -7,6 +7,7 @@ mod failure;
 mod inventory;
 mod jobs;
 mod plugin;
+mod round;
 mod seen;
 mod twin;
 mod verbs;

@@ -25,8 +25,8 @@ pub(crate) fn run(iotplay: &Path, hub: &LocalHub, playbook: &str, flags: &[&str]
     let log = hub.folder().join("run.log");
     let out = std::fs::File::create(&log)?;
     let mut command = Command::new(iotplay);
-    command.arg("run").arg(&file).args(flags).arg("--yes").arg("--ca-file").arg(&hub.ca);
-    command.env("IOTHUB_CONNECTION_STRING", &hub.service).current_dir(hub.folder());
+    command.arg("run").arg(&file).args(flags).arg("--data").arg(hub.data());
+    command.current_dir(hub.folder());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(out);
     let began = Instant::now();
     let mut child = command.spawn()?;

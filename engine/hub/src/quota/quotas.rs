@@ -7,15 +7,13 @@ use base::{Clock, Seed};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep, sleep_until};
+use wire::limits::METHOD_METER;
 use wire::{ErrorCode, HubError};
 
+use super::Kind;
 use super::daily::Daily;
-use super::kind::Kind;
 use super::settings::{Latency, Quota};
 use super::throttle::Throttle;
-
-/// Bytes of a method's payload that count as one call.
-const METHOD_METER: usize = 4 * 1024;
 
 /// See the module's description. One per hub, shared by all of its parts.
 #[derive(Debug)]
@@ -96,14 +94,13 @@ impl Quotas {
 
 impl Limits {
     fn new(quota: Quota, clock: Clock, now: Instant) -> Self {
-        let Quota { tier, units, queue, .. } = quota;
-        let throttles = Kind::ALL.map(|kind| Throttle::new(tier.rate(kind, units), queue, now));
-        let daily = Daily::new(quota.daily(), tier.meter(), clock);
+        let throttles = Kind::ALL.map(|kind| Throttle::new(quota.size.rate(kind), quota.queue, now));
+        let daily = Daily::new(quota.daily(), quota.size.tier().meter(), clock);
         Self { quota, throttles, daily }
     }
 
     fn take(&self, kind: Kind, count: usize, bytes: usize, now: Instant) -> Result<Option<Instant>, Refusal> {
-        let Quota { tier, units, .. } = self.quota;
+        let (tier, units) = (self.quota.size.tier(), self.quota.size.units());
         if !tier.has(kind) {
             let text = format!("A hub of tier {tier} has no {kind}.");
             let error = HubError::new(ErrorCode::NOT_IN_TIER, text);

@@ -10,7 +10,7 @@ use base::format_duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::device::{Broken, Device, End};
+use super::device::{Broken, Device, End, HIDDEN};
 use super::frame::Frame;
 use super::nest::{Caught, Nest};
 use crate::book::{Body, Step};
@@ -105,12 +105,14 @@ impl Device<'_> {
         };
         let mut delay = step.retries.delay.unwrap_or(DELAY);
         let mut attempt = 1;
+        self.hidden.set(nest.hides(step));
         loop {
             frame.set("attempt", json!(attempt));
             frame.round(step.index, attempt as usize);
             let mut tried = self.judged(step, frame, nest, limit, attempt <= retries).await?;
             tried.attempts = attempt;
             let Some(reason) = again(&tried) else { return Ok(tried) };
+            let reason = if nest.hides(step) { HIDDEN.to_owned() } else { reason };
             if attempt > retries {
                 return Ok(tried);
             }
@@ -249,7 +251,7 @@ impl Device<'_> {
         if let Progress::Says(text) = &progress {
             *says.borrow_mut() = Some(text.clone());
         }
-        if !step.no_log {
+        if !self.hidden.get() {
             let device = self.target.id.clone();
             self.play.events.say(&RunEvent::StepProgress { device, step: step.index, progress });
         }

@@ -21,6 +21,9 @@ use super::scope::{DeviceScope, Kind, Names};
 use crate::book::{Expression, Step};
 use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
 
+/// What is told of a failure that `no_log` hides.
+pub(super) const HIDDEN: &str = "failed; why is hidden (no_log)";
+
 /// A device under way.
 pub(super) struct Device<'a> {
     pub(super) play: &'a PlayRun<'a>,
@@ -45,6 +48,8 @@ pub(super) struct Device<'a> {
     pub(super) waited: Cell<Duration>,
     /// Time spent in verbs that wait.
     pub(super) idled: Cell<Duration>,
+    /// The present step's progress is not to be shown.
+    pub(super) hidden: Cell<bool>,
 }
 
 /// Why a device's steps do not go on.
@@ -69,6 +74,8 @@ pub(super) struct Broken {
     pub(super) again: bool,
     /// It was said that something around goes on.
     pub(super) caught: bool,
+    /// `no_log`: what it says must not be shown.
+    pub(super) hidden: bool,
 }
 
 impl Broken {
@@ -148,6 +155,7 @@ impl<'a> Device<'a> {
             waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
             idled: Cell::new(Duration::ZERO),
+            hidden: Cell::new(false),
         }
     }
 
@@ -188,6 +196,7 @@ impl<'a> Device<'a> {
         let (ended, error) = match result {
             Ok(()) => (Ended::Ok, None),
             Err(End::Skip(skip)) => (Ended::Skipped, Some(skip.to_string())),
+            Err(End::Failed(broken)) if broken.hidden => (Ended::of(&broken.failure), Some(HIDDEN.to_owned())),
             Err(End::Failed(broken)) => (Ended::of(&broken.failure), Some(broken.failure.message)),
             Err(End::Stopped) => self.play.stopped_as(),
         };
@@ -221,7 +230,14 @@ impl<'a> Device<'a> {
         let span = failure.span.unwrap_or(self.play.play.span);
         self.play.events.stopped(self.diagnostic(&failure, span));
         self.play.hub_gone(&failure);
-        End::Failed(Box::new(Broken { failure, step: "vars".into(), at: String::new(), again: false, caught: false }))
+        End::Failed(Box::new(Broken {
+            failure,
+            step: "vars".into(),
+            at: String::new(),
+            again: false,
+            caught: false,
+            hidden: false,
+        }))
     }
 
     pub(super) fn scope<'s>(&'s self, frame: &'s Frame<'_>) -> DeviceScope<'s> {

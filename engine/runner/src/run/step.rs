@@ -86,7 +86,7 @@ impl Device<'_> {
         match &step.register {
             None => Ok(value),
             Some(name) => {
-                let kind = if nest.no_log || step.no_log { Kind::Hidden } else { Kind::Registered };
+                let kind = if nest.hides(step) { Kind::Hidden } else { Kind::Registered };
                 let last = if wanted { value.clone() } else { Value::Null };
                 self.names.set(name, value, kind);
                 Ok(last)
@@ -254,7 +254,8 @@ impl Device<'_> {
         match tried.outcome {
             Outcome::Failed(failure) => {
                 let caught = tried.caught;
-                Err(End::Failed(Box::new(Broken { caught, ..self.broken(step, failure, name, false) })))
+                let hidden = nest.hides(step);
+                Err(End::Failed(Box::new(Broken { caught, hidden, ..self.broken(step, failure, name, false) })))
             }
             _ => Ok(Came::Nothing),
         }
@@ -303,7 +304,8 @@ impl Device<'_> {
                 self.play.hub_gone(&failure);
                 let broken = tried.inner.unwrap_or_else(|| {
                     let caught = tried.caught;
-                    Box::new(Broken { caught, ..self.broken(step, failure, Arc::clone(name), tried.again) })
+                    let hidden = nest.hides(step);
+                    Box::new(Broken { caught, hidden, ..self.broken(step, failure, Arc::clone(name), tried.again) })
                 });
                 if ignored {
                     return Ok(Came::Value(json!({ "failed": true, "error": broken.value() })));
@@ -315,6 +317,13 @@ impl Device<'_> {
 
     fn broken(&self, step: &Step, failure: Failure, name: Arc<str>, again: bool) -> Broken {
         let span = failure.span.unwrap_or_else(|| key(step));
-        Broken { at: self.play.book.source.place(span).label(), failure, step: name, again, caught: false }
+        Broken {
+            at: self.play.book.source.place(span).label(),
+            failure,
+            step: name,
+            again,
+            caught: false,
+            hidden: false,
+        }
     }
 }

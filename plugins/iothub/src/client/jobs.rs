@@ -7,7 +7,7 @@ use wire::{HubPath, JobDocument, JobId, JobRequest, JobRow, job_rows_query};
 use super::call::{Again, Call};
 use super::error::ClientError;
 use super::hub_client::HubClient;
-use super::pace::Kind;
+use super::governor::Kind;
 use super::send::unreadable;
 
 impl HubClient {
