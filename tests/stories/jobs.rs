@@ -131,7 +131,9 @@ fn a_job_outlives_its_runner_and_is_called_off_by_who_stops_it() {
             let words = format!("the job {job} was called off");
             assert!(ended.out.contains(&words) || ended.err.contains(&words), "{} {}", ended.out, ended.err);
         }
-        let over = eventually(Duration::from_secs(30), "the job is over", || Some(state()).filter(|job| job.status.is_final()));
+        let over = eventually(Duration::from_secs(30), "the job is over", || {
+            Some(state()).filter(|job| job.status.is_final())
+        });
         assert_eq!(over.status, JobStatus::Cancelled);
         assert_eq!(over.device_job_statistics.expect("it had begun").succeeded_count, 49);
     }
@@ -142,7 +144,9 @@ fn a_rehearsal_makes_no_job() {
     let (set, hub, _agent) = fleet();
     let rehearsed = set.iotplay.run(&["run", "by-job.yaml", "--check", "-l", "sim-1"]);
     assert_eq!(rehearsed.code, Some(0), "{}", rehearsed.err);
-    for said in [r#"would call service {"round":1}, in a job for the wave"#, "tags.round: none -> 1, in a job for the wave"] {
+    for said in
+        [r#"would call service {"round":1}, in a job for the wave"#, "tags.round: none -> 1, in a job for the wave"]
+    {
         assert!(rehearsed.err.contains(said), "{}", rehearsed.err);
     }
     let rows = block_on(async {

@@ -6,8 +6,8 @@ use wire::{HubPath, JobDocument, JobId, JobRequest, JobRow, job_rows_query};
 
 use super::call::{Again, Call};
 use super::error::ClientError;
-use super::hub_client::HubClient;
 use super::governor::Kind;
+use super::hub_client::HubClient;
 use super::send::unreadable;
 
 impl HubClient {
