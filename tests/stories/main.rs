@@ -6,6 +6,7 @@ mod bad_input;
 mod devices;
 mod durability;
 mod examples;
+mod jobs;
 mod kills;
 mod main_job;
 mod newcomer;
