@@ -117,6 +117,11 @@ impl HubClient {
         self.0.governor.expect_size(size);
     }
 
+    /// The size that is expected.
+    pub fn size(&self) -> Option<HubSize> {
+        self.0.governor.size()
+    }
+
     /// The least time that so many calls of each kind take; none when the hub's size is not known.
     pub fn least(&self, calls: &[(QuotaKind, usize)]) -> Option<Duration> {
         self.0.governor.least(calls)
