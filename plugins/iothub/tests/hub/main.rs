@@ -4,6 +4,7 @@
 
 mod client;
 mod device;
+mod pace;
 mod stage;
 mod trouble;
 mod verbs;
