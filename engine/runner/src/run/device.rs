@@ -14,11 +14,15 @@ use tokio_util::sync::CancellationToken;
 use super::exit::Ended;
 use super::fork::Fork;
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
 use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
 use crate::book::{Expression, Step};
 use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
+
+/// What is told of a failure that `no_log` hides.
+pub(super) const HIDDEN: &str = "failed; why is hidden (no_log)";
 
 /// A device under way.
 pub(super) struct Device<'a> {
@@ -29,6 +33,8 @@ pub(super) struct Device<'a> {
     /// Index of its wave, from 0.
     pub(super) wave: usize,
     pub(super) fork: Fork,
+    /// Those it walks with, if somebody may serve them together.
+    pub(super) member: Option<Member>,
     /// Its steps end when this does.
     pub(super) stop: CancellationToken,
     pub(super) names: Names,
@@ -42,6 +48,8 @@ pub(super) struct Device<'a> {
     pub(super) waited: Cell<Duration>,
     /// Time spent in verbs that wait.
     pub(super) idled: Cell<Duration>,
+    /// The present step's progress is not to be shown.
+    pub(super) hidden: Cell<bool>,
 }
 
 /// Why a device's steps do not go on.
@@ -66,6 +74,8 @@ pub(super) struct Broken {
     pub(super) again: bool,
     /// It was said that something around goes on.
     pub(super) caught: bool,
+    /// `no_log`: what it says must not be shown.
+    pub(super) hidden: bool,
 }
 
 impl Broken {
@@ -137,6 +147,7 @@ impl<'a> Device<'a> {
             on_runner: false,
             wave,
             fork: Fork::new(Arc::clone(&play.forks), permit),
+            member: None,
             stop: play.stop.clone(),
             names: Names::default(),
             facts: RefCell::default(),
@@ -144,7 +155,13 @@ impl<'a> Device<'a> {
             waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
             idled: Cell::new(Duration::ZERO),
+            hidden: Cell::new(false),
         }
+    }
+
+    /// One of a group that walks through the same steps.
+    pub(super) fn among(self, group: usize) -> Self {
+        Self { member: Some(self.play.gather.enter(group)), ..self }
     }
 
     /// The runner itself, for `before` and `after`.
@@ -179,6 +196,7 @@ impl<'a> Device<'a> {
         let (ended, error) = match result {
             Ok(()) => (Ended::Ok, None),
             Err(End::Skip(skip)) => (Ended::Skipped, Some(skip.to_string())),
+            Err(End::Failed(broken)) if broken.hidden => (Ended::of(&broken.failure), Some(HIDDEN.to_owned())),
             Err(End::Failed(broken)) => (Ended::of(&broken.failure), Some(broken.failure.message)),
             Err(End::Stopped) => self.play.stopped_as(),
         };
@@ -212,7 +230,14 @@ impl<'a> Device<'a> {
         let span = failure.span.unwrap_or(self.play.play.span);
         self.play.events.stopped(self.diagnostic(&failure, span));
         self.play.hub_gone(&failure);
-        End::Failed(Box::new(Broken { failure, step: "vars".into(), at: String::new(), again: false, caught: false }))
+        End::Failed(Box::new(Broken {
+            failure,
+            step: "vars".into(),
+            at: String::new(),
+            again: false,
+            caught: false,
+            hidden: false,
+        }))
     }
 
     pub(super) fn scope<'s>(&'s self, frame: &'s Frame<'_>) -> DeviceScope<'s> {

@@ -38,6 +38,8 @@ pub(super) struct Driver<'r, 'a> {
     warned: bool,
     /// The targets of the wave that is under way, or was last, if anybody may want them again; and its index.
     kept: (Vec<Target>, usize),
+    /// Where the devices of the present wave meet.
+    group: usize,
 }
 
 /// Whether the play goes on with the next wave.
@@ -58,6 +60,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             tick,
             warned: false,
             kept: (Vec::new(), 0),
+            group: 0,
         }
     }
 
@@ -84,6 +87,7 @@ impl<'r, 'a> Driver<'r, 'a> {
         if sizes.len() > 1 {
             play.events.say(&RunEvent::WaveStarted { index: index + 1, of: sizes.len(), size: coming.len() });
         }
+        self.group = play.gather.open(index + 1, coming.len());
         let between = play.play.between_waves.as_ref();
         let looked_at = between.is_some_and(|between| !between.verify.is_empty()) || !play.play.on_abort.is_empty();
         self.kept = (if looked_at { coming.clone() } else { Vec::new() }, index);
@@ -122,6 +126,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => break,
+                () = play.gather.drive() => {}
                 permit = Arc::clone(&play.forks).acquire_owned(), if next.is_some() && due.is_none() => {
                     if let Some(target) = next.take() {
                         self.start(target, index, permit.ok());
@@ -139,6 +144,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             }
             if tripped.is_some() && next.is_some() {
                 let left: Vec<Target> = next.take().into_iter().chain(coming.by_ref()).collect();
+                play.gather.unborn(self.group, left.len());
                 self.not_reached(left, index);
             }
         }
@@ -151,9 +157,10 @@ impl<'r, 'a> Driver<'r, 'a> {
         play.active.borrow_mut().insert(Arc::clone(&target.id), (wave, false));
         play.events.say(&RunEvent::DeviceStarted { device: Arc::clone(&target.id), wave: wave + 1 });
         self.pace.started(Instant::now(), play.tally.borrow().ok);
+        let group = self.group;
         self.walks.push(
             async move {
-                let device = Device::new(play, target, wave, permit);
+                let device = Device::new(play, target, wave, permit).among(group);
                 device.walk(&play.play.steps).await
             }
             .boxed_local(),
@@ -285,12 +292,10 @@ impl<'r, 'a> Driver<'r, 'a> {
     async fn on_devices(&mut self, steps: &'r [Step]) -> Vec<DeviceEnd> {
         let play = self.play;
         let (targets, wave) = (&self.kept.0, self.kept.1);
-        let mut walks: Walks<'_> = targets
-            .iter()
-            .filter(|target| play.is_ok(&target.id))
-            .cloned()
-            .map(|target| async move { Device::new(play, target, wave, None).walk(steps).await }.boxed_local())
-            .collect();
+        let chosen: Vec<Target> = targets.iter().filter(|target| play.is_ok(&target.id)).cloned().collect();
+        let group = play.gather.open(wave + 1, chosen.len());
+        let walk = |target| async move { Device::new(play, target, wave, None).among(group).walk(steps).await };
+        let mut walks: Walks<'_> = chosen.into_iter().map(|target| walk(target).boxed_local()).collect();
         let mut failed = Vec::new();
         while let Some(Some(end)) = self.beside(walks.next()).await {
             if !matches!(end.ended, Ended::Ok | Ended::Skipped) {
@@ -309,6 +314,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => return None,
+                () = play.gather.drive() => {}
                 done = &mut work => return Some(done),
                 Some(end) = self.walks.next(), if !self.walks.is_empty() => play.ended(end),
                 _ = self.tick.tick() => play.events.tick(),
@@ -320,13 +326,14 @@ impl<'r, 'a> Driver<'r, 'a> {
     async fn settle(&mut self, mut next: Next) {
         let play = self.play;
         let mut grace = None;
-        while !self.walks.is_empty() {
+        while !self.walks.is_empty() || play.gather.is_serving() {
             if play.stop.is_cancelled() && grace.is_none() {
                 grace = Some(Instant::now() + GRACE);
             }
             tokio::select! {
                 biased;
-                Some(end) = self.walks.next() => {
+                () = play.gather.drive() => {}
+                Some(end) = self.walks.next(), if !self.walks.is_empty() => {
                     let wave = end.wave;
                     play.ended(end);
                     // The last ones count like all others: those still waited for are given up.
