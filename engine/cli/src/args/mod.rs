@@ -6,6 +6,7 @@ mod hub;
 mod mirror;
 mod quota;
 mod run;
+mod send;
 mod small;
 
 pub(crate) use agent::AgentArgs;
@@ -14,6 +15,7 @@ pub(crate) use hub::{HubArgs, HubCommand, SnapshotArgs};
 pub(crate) use mirror::command;
 pub(crate) use quota::QuotaArgs;
 pub(crate) use run::{CheckArgs, Output, RunArgs, SimArgs, Targeting};
+pub(crate) use send::SendArgs;
 pub(crate) use small::{
     CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand, TwinPatchArgs,
 };

@@ -2,6 +2,7 @@
 //! sessions, carries telemetry, twins and methods. The registry, the twins and the store are behind `seam::Backing`.
 
 mod admission;
+mod deliver;
 mod keep_alive;
 mod listener;
 mod publish;
@@ -11,6 +12,7 @@ mod subscriptions;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub(crate) use listener::{Mqtt, serve};
 pub(crate) use settings::{LIMITS, MqttSettings};

@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     TwinReads,
     /// Writes of twins, by services and by devices.
     TwinWrites,
+    /// Cloud-to-device messages.
+    Messages,
     /// Creating, listing, reading and cancelling jobs.
     Jobs,
     /// The calls and twin updates that jobs make, one per device.
@@ -27,7 +29,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Identities,
         Self::Connections,
         Self::Telemetry,
@@ -35,6 +37,7 @@ impl Kind {
         Self::Methods,
         Self::TwinReads,
         Self::TwinWrites,
+        Self::Messages,
         Self::Jobs,
         Self::JobDevices,
     ];
@@ -61,6 +64,7 @@ impl fmt::Display for Kind {
             Self::Methods => "direct methods",
             Self::TwinReads => "twin reads",
             Self::TwinWrites => "twin updates",
+            Self::Messages => "cloud-to-device messages",
             Self::Jobs => "job operations",
             Self::JobDevices => "job device operations",
         })

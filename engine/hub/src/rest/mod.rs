@@ -7,6 +7,7 @@ mod call;
 mod charge;
 mod devices;
 mod jobs;
+mod messages;
 mod methods;
 mod modules;
 mod query;

@@ -14,9 +14,10 @@ pub(super) enum Kind {
     TwinWrites,
     Queries,
     Registry,
+    Messages,
 }
 
-const KINDS: usize = 5;
+const KINDS: usize = 6;
 /// After a 429, a little less than what was taken in the last second.
 const CUT: f64 = 0.95;
 /// Calls a second when nothing was taken in the last second.
