@@ -268,6 +268,10 @@ impl Parts {
             let (state, settled) = (Arc::clone(&state), settled.clone());
             async move { state.keep_activity(settled).await }
         });
+        let sweep = tokio::spawn({
+            let (state, stop) = (Arc::clone(&state), stop.clone());
+            async move { state.keep_messages(stop).await }
+        });
         let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), config.log.clone());
         let jobs = tokio::spawn(jobs.run(stop.clone(), GRACE));
         // Devices stay until the calls that are in flight have had their time.
@@ -287,6 +291,9 @@ impl Parts {
         rest::serve(listeners.https.0, https, stop.clone(), GRACE).await;
         if let Err(error) = jobs.await {
             tracing::error!(%error, "the jobs failed");
+        }
+        if let Err(error) = sweep.await {
+            tracing::error!(%error, "the end of messages failed");
         }
         devices.cancel();
         if let Err(error) = mqtt.await {

@@ -3,6 +3,7 @@
 
 mod api_version;
 mod bag;
+mod cloud_message;
 mod connection;
 mod document;
 mod error;
@@ -25,6 +26,7 @@ mod username;
 
 pub use api_version::API_VERSION;
 pub use bag::{BagError, PropertyBag, property};
+pub use cloud_message::{Ack, CloudMessage, FeedbackRecord, MessageEnd, UnknownAck};
 pub use connection::{ConnectionString, ConnectionStringError, DeviceConnection, DeviceCredential, ServiceConnection};
 pub use document::{
     AuthKind, Authentication, Capabilities, ConnectionState, DeviceDocument, ModuleDocument, Status, SymmetricKey,

@@ -6,7 +6,7 @@ use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
     AgentArgs, CheckArgs, CompletionsArgs, DevicesCommand, HubArgs, InitArgs, InvokeArgs, PluginsCommand, RunArgs,
-    TwinCommand,
+    SendArgs, TwinCommand,
 };
 
 /// Automates fleets of devices behind Azure IoT Hub: runner, agent and local hub in one binary.
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Call one direct method and print the reply's payload
     Invoke(InvokeArgs),
+    /// Send a cloud-to-device message through the local hub
+    Send(SendArgs),
     /// Read or patch a device's twin
     #[command(subcommand)]
     Twin(TwinCommand),

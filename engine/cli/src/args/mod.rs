@@ -7,6 +7,7 @@ mod mirror;
 mod pace;
 mod quota;
 mod run;
+mod send;
 mod small;
 
 pub(crate) use agent::AgentArgs;
@@ -16,6 +17,7 @@ pub(crate) use mirror::command;
 pub(crate) use pace::PaceArgs;
 pub(crate) use quota::QuotaArgs;
 pub(crate) use run::{CheckArgs, Output, RunArgs, SimArgs, Targeting};
+pub(crate) use send::SendArgs;
 pub(crate) use small::{
     CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand, TwinPatchArgs,
 };

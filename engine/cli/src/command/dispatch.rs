@@ -5,7 +5,8 @@ use std::future::Future;
 use tokio::task::LocalSet;
 
 use super::{
-    agent, check, completions, devices, hub, hub_env, hub_snapshot, init, invoke, plugins, run as play, schema, twin,
+    agent, check, completions, devices, hub, hub_env, hub_snapshot, init, invoke, plugins, run as play, schema, send,
+    twin,
 };
 use crate::args::{Cli, Command, HubCommand};
 use crate::process::{CommandResult, Trouble};
@@ -17,6 +18,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Run(args) => on_lane(play::run(&common, args)),
         Command::Check(args) => check::run(&args),
         Command::Invoke(args) => on_lane(invoke::run(&common, args)),
+        Command::Send(args) => on_lane(send::run(&common, args)),
         Command::Twin(command) => on_lane(twin::run(&common, command)),
         Command::Devices(command) => on_lane(devices::run(&common, command)),
         Command::Agent(args) => on_lane(agent::run(&common, args)),

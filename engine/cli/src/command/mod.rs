@@ -16,6 +16,7 @@ mod invoke;
 mod plugins;
 mod run;
 mod schema;
+mod send;
 mod twin;
 
 pub(crate) use device_id::device_id;

@@ -8,6 +8,7 @@ mod charge;
 mod devices;
 mod http2;
 mod jobs;
+mod messages;
 mod methods;
 mod modules;
 mod query;

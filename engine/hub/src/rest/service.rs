@@ -14,7 +14,7 @@ use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
 use super::call::{Call, check_version};
 use super::reply::{Failure, Reply, header};
 use super::route::{Route, segments};
-use super::{bulk, charge, devices, jobs, methods, modules, query, statistics, twins};
+use super::{bulk, charge, devices, jobs, messages, methods, modules, query, statistics, twins};
 use crate::auth::Caller;
 use crate::exchange::Exchange;
 use crate::quota::Quotas;
@@ -107,6 +107,11 @@ impl Service {
             (Route::GetJob, HubPath::JobV2(id)) => jobs::get(self, &id),
             (Route::CancelJob, HubPath::JobV2Cancel(id)) => jobs::cancel(self, &id).await,
             (Route::ListJobs, _) => jobs::list(self, &call),
+            (Route::SendMessage, HubPath::OwnSend(id)) => messages::send(self, &id, call).await,
+            (Route::PurgeMessages, HubPath::Commands(id)) => messages::purge(self, &id).await,
+            (Route::ReadFeedback, _) => messages::feedback(self).await,
+            (Route::CompleteFeedback, HubPath::FeedbackLock(lock)) => messages::complete(self, &lock).await,
+            (Route::AbandonFeedback, HubPath::FeedbackAbandon(lock)) => messages::abandon(self, &lock),
             (Route::StatisticsDevices, _) => Ok(statistics::devices(self)),
             (Route::StatisticsService, _) => Ok(statistics::service(self)),
             (Route::NotSupported(what), _) => Err(Failure::not_supported(what)),
