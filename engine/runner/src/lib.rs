@@ -5,6 +5,7 @@ mod action;
 pub mod book;
 mod event;
 mod inventory;
+mod journal;
 mod made;
 mod options;
 mod outcome;
@@ -17,8 +18,12 @@ mod scripted;
 pub use action::{Action, Effect, Ready, Scope, StepContext};
 pub use event::{Counts, Progress, Reporter, RunEvent};
 pub use inventory::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
+pub use journal::{
+    CallLine, Copy, DeviceLine, History, HubOrigin, Journal, JournalError, KEPT_RUNS, KeptFile, KeptOptions, KeptVar,
+    RunFolder, RunLock, RunManifest, RunState, WaveLine, digest, tidy,
+};
 pub use made::ScriptPlugin;
-pub use options::{Confirm, Environment, ExtraVar, Question, RunOptions, RunResult};
+pub use options::{Confirm, Environment, ExtraVar, Question, Resume, RunOptions, RunResult};
 pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};
 pub use report::{Console, ConsoleOptions, Form, Json, Lines};

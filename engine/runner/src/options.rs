@@ -10,7 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::Counts;
+use crate::{Counts, Journal};
 
 /// Asks a person before the first changing call, or for an approval; `None` is "no answer" (end of input).
 pub type Confirm = Rc<dyn Fn(Question) -> LocalBoxFuture<'static, Option<String>>>;
@@ -106,6 +106,8 @@ pub struct RunOptions {
     pub clock: Clock,
     /// Looks up an environment variable for `env:` and `secrets:`.
     pub env: Environment,
+    /// Where calls are written before they are sent; none: nothing is kept, and nothing can be resumed.
+    pub journal: Option<Rc<Journal>>,
     /// Ends the run: running calls are dropped, the recap says so.
     pub cancel: CancellationToken,
 }
@@ -131,6 +133,7 @@ impl RunOptions {
             seed: Seed::from_os(),
             clock: Clock::system(),
             env: Rc::new(|name| std::env::var(name).ok()),
+            journal: None,
             cancel: CancellationToken::new(),
         }
     }
@@ -147,4 +150,15 @@ pub struct RunResult {
     pub reason: Option<String>,
     /// Whether the cancellation token ended it.
     pub interrupted: bool,
+    /// How it can be gone on with, if it can; only with a journal.
+    pub resume: Option<Resume>,
+}
+
+/// How a run that has ended for now is gone on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// `iotplay resume RUN`.
+    Plain,
+    /// It waits for a person's yes: `iotplay resume RUN --approve`.
+    Approve,
 }

@@ -12,12 +12,14 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::budget;
 use super::device::{Device, DeviceEnd};
-use super::exit::{self, Ended};
+use super::exit::{self, Ended, Tally};
 use super::frame::Frame;
 use super::pace::Pace;
 use super::play::PlayRun;
+use super::recall::rest;
 use super::scope::DeviceScope;
 use crate::book::{AbortAction, BetweenWaves, Step};
+use crate::journal::{Journal, Kind, PastWave, Record};
 use crate::plan;
 use crate::{Question, RunEvent, Target};
 
@@ -36,6 +38,19 @@ pub(super) struct Driver<'r, 'a> {
     tick: Interval,
     /// `abort_if` with `continue` is said once.
     warned: bool,
+    /// What a person has seen and allowed to go on with: it does not count against the budget again.
+    forgiven: Tally,
+}
+
+/// A wave's devices that are not started yet.
+type Coming = std::iter::Peekable<std::vec::IntoIter<Target>>;
+
+/// What a person said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Yes,
+    No,
+    Nobody,
 }
 
 /// Whether the play goes on with the next wave.
@@ -49,18 +64,22 @@ impl<'r, 'a> Driver<'r, 'a> {
     pub(super) fn new(play: &'r PlayRun<'a>) -> Self {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        Self { play, walks: Walks::new(), pace: Pace::new(play.play.rollout.clone()), tick, warned: false }
+        let pace = Pace::new(play.play.rollout.clone());
+        Self { play, walks: Walks::new(), pace, tick, warned: false, forgiven: Tally::default() }
     }
 
     /// Runs all waves; every target has ended when this returns.
     pub(super) async fn run(mut self, targets: Vec<Target>) {
-        let sizes = plan::waves(&self.play.play.serial, targets.len());
+        let sizes = match &self.play.past {
+            Some(past) => past.sizes.clone(),
+            None => plan::waves(&self.play.play.serial, targets.len()),
+        };
         let mut rest = targets.into_iter();
         let mut next = Next::Wave;
         for (index, size) in sizes.iter().enumerate() {
             let coming: Vec<Target> = rest.by_ref().take(*size).collect();
             if next == Next::Nothing {
-                self.not_reached(coming, index);
+                self.leave(coming, index);
                 continue;
             }
             next = self.wave(coming, index, &sizes).await;
@@ -69,54 +88,104 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// One wave, and what stands between it and the next one.
-    async fn wave(&mut self, coming: Vec<Target>, index: usize, sizes: &[usize]) -> Next {
-        let play = self.play;
-        play.waves.borrow_mut().push(super::wave::Wave::new(index + 1, sizes.len(), coming.len()));
-        if sizes.len() > 1 {
-            play.events.say(&RunEvent::WaveStarted { index: index + 1, of: sizes.len(), size: coming.len() });
-        }
+    async fn wave(&mut self, all: Vec<Target>, index: usize, sizes: &[usize]) -> Next {
+        let (play, past) = (self.play, self.play.past_wave(index));
+        play.waves.borrow_mut().push(super::wave::Wave::new(index + 1, sizes.len(), all.len()));
         let between = play.play.between_waves.as_ref();
         let looked_at = between.is_some_and(|between| !between.verify.is_empty()) || !play.play.on_abort.is_empty();
-        let kept: Vec<Target> = if looked_at { coming.clone() } else { Vec::new() };
-        let tripped = self.start_all(coming, index).await;
+        let kept: Vec<Target> = if looked_at { all.clone() } else { Vec::new() };
+        let mut coming = self.restored(all, index);
+        if past.passed {
+            // Only those that are waited for are left of it.
+            let mut left = coming.into_iter().peekable();
+            let tripped = if left.peek().is_some() { self.start_all(&mut left, index, None).await } else { None };
+            return self.passed(tripped, left, &kept, index).await;
+        }
+        self.begun(&past, sizes, index);
+        self.forgiven = past.forgiven.as_deref().map_or(self.forgiven, Tally::of);
+        let tripped = past.aborted.clone().or_else(|| if past.begun { self.spent(index) } else { None });
+        let mut coming = std::mem::take(&mut coming).into_iter().peekable();
+        let tripped = self.start_all(&mut coming, index, tripped).await;
+        if play.stop.is_cancelled() {
+            self.leave(coming.collect(), index);
+            return Next::Nothing;
+        }
+        let last = index + 1 == sizes.len();
+        match tripped {
+            Some(why) => self.abort(why, coming, &kept, index).await,
+            None => {
+                self.ended(sizes, index);
+                match if last { Ok(()) } else { self.between(between, &past, &kept, index).await } {
+                    Ok(()) if play.stop.is_cancelled() || play.paused.get() => Next::Nothing,
+                    Ok(()) => {
+                        play.note(|| Record::new(Kind::Passed).wave(index));
+                        Next::Wave
+                    }
+                    Err(why) => self.abort(why, coming, &kept, index).await,
+                }
+            }
+        }
+    }
+
+    /// A wave that an earlier process was done with.
+    async fn passed(&mut self, tripped: Option<String>, left: Coming, kept: &[Target], index: usize) -> Next {
+        match tripped {
+            Some(why) => self.abort(why, left, kept, index).await,
+            None => {
+                self.leave(left.collect(), index);
+                if self.play.stop.is_cancelled() { Next::Nothing } else { Next::Wave }
+            }
+        }
+    }
+
+    /// Those that have ended in an earlier process count again; gives the others.
+    fn restored(&self, all: Vec<Target>, index: usize) -> Vec<Target> {
+        let play = self.play;
+        let ended = |target: &Target| match play.past_end(&target.id) {
+            Some(past) => {
+                play.restore(&target.id, index, past);
+                true
+            }
+            None => false,
+        };
+        all.into_iter().filter(|target| !ended(target)).collect()
+    }
+
+    fn begun(&self, past: &PastWave, sizes: &[usize], index: usize) {
+        let (play, size) = (self.play, sizes[index]);
+        if !past.begun {
+            play.note(|| Record { size: Some(size), ..Record::new(Kind::Wave).wave(index) });
+        }
+        if sizes.len() > 1 {
+            play.events.say(&RunEvent::WaveStarted { index: index + 1, of: sizes.len(), size });
+        }
+    }
+
+    fn ended(&self, sizes: &[usize], index: usize) {
+        let play = self.play;
         if sizes.len() > 1 {
             let waves = play.waves.borrow();
             let (counts, waiting) = (waves[index].tally.counts(), waves[index].waiting);
             play.events.say(&RunEvent::WaveEnded { index: index + 1, counts, waiting });
         }
-        if play.stop.is_cancelled() {
-            return Next::Nothing;
-        }
-        let last = index + 1 == sizes.len();
-        let verdict = match tripped {
-            Some(why) => Err(why),
-            None if last => Ok(()),
-            None => self.between(between, &kept, index).await,
-        };
-        match verdict {
-            Ok(()) => Next::Wave,
-            Err(why) => self.abort(why, &kept, index).await,
-        }
     }
 
-    /// Starts a wave's devices and waits until nobody in it works any more. Gives the reason when the budget is spent.
-    async fn start_all(&mut self, coming: Vec<Target>, index: usize) -> Option<String> {
+    /// Starts a wave's devices and waits until nobody in it works any more. Gives the reason when the budget is spent: then those
+    /// that were not started are left in `coming`.
+    async fn start_all(&mut self, coming: &mut Coming, index: usize, mut tripped: Option<String>) -> Option<String> {
         let play = self.play;
-        let mut coming = coming.into_iter();
-        let mut next = coming.next();
-        let mut tripped = None;
         while !play.stop.is_cancelled() {
-            if next.is_none() && play.waves.borrow()[index].is_settled() {
+            let more = tripped.is_none() && coming.peek().is_some();
+            if !more && play.waves.borrow()[index].is_settled(coming.len()) {
                 break;
             }
-            let due = self.pace.next().filter(|due| next.is_some() && *due > Instant::now());
+            let due = self.pace.next().filter(|due| more && *due > Instant::now());
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => break,
-                permit = Arc::clone(&play.forks).acquire_owned(), if next.is_some() && due.is_none() => {
-                    if let Some(target) = next.take() {
+                permit = Arc::clone(&play.forks).acquire_owned(), if more && due.is_none() => {
+                    if let Some(target) = coming.next() {
                         self.start(target, index, permit.ok());
-                        next = coming.next();
                     }
                 }
                 Some(end) = self.walks.next(), if !self.walks.is_empty() => {
@@ -127,12 +196,7 @@ impl<'r, 'a> Driver<'r, 'a> {
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 _ = self.tick.tick() => play.events.tick(),
             }
-            if tripped.is_some() && next.is_some() {
-                let left: Vec<Target> = next.take().into_iter().chain(coming.by_ref()).collect();
-                self.not_reached(left, index);
-            }
         }
-        self.not_reached(next.into_iter().chain(coming).collect(), index);
         tripped
     }
 
@@ -149,16 +213,26 @@ impl<'r, 'a> Driver<'r, 'a> {
         );
     }
 
-    fn not_reached(&self, targets: Vec<Target>, wave: usize) {
+    /// Those that are not started: over, or for a resumed run.
+    fn leave(&self, targets: Vec<Target>, wave: usize) {
         for target in targets {
-            self.play.ended(DeviceEnd::not_reached(target.id, wave, "not reached"));
+            match self.play.past_end(&target.id) {
+                Some(past) => self.play.restore(&target.id, wave, past),
+                None => self.play.ended(self.play.not_reached(target.id, wave)),
+            }
         }
+    }
+
+    /// What `abort_if` counts.
+    fn counted(&self, index: usize) -> Tally {
+        let per_wave = self.play.play.abort_if.as_ref().is_some_and(|abort| abort.per_wave);
+        if per_wave { self.play.waves.borrow()[index].tally } else { *self.play.tally.borrow() }
     }
 
     /// Whether `abort_if` is met now.
     fn spent(&mut self, index: usize) -> Option<String> {
         let abort = self.play.play.abort_if.as_ref()?;
-        let tally = if abort.per_wave { self.play.waves.borrow()[index].tally } else { *self.play.tally.borrow() };
+        let tally = self.counted(index).since(&self.forgiven);
         let why = budget::spent(abort, &tally)?;
         if abort.action != AbortAction::Continue {
             return Some(why);
@@ -173,33 +247,55 @@ impl<'r, 'a> Driver<'r, 'a> {
     async fn between(
         &mut self,
         between: Option<&'r BetweenWaves>,
+        past: &PastWave,
         kept: &[Target],
         index: usize,
     ) -> Result<(), String> {
         let play = self.play;
         if let Some(soak) = between.and_then(|between| between.soak) {
+            if past.soak.is_none() {
+                play.note(|| Record::new(Kind::Soak).wave(index));
+            }
+            let soak = rest(soak, past.soak, play.options.clock.now());
             self.beside(tokio::time::sleep(soak)).await;
         }
-        if let Some(between) = between.filter(|between| !between.verify.is_empty()) {
+        if let Some(between) = between.filter(|between| !between.verify.is_empty() && !past.verified) {
             let failed = self.on_devices(&between.verify, kept, index).await;
+            if play.is_held() || play.stop.is_cancelled() {
+                return Ok(());
+            }
             let mut waves = play.waves.borrow_mut();
-            for ended in failed {
+            for (id, ended) in failed {
                 // What was ok is not any more: the wave's counts are what the gate looks at.
                 for tally in [&mut waves[index].tally, &mut *play.tally.borrow_mut()] {
                     tally.ok = tally.ok.saturating_sub(1);
                     tally.add(ended);
                 }
+                let outcome = Some(ended.word().into());
+                play.note(|| Record { device: Some(id), outcome, ..Record::new(Kind::Verified).wave(index) });
             }
+            play.note(|| Record::new(Kind::Verified).wave(index));
         }
         if play.stop.is_cancelled() {
             return Ok(());
         }
-        self.gate(between, index).await
+        self.gate(between, past, index).await
     }
 
-    async fn gate(&mut self, between: Option<&'r BetweenWaves>, index: usize) -> Result<(), String> {
+    async fn gate(
+        &mut self,
+        between: Option<&'r BetweenWaves>,
+        past: &PastWave,
+        index: usize,
+    ) -> Result<(), String> {
         let play = self.play;
         let gate = between.and_then(|between| between.gate.as_ref());
+        if let Some(why) = past.aborted.clone() {
+            return Err(why);
+        }
+        if past.approved {
+            return Ok(());
+        }
         let (failed, ok) = {
             let tally = &play.waves.borrow()[index].tally;
             (tally.all_failed(), tally.ok)
@@ -226,16 +322,31 @@ impl<'r, 'a> Driver<'r, 'a> {
                 Err(error) => return Err(format!("the gate after wave {}: {error}", index + 1)),
             }
         }
-        if gate.approve && !self.approved(format!("Wave {} is done.", index + 1)).await {
-            return Err(format!("wave {} was not approved", index + 1));
+        if !gate.approve {
+            return Ok(());
         }
-        Ok(())
+        match self.approved(format!("Wave {} is done.", index + 1)).await {
+            Answer::Yes => {
+                play.note(|| Record::new(Kind::Approved).wave(index));
+                Ok(())
+            }
+            Answer::No => Err(format!("wave {} was not approved", index + 1)),
+            Answer::Nobody => {
+                self.pause(format!("wave {} is done and waits for an approval", index + 1), index);
+                Ok(())
+            }
+        }
     }
 
-    /// Asks a person; nobody to ask is a no. `--yes` is not an approval: it was given before anything was seen.
-    async fn approved(&mut self, sentence: String) -> bool {
+    /// Asks a person. `--yes` is not an approval: it was given before anything was seen; `resume --approve` is one.
+    async fn approved(&mut self, sentence: String) -> Answer {
         let play = self.play;
-        let Some(confirm) = &play.options.confirm else { return false };
+        if play.journal.is_some_and(Journal::take_approval) {
+            return Answer::Yes;
+        }
+        // Without a journal nothing can be gone on with later: then silence is a no.
+        let nobody = if play.journal.is_some() { Answer::Nobody } else { Answer::No };
+        let Some(confirm) = &play.options.confirm else { return nobody };
         let question = Question {
             hub: play.inventory().hub().title,
             devices: 0,
@@ -245,17 +356,52 @@ impl<'r, 'a> Driver<'r, 'a> {
         };
         let expected = question.expected();
         let answer = confirm(question);
-        self.beside(answer).await.flatten().is_some_and(|answer| answer.trim() == expected)
+        match self.beside(answer).await {
+            // Stopped, or the terminal is gone.
+            None | Some(None) => nobody,
+            Some(Some(answer)) if answer.trim() == expected => Answer::Yes,
+            Some(Some(_)) => Answer::No,
+        }
+    }
+
+    /// Nobody can be asked: the run ends for now.
+    fn pause(&self, why: String, index: usize) {
+        let play = self.play;
+        if play.stop.is_cancelled() {
+            return;
+        }
+        play.note(|| Record::new(Kind::Paused).wave(index).text(&why));
+        play.paused.set(true);
+        play.end(exit::ABORTED, why);
     }
 
     /// The budget is spent or a gate is shut.
-    async fn abort(&mut self, why: String, kept: &[Target], index: usize) -> Next {
+    async fn abort(&mut self, why: String, mut coming: Coming, kept: &[Target], index: usize) -> Next {
         let play = self.play;
+        let past = play.past_wave(index);
         let pause = play.play.abort_if.as_ref().is_some_and(|abort| abort.action == AbortAction::Pause);
-        if pause && self.approved(format!("Paused: {why}.")).await {
-            return Next::Wave;
+        if pause && past.aborted.is_none() {
+            match self.approved(format!("Paused: {why}.")).await {
+                Answer::Yes => {
+                    // What has failed until now is allowed; from here on it counts anew.
+                    self.forgiven = self.counted(index);
+                    let sizes = Some(self.forgiven.list().to_vec());
+                    play.note(|| Record { sizes, ..Record::new(Kind::Approved).wave(index) });
+                    return Box::pin(self.go_on(coming, kept, index)).await;
+                }
+                Answer::No => {}
+                Answer::Nobody => {
+                    self.pause(format!("paused: {why}"), index);
+                    self.leave(coming.collect(), index);
+                    return Next::Nothing;
+                }
+            }
         }
         play.end(exit::ABORTED, format!("aborted: {why}"));
+        if past.aborted.is_none() {
+            play.note(|| Record::new(Kind::Aborted).wave(index).text(&why));
+        }
+        self.leave(coming.by_ref().collect(), index);
         play.give_up.cancel();
         if !play.play.on_abort.is_empty() {
             self.on_devices(&play.play.on_abort, kept, index).await;
@@ -263,8 +409,24 @@ impl<'r, 'a> Driver<'r, 'a> {
         Next::Nothing
     }
 
+    /// After a yes: the rest of the wave, then the next one.
+    async fn go_on(&mut self, mut coming: Coming, kept: &[Target], index: usize) -> Next {
+        let tripped = self.start_all(&mut coming, index, None).await;
+        match tripped {
+            Some(why) => self.abort(why, coming, kept, index).await,
+            None => {
+                self.leave(coming.collect(), index);
+                if self.play.stop.is_cancelled() {
+                    return Next::Nothing;
+                }
+                self.play.note(|| Record::new(Kind::Passed).wave(index));
+                Next::Wave
+            }
+        }
+    }
+
     /// Steps on those devices of a wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
-    async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<Ended> {
+    async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<(Arc<str>, Ended)> {
         let play = self.play;
         let mut walks: Walks<'_> = targets
             .iter()
@@ -275,8 +437,8 @@ impl<'r, 'a> Driver<'r, 'a> {
         let mut failed = Vec::new();
         while let Some(Some(end)) = self.beside(walks.next()).await {
             if !matches!(end.ended, Ended::Ok | Ended::Skipped) {
-                play.lost.borrow_mut().insert(end.id);
-                failed.push(end.ended);
+                play.lost.borrow_mut().insert(Arc::clone(&end.id));
+                failed.push((end.id, end.ended));
             }
         }
         failed
@@ -329,7 +491,8 @@ impl<'r, 'a> Driver<'r, 'a> {
             let (ended, error) = play.stopped_as();
             let doubt = "stopped in a call whose reply is not known; do not send it again blindly".to_owned();
             let error = if in_call { Some(doubt) } else { error };
-            play.ended(DeviceEnd { ended, error, ..DeviceEnd::not_reached(id, wave, "") });
+            let open = play.is_held();
+            play.ended(DeviceEnd { ended, error, ..DeviceEnd::not_reached(id, wave, "", open) });
         }
     }
 }

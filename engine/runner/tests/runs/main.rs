@@ -2,6 +2,7 @@
 
 mod fake;
 mod fleet;
+mod journal;
 mod language;
 mod made;
 mod outcomes;

@@ -34,6 +34,7 @@ enum Kind {
 struct Prepared<P> {
     parameters: P,
     kind: Kind,
+    probes: bool,
     world: Shared,
     run: Run<P>,
 }
@@ -77,7 +78,8 @@ impl<P: serde::de::DeserializeOwned + 'static> Action for Verb<P> {
         if let Some(That { that }) = (&parameters as &dyn std::any::Any).downcast_ref() {
             check.reads_itself(that);
         }
-        Some(Box::new(Prepared { parameters, kind: self.kind, world: Rc::clone(&self.world), run: self.run }))
+        let probes = self.name == "wait_until";
+        Some(Box::new(Prepared { parameters, kind: self.kind, probes, world: Rc::clone(&self.world), run: self.run }))
     }
 }
 
@@ -92,6 +94,10 @@ impl<P> Ready for Prepared<P> {
 
     fn waits(&self) -> bool {
         self.kind == Kind::Waits
+    }
+
+    fn probes(&self) -> bool {
+        self.probes
     }
 
     fn sets(&self) -> bool {

@@ -14,7 +14,7 @@ use wire::{ErrorCode, Identity, MethodCall, limits};
 use super::verb::Parameters;
 use crate::client::{ClientError, HubClient};
 use crate::door::{Door, identity, told};
-use crate::verdict::{Accept, judge, summary};
+use crate::verdict::{Accept, judge, lost_value, summary};
 
 /// A direct method of the step's device.
 #[derive(Deserialize, JsonSchema)]
@@ -165,6 +165,10 @@ impl Ready for Invoke {
 
     fn repeatable(&self) -> bool {
         self.parameters.idempotent
+    }
+
+    fn lost(&self) -> Option<Value> {
+        self.parameters.accept.0.contains(&Accept::Lost).then(lost_value)
     }
 
     fn preview(&self, step: &StepContext<'_>) -> String {
