@@ -1,4 +1,5 @@
-//! A hub with the limits of a tier: what is refused is sent again at the hub's pace, and no device pays for it.
+//! A hub with the limits of a tier: what is refused is sent again at the hub's pace, and no device pays for it. Official SDKs
+//! meet the same limits, as services and as devices.
 
 use std::time::Duration;
 
@@ -88,4 +89,92 @@ fn the_node_sdk_knows_the_refusal() {
     let Some(said) = crowd(stage::node, "crowd.js", "1") else { return };
     assert!(said.contains("then 429 ThrottlingError\nretry-after "), "{said}");
     assert!(!said.contains("undefined"), "{said}");
+}
+
+/// A hub of the free tier, and a device of an SDK that asks too much of it; how long calls may queue there.
+fn greedy(sdk: impl FnOnce(&std::path::Path) -> Option<Sdk>, file: &str, what: &str, shape: &str) -> Option<Greed> {
+    let set = empty();
+    let sdk = sdk(set.iotplay.binary())?;
+    let free = set.iotplay.with("IOTPLAY_TIER", "F1").with("IOTPLAY_SHAPE", shape);
+    let mut hub = LocalHub::for_sdks(&free)?;
+    let connection = hub.device("greedy");
+    let variables = [("DEVICE", connection.as_str()), ("WHAT", what), ("MOST", "300")];
+    let ended = sdk.program(file, hub.ca(), &variables).end(PATIENCE);
+    assert_eq!(ended.code, Some(0), "{} {}", ended.out, ended.err);
+    let hub = hub.program();
+    Some(Greed { said: ended.out, messages: hub.count("telemetry"), refusals: hub.count("throttled: More") })
+}
+
+/// What came of it.
+struct Greed {
+    said: String,
+    messages: usize,
+    refusals: usize,
+}
+
+impl Greed {
+    /// Twin requests: 429, which the SDK shows its program, and later a yes.
+    fn was_refused_its_twin(&self, patch: &str, get: &str) {
+        for line in [patch, "patch taken again", get, "get taken again"] {
+            assert!(self.said.lines().any(|said| said == line), "{line}: {}", self.said);
+        }
+        assert!(self.refusals >= 2, "{}", self.refusals);
+    }
+
+    /// Messages that queue: 300 of them at 100 a second are acknowledged late, and the connection stays.
+    fn waited_for_its_messages(&self) {
+        assert!(self.said.contains("acknowledged 300"), "{}", self.said);
+        assert_eq!((self.messages, self.refusals), (300, 0), "each once");
+    }
+
+    /// Messages that may not queue: the connection ends, the SDK connects again, and what was not acknowledged is sent again.
+    fn was_cut_off_and_lost_nothing(&self) {
+        let sent = self.said.lines().find_map(|line| line.strip_prefix("acknowledged ")?.parse::<usize>().ok());
+        assert!(self.said.lines().any(|line| line.eq_ignore_ascii_case("cut true")), "{}", self.said);
+        assert!(self.refusals >= 1 && sent.is_some_and(|sent| self.messages >= sent), "{}", self.said);
+    }
+}
+
+const FREE_TWINS: (&str, &str) = (
+    "More twin updates than this hub (1 x free) takes: 50 a second.",
+    "More twin reads than this hub (1 x free) takes: 100 a second.",
+);
+
+#[test]
+fn a_python_device_is_told_429_for_its_twin() {
+    let Some(greed) = greedy(stage::python, "greedy.py", "twins", "0s") else { return };
+    let refused = |what: &str| format!("{what} refused ClientError ServiceError('twin operation returned status 429')");
+    greed.was_refused_its_twin(&refused("patch"), &refused("get"));
+}
+
+#[test]
+fn a_node_device_is_told_429_for_its_twin() {
+    let Some(greed) = greedy(stage::node, "greedy.js", "twins", "0s") else { return };
+    let refused = |what: &str, why: &str| format!("{what} refused Error {why}");
+    greed.was_refused_its_twin(&refused("patch", FREE_TWINS.0), &refused("get", FREE_TWINS.1));
+}
+
+#[test]
+fn a_python_device_waits_for_its_messages_acknowledgements() {
+    let Some(greed) = greedy(stage::python, "greedy.py", "burst", "30s") else { return };
+    greed.waited_for_its_messages();
+}
+
+#[test]
+fn a_node_device_waits_for_its_messages_acknowledgements() {
+    // Shorter than the 30 s after which this SDK sends again.
+    let Some(greed) = greedy(stage::node, "greedy.js", "burst", "20s") else { return };
+    greed.waited_for_its_messages();
+}
+
+#[test]
+fn a_python_device_that_is_cut_off_loses_no_message() {
+    let Some(greed) = greedy(stage::python, "greedy.py", "flood", "0s") else { return };
+    greed.was_cut_off_and_lost_nothing();
+}
+
+#[test]
+fn a_node_device_that_is_cut_off_loses_no_message() {
+    let Some(greed) = greedy(stage::node, "greedy.js", "flood", "0s") else { return };
+    greed.was_cut_off_and_lost_nothing();
 }

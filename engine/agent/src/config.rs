@@ -9,6 +9,7 @@ use script::WatchMode;
 use wire::DeviceConnection;
 
 use crate::event::Sink;
+use crate::faults::FaultPlan;
 
 /// Everything that [`Agent::start`](crate::Agent::start) needs.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub struct AgentConfig {
     pub watch: Option<WatchMode>,
     /// How a simulated device restarts.
     pub sim: SimConfig,
+    /// What is wrong with which simulated device.
+    pub faults: FaultPlan,
     /// A real board: its restart is a command. None is a simulated device.
     pub board: Option<Board>,
     /// Which certificates a hub may show.
@@ -51,6 +54,7 @@ impl AgentConfig {
             scripts,
             watch: None,
             sim: SimConfig::default(),
+            faults: FaultPlan::default(),
             board: None,
             roots: Roots::System,
             certificate: None,

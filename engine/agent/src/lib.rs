@@ -11,6 +11,7 @@ mod counters;
 mod desired;
 mod device;
 mod event;
+mod faults;
 mod fleet;
 mod hooks;
 mod lane;
@@ -33,6 +34,7 @@ pub use check::check_scripts;
 pub use config::{AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig};
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};
+pub use faults::{FaultPlan, FaultProfile};
 
 #[cfg(test)]
 mod tests;

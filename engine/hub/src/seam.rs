@@ -24,6 +24,9 @@ pub(crate) trait Backing: Send + Sync + 'static {
     /// Notes connection state and times. Must not wait for the disk: it is called with the exchange locked.
     fn set_connected(&self, identity: &Identity, connected: bool);
 
+    /// Notes that it sent something just now. Called for every message, so it must cost next to nothing.
+    fn note_activity(&self, identity: &Identity);
+
     /// The subscriptions of a kept session; `None` when there is no session.
     fn load_session(&self, identity: &Identity) -> Option<Vec<Subscription>>;
 

@@ -81,12 +81,18 @@ pub(crate) struct SimArgs {
     /// The handlers they run: a file or a folder; else scripts/, else the built-in reboot.rhai
     #[arg(long, value_name = "PATH", help_heading = "Simulated devices")]
     pub(crate) scripts: Option<PathBuf>,
+    /// Faults of the simulated devices: a YAML profile (docs/simulation.md)
+    #[arg(long, value_name = "FILE", help_heading = "Simulated devices")]
+    pub(crate) sim_faults: Option<PathBuf>,
+    /// Which devices have the faults: the same number chooses the same ones
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Simulated devices")]
+    pub(crate) sim_seed: u64,
 }
 
 impl SimArgs {
     /// Something was asked for that only simulated devices of this process can do.
     pub(crate) fn asked_for(&self) -> bool {
-        self.sim != 1 || self.sim_reboot != SIM_REBOOT || self.scripts.is_some()
+        self.sim != 1 || self.sim_reboot != SIM_REBOOT || self.scripts.is_some() || self.sim_faults.is_some()
     }
 }
 

@@ -1,7 +1,8 @@
-//! The device side of the hub: MQTT 3.1.1 over TLS as IoT Hub speaks it. Accepts connections, judges CONNECT, keeps
+//! The device side of the hub: MQTT 3.1.1 over TLS or WebSocket as IoT Hub speaks it. Accepts connections, judges CONNECT, keeps
 //! sessions, carries telemetry, twins and methods. The registry, the twins and the store are behind `seam::Backing`.
 
 mod admission;
+mod door;
 mod keep_alive;
 mod listener;
 mod publish;
@@ -12,5 +13,6 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use door::{DeviceStream, Door};
 pub(crate) use listener::{Mqtt, serve};
 pub(crate) use settings::{LIMITS, MqttSettings};

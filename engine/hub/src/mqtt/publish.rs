@@ -60,6 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
             Ok(Some(at)) => Box::pin(self.hold(at)).await?,
             Err(refusal) => return Err(Ending::Throttled(refusal.error.message)),
         }
+        self.hub.backing.note_activity(&self.login.identity);
         self.report(message);
         self.acknowledge(publish)
     }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use net::mqtt::{
-    ConnAck, ConnectReturnCode, Connection, Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck, Unsubscribe,
+    ConnAck, ConnectReturnCode, Connection, MqttError, Packet, SubAck, Subscribe, SubscribeReasonCode, UnsubAck,
+    Unsubscribe,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -15,7 +16,7 @@ use super::admission::Admission;
 use super::keep_alive::{Patience, silence};
 use super::listener::Mqtt;
 use super::publish::broken;
-use super::settings::{FAREWELL, STALL, TAKEOVER_WAIT, UNSENT};
+use super::settings::{FAREWELL, STALL, TAKEOVER_WAIT, UNHEARD, UNSENT};
 use super::subscriptions::Subscriptions;
 use super::telemetry::Message;
 use crate::link::{Ending, Link};
@@ -56,15 +57,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
         if let Some(will) = self.will.take().filter(|_| ending != Ending::Disconnected) {
             self.report(will);
         }
-        if !matches!(ending, Ending::Lost(_) | Ending::Slow) {
-            // A polite end is worth a moment; a peer that is gone already is no news.
-            let _ = timeout(FAREWELL, self.connection.close()).await;
-        }
         let identity = self.login.identity.clone();
         self.hub.log.say(HubEvent::Disconnected { identity, why: ending.to_string() });
+        if !matches!(ending, Ending::Lost(_) | Ending::Slow) {
+            // A polite end is worth a moment; a peer that is gone already is no news.
+            let _ = timeout(FAREWELL, self.part(&ending)).await;
+        }
         // The socket first: a successor waits for the word that it is closed.
         drop(self);
         drop(attached);
+    }
+
+    /// Closes. Whoever was cut off in the middle of a burst is still talking: a reset would take the end from it, and paho's
+    /// network thread dies of one; so it may talk to nobody until it has seen the end.
+    async fn part(&mut self, ending: &Ending) -> Result<(), MqttError> {
+        self.connection.close().await?;
+        if matches!(ending, Ending::Throttled(_)) {
+            self.connection.discard(UNHEARD).await?;
+        }
+        Ok(())
     }
 
     /// Waits for the socket it replaces to close, restores the session, says CONNACK.

@@ -21,6 +21,8 @@ pub(crate) const TAKEOVER_WAIT: Duration = Duration::from_secs(5);
 pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
 /// How much a refused client may still have under way before its connection is reset.
 pub(crate) const FAREWELL_BYTES: usize = 64 * 1024;
+/// How much a throttled device may go on saying to nobody: 16 of the largest messages, more than an SDK has under way.
+pub(crate) const UNHEARD: usize = 16 * D2C_BYTES;
 /// How long to wait after a failed `accept`: it fails when files run out, and asking again at once would spin.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -93,7 +93,6 @@ fn not_supported(path: &HubPath, method: &str) -> Option<&'static str> {
         (HubPath::Feedback, "GET") | (HubPath::FeedbackLock(_), "DELETE") | (HubPath::FeedbackAbandon(_), "POST") => {
             "Feedback on cloud-to-device messages"
         }
-        (HubPath::WebSocket, "GET") => "MQTT over WebSocket",
         _ => return None,
     })
 }

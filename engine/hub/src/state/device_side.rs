@@ -77,6 +77,14 @@ impl Backing for HubState {
         }
     }
 
+    fn note_activity(&self, identity: &Identity) {
+        let mut inner = self.inner();
+        let now = self.clock.now();
+        if inner.registry.note_activity(identity, now) && !inner.seen.contains(identity) {
+            inner.seen.insert(identity.clone());
+        }
+    }
+
     fn load_session(&self, identity: &Identity) -> Option<Vec<Subscription>> {
         self.inner().registry.get(identity)?.session.as_deref().map(<[_]>::to_vec)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, Deref, DerefMut};
+use std::time::SystemTime;
 
 use wire::{DeviceId, Identity, ModuleId, Twin};
 
@@ -114,6 +115,21 @@ impl Registry {
             lag.changing(entry);
         }
         Some(EntryMut { entry, signature })
+    }
+
+    /// Notes that it did something; says whether it is there. Signatures know no times, so none is made anew.
+    pub(crate) fn note_activity(&mut self, identity: &Identity, now: SystemTime) -> bool {
+        let Some(device) = self.devices.get_mut(&identity.device) else { return false };
+        let entry = match &identity.module {
+            None => Some(&mut *device.entry),
+            Some(module) => device.modules.get_mut(module),
+        };
+        let Some(entry) = entry else { return false };
+        if let Some(lag) = &self.lag {
+            lag.changing(entry);
+        }
+        entry.record.activity = entry.record.activity.max(Some(now));
+        true
     }
 
     /// Adds what was not there; a module only to a device that is. Says whether it could.

@@ -96,3 +96,21 @@ async fn a_module_has_a_twin_of_its_own_over_mqtt() {
     assert_eq!(owner.get("/twins/d").await.json()["properties"]["reported"].get("fps"), None, "not its device's");
     hub.stop().await;
 }
+
+#[tokio::test]
+async fn a_message_moves_the_time_of_last_activity() {
+    let (hub, owner) = hub().await;
+    owner.send("PUT", "/devices/d", &[], r#"{"deviceId":"d"}"#).await;
+    let mut device = Device::connect(&hub, "d").await.ok().unwrap();
+    let before = owner.get("/devices/d").await.json();
+    let events = DeviceTopic::Telemetry { identity: "d".parse().unwrap(), properties: wire::PropertyBag::default() };
+    device.publish(&events, "21").await;
+    device.say(&net::mqtt::Packet::PingReq).await;
+    device.hear().await.expect("the answer to a ping, behind the message");
+    let after = owner.get("/devices/d").await.json();
+    // Both are RFC 3339 of one length: their texts compare as they do.
+    assert!(after["lastActivityTime"].as_str() > before["lastActivityTime"].as_str(), "{before} {after}");
+    assert_eq!(after["connectionStateUpdatedTime"], before["connectionStateUpdatedTime"]);
+    assert_eq!(owner.get("/twins/d").await.json()["lastActivityTime"], after["lastActivityTime"]);
+    hub.stop().await;
+}

@@ -35,6 +35,7 @@ pub(crate) struct PastDeviceEnd {
     pub(crate) ended: Ended,
     pub(crate) error: Option<String>,
     pub(crate) took: Duration,
+    pub(crate) waited: Duration,
     pub(crate) vars: Option<Value>,
 }
 
@@ -115,7 +116,8 @@ impl PastPlay {
         let end = PastDeviceEnd {
             ended: record.outcome.as_deref().and_then(Ended::read).unwrap_or(Ended::Failed),
             error: record.text.as_deref().map(str::to_owned),
-            took: Duration::try_from_secs_f64(record.seconds.unwrap_or(0.0)).unwrap_or_default(),
+            took: duration(record.seconds),
+            waited: duration(record.waited),
             vars: record.value.as_ref().map(Kept::value),
         };
         self.ends.insert(device, end);
@@ -181,4 +183,9 @@ impl Past {
             }
         }
     }
+}
+
+/// Seconds as they were written; anything odd is nothing.
+fn duration(seconds: Option<f64>) -> Duration {
+    Duration::try_from_secs_f64(seconds.unwrap_or(0.0)).unwrap_or_default()
 }

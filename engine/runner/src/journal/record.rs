@@ -213,6 +213,9 @@ pub(crate) struct Record {
     pub(crate) text: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seconds: Option<f64>,
+    /// Of these, spent waiting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) waited: Option<f64>,
     /// How many devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<usize>,
@@ -248,6 +251,7 @@ impl Record {
             says: None,
             text: None,
             seconds: None,
+            waited: None,
             size: None,
             sizes: None,
             exit: None,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::device::{Broken, Device, End};
 use super::frame::Frame;
-use super::nest::Nest;
+use super::nest::{Caught, Nest};
 use super::offline::offline;
 use super::recall::rest;
 use crate::book::{Body, Step};
@@ -38,12 +38,14 @@ pub(super) struct Tried {
     pub(super) again: bool,
     /// It broke before its first attempt.
     pub(super) untried: bool,
+    /// Its failure was said as one that something around goes on from.
+    pub(super) caught: bool,
 }
 
 impl Tried {
     /// One attempt, or none.
     pub(super) fn once(outcome: Outcome) -> Self {
-        Self { outcome, attempts: 1, says: None, inner: None, again: true, untried: false }
+        Self { outcome, attempts: 1, says: None, inner: None, again: true, untried: false, caught: false }
     }
 }
 
@@ -120,7 +122,7 @@ impl Device<'_> {
             self.trail.here.set(mark);
             self.trail.attempt.set(attempt);
             frame.set("attempt", json!(attempt));
-            let mut tried = self.judged(step, frame, nest, limit, retries > 0).await?;
+            let mut tried = self.judged(step, frame, nest, limit, attempt <= retries).await?;
             tried.attempts = attempt;
             let Some(reason) = again(&tried) else { return Ok(tried) };
             if attempt > retries {
@@ -226,11 +228,14 @@ impl Device<'_> {
         if ready.waits() {
             self.fork.release();
             self.about_to_call(effect).await?;
-            return tokio::select! {
+            let since = Instant::now();
+            let ended = tokio::select! {
                 biased;
                 outcome = ready.run(context) => Ok(outcome),
                 () = self.stop.cancelled() => Err(End::Stopped),
             };
+            self.idled.set(self.idled.get() + since.elapsed());
+            return ended;
         }
         self.fork.hold().await;
         // It may have been stopped while it queued.
@@ -284,8 +289,9 @@ impl Device<'_> {
         nest: &Nest<'_>,
         repeats: bool,
     ) -> Result<Tried, End> {
-        let inner = nest.inside(step, false);
-        let caught = !rescue.is_empty() || repeats || step.ignore_errors.is_some();
+        let inner = nest.inside(step, None);
+        let goes_on = (repeats || step.ignore_errors.is_some()).then_some(Caught::GoesOn);
+        let caught = if rescue.is_empty() { goes_on } else { Some(Caught::Rescue) };
         let mut result = self.steps(block, frame, nest.inside(step, caught)).await;
         if let Err(End::Failed(broken)) = &result
             && !rescue.is_empty()
@@ -293,7 +299,7 @@ impl Device<'_> {
         {
             let rescuing = Frame::inside(frame);
             rescuing.set("error", broken.value());
-            result = self.steps(rescue, &rescuing, nest.inside(step, repeats || step.ignore_errors.is_some())).await;
+            result = self.steps(rescue, &rescuing, nest.inside(step, goes_on)).await;
         }
         if !always.is_empty() && !matches!(result, Err(End::Stopped)) {
             let last = self.steps(always, frame, inner).await;

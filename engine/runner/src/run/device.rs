@@ -43,6 +43,8 @@ pub(super) struct Device<'a> {
     pub(super) waited_since: Cell<Option<Instant>>,
     /// Time spent on earlier such waits.
     pub(super) waited: Cell<Duration>,
+    /// Time spent in verbs that wait.
+    pub(super) idled: Cell<Duration>,
 }
 
 /// Why a device's steps do not go on.
@@ -65,6 +67,8 @@ pub(super) struct Broken {
     pub(super) at: String,
     /// Repeating it does no harm.
     pub(super) again: bool,
+    /// It was said that something around goes on.
+    pub(super) caught: bool,
 }
 
 impl Broken {
@@ -87,6 +91,8 @@ pub(super) struct DeviceEnd {
     pub(super) ended: Ended,
     pub(super) error: Option<String>,
     pub(super) took: Duration,
+    /// Of `took`: waiting to come online, and in verbs that wait.
+    pub(super) waited: Duration,
     pub(super) vars: Arc<Value>,
     /// The run stopped around it: a resumed run goes on with it.
     pub(super) open: bool,
@@ -96,15 +102,18 @@ impl DeviceEnd {
     /// One that was never started; `open` when a resumed run will reach it.
     pub(super) fn not_reached(id: Arc<str>, wave: usize, why: &str, open: bool) -> Self {
         let error = Some(why.to_owned());
-        Self { id, wave, ended: Ended::Skipped, error, took: Duration::ZERO, vars: Arc::new(json!({})), open }
+        let (took, waited, vars) = (Duration::ZERO, Duration::ZERO, Arc::new(json!({})));
+        Self { id, wave, ended: Ended::Skipped, error, took, waited, vars, open }
     }
 
     pub(super) fn event(&self) -> RunEvent {
         RunEvent::DeviceEnded {
             device: Arc::clone(&self.id),
             outcome: self.ended.word(),
+            wave: self.wave + 1,
             error: self.error.clone(),
             took: self.took,
+            waited: self.waited,
             vars: Arc::clone(&self.vars),
         }
     }
@@ -140,6 +149,7 @@ impl<'a> Device<'a> {
             in_call: Cell::new(false),
             waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
+            idled: Cell::new(Duration::ZERO),
         }
     }
 
@@ -153,6 +163,11 @@ impl<'a> Device<'a> {
     /// The runner once the devices are done with: only a person can stop it any more, not what stopped them.
     pub(super) fn last(play: &'a PlayRun<'a>) -> Self {
         Self { stop: play.options.cancel.child_token(), ..Self::runner(play) }
+    }
+
+    /// Time spent waiting: to come online, and in verbs that wait.
+    pub(super) fn all_waited(&self) -> Duration {
+        self.time_waited() + self.idled.get()
     }
 
     /// Whether the next step may start.
@@ -189,6 +204,7 @@ impl<'a> Device<'a> {
             ended,
             error,
             took: started.elapsed(),
+            waited: self.all_waited(),
             vars: Arc::new(self.names.take()),
             open,
         }
@@ -220,7 +236,7 @@ impl<'a> Device<'a> {
         let span = failure.span.unwrap_or(self.play.play.span);
         self.play.events.stopped(self.diagnostic(&failure, span));
         self.play.hub_gone(&failure);
-        End::Failed(Box::new(Broken { failure, step: "vars".into(), at: String::new(), again: false }))
+        End::Failed(Box::new(Broken { failure, step: "vars".into(), at: String::new(), again: false, caught: false }))
     }
 
     pub(super) fn scope<'s>(&'s self, frame: &'s Frame<'_>) -> DeviceScope<'s> {

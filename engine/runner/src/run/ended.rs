@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::attempt::Tried;
 use super::device::Device;
-use super::nest::Nest;
+use super::nest::{Caught, Nest};
 use crate::book::{Body, Step};
-use crate::{Failure, Outcome, RunEvent, Skip};
+use crate::{Class, Failure, Outcome, RunEvent, Skip};
 
 impl Device<'_> {
     /// Says `StepEnded`. A block is only heard of when it fails by itself: its steps have said the rest.
@@ -23,8 +23,14 @@ impl Device<'_> {
         took: Duration,
         ignored: bool,
     ) -> Tried {
-        let own = matches!(step.body, Body::Verb { .. })
-            || (tried.inner.is_none() && !matches!(tried.outcome, Outcome::Done { .. }));
+        // The hub's own failures end the run, whatever stands around.
+        let caught =
+            nest.caught.filter(|_| !matches!(&tried.outcome, Outcome::Failed(failure) if failure.class == Class::Hub));
+        let rescued = !ignored && caught == Some(Caught::Rescue);
+        let ignored = ignored || caught.is_some();
+        // Its inner step was said to be caught, by this block; but then nothing went on.
+        let heard = tried.inner.as_ref().is_some_and(|inner| ignored || !inner.caught);
+        let own = matches!(step.body, Body::Verb { .. }) || !(heard || matches!(tried.outcome, Outcome::Done { .. }));
         if !own {
             return tried;
         }
@@ -41,7 +47,8 @@ impl Device<'_> {
             summary: self.summary(step, &tried),
             // Lent to the event and taken back: values may be large.
             outcome: std::mem::replace(&mut tried.outcome, Outcome::Skipped(Skip::NotReached)),
-            ignored: ignored || nest.rescued,
+            ignored,
+            rescued,
             attempts: tried.attempts,
             took,
             diagnostic,
@@ -51,6 +58,7 @@ impl Device<'_> {
         if let RunEvent::StepEnded { outcome, .. } = event {
             tried.outcome = outcome;
         }
+        tried.caught = ignored;
         tried
     }
 

@@ -157,6 +157,7 @@ impl DeviceEnd {
             outcome: Some(self.ended.word().into()),
             text: self.error.as_deref().map(masked),
             seconds: Some(seconds(self.took)),
+            waited: Some(self.waited).filter(|waited| !waited.is_zero()).map(seconds),
             value: if with_vars { vars() } else { None },
             ..Record::new(Kind::Device)
         }

@@ -67,6 +67,7 @@ impl PlayRun<'_> {
             ended: past.ended,
             error: past.error.clone(),
             took: past.took,
+            waited: past.waited,
             vars: Arc::new(past.vars.clone().unwrap_or_else(|| json!({}))),
             open: false,
         });

@@ -148,6 +148,8 @@ impl Runner {
             devices: targets.len(),
             first: targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
             steps: book.steps.iter().map(|(name, _)| Arc::clone(name)).collect(),
+            waves: past.as_ref().map_or_else(|| plan::waves(&play.serial, targets.len()), |past| past.sizes.clone()).len(),
+            estimate: None,
         });
         let doors = Doors { events, inventory: &*self.inventory, expressions: &self.expressions };
         sum.size += targets.len();
@@ -174,6 +176,9 @@ impl Runner {
                 Planned::Refused(diagnostic, code) => return Err((*diagnostic, code)),
             },
         };
+        if let Some(diagnostic) = plan::too_many_forks(play, targets.len(), options) {
+            return Err((diagnostic, exit::USAGE));
+        }
         let ended = |target: &&Target| past.is_some_and(|past| past.ends.contains_key(&target.id));
         let coming: Vec<Target> = targets.iter().filter(|target| !ended(target)).cloned().collect();
         match plan::ask(plan::changing(play), &coming, &self.inventory.hub(), options).await {

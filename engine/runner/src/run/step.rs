@@ -319,7 +319,10 @@ impl Device<'_> {
         let tried = self.ended(step, nest, Tried::once(self.unready(failure)), &name, Duration::ZERO, false);
         self.keep_broke(step, visit, &tried.outcome);
         match tried.outcome {
-            Outcome::Failed(failure) => Err(End::Failed(Box::new(self.broken(step, failure, name, false)))),
+            Outcome::Failed(failure) => {
+                let caught = tried.caught;
+                Err(End::Failed(Box::new(Broken { caught, ..self.broken(step, failure, name, false) })))
+            }
             _ => Ok(Came::Nothing),
         }
     }
@@ -375,8 +378,10 @@ impl Device<'_> {
             Outcome::Skipped(_) => Ok(Came::Nothing),
             Outcome::Failed(failure) => {
                 self.play.hub_gone(&failure);
-                let broken =
-                    tried.inner.unwrap_or_else(|| Box::new(self.broken(step, failure, Arc::clone(name), tried.again)));
+                let broken = tried.inner.unwrap_or_else(|| {
+                    let caught = tried.caught;
+                    Box::new(Broken { caught, ..self.broken(step, failure, Arc::clone(name), tried.again) })
+                });
                 if ignored {
                     return Ok(Came::Value(json!({ "failed": true, "error": broken.value() })));
                 }

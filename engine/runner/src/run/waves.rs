@@ -19,7 +19,7 @@ use super::play::PlayRun;
 use super::recall::rest;
 use super::scope::DeviceScope;
 use crate::book::{AbortAction, BetweenWaves, Step};
-use crate::journal::{Journal, Kind, PastWave, Record};
+use crate::journal::{Journal, Kind, PastWave, Record, masked};
 use crate::plan;
 use crate::{Question, RunEvent, Target};
 
@@ -203,6 +203,7 @@ impl<'r, 'a> Driver<'r, 'a> {
     fn start(&mut self, target: Target, wave: usize, permit: Option<OwnedSemaphorePermit>) {
         let play = self.play;
         play.active.borrow_mut().insert(Arc::clone(&target.id), (wave, false));
+        play.events.say(&RunEvent::DeviceStarted { device: Arc::clone(&target.id), wave: wave + 1 });
         self.pace.started(Instant::now(), play.tally.borrow().ok);
         self.walks.push(
             async move {
@@ -265,14 +266,17 @@ impl<'r, 'a> Driver<'r, 'a> {
                 return Ok(());
             }
             let mut waves = play.waves.borrow_mut();
-            for (id, ended) in failed {
+            for end in failed {
                 // What was ok is not any more: the wave's counts are what the gate looks at.
                 for tally in [&mut waves[index].tally, &mut *play.tally.borrow_mut()] {
                     tally.ok = tally.ok.saturating_sub(1);
-                    tally.add(ended);
+                    tally.add(end.ended);
                 }
-                let outcome = Some(ended.word().into());
-                play.note(|| Record { device: Some(id), outcome, ..Record::new(Kind::Verified).wave(index) });
+                let (outcome, wave) = (end.ended.word(), index + 1);
+                let (device, text) = (Some(Arc::clone(&end.id)), end.error.as_deref().map(masked));
+                let line = Record { device, text, outcome: Some(outcome.into()), ..Record::new(Kind::Verified) };
+                play.note(|| line.wave(index));
+                play.events.say(&RunEvent::VerifyFailed { device: end.id, outcome, wave, error: end.error });
             }
             play.note(|| Record::new(Kind::Verified).wave(index));
         }
@@ -426,7 +430,7 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// Steps on those devices of a wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
-    async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<(Arc<str>, Ended)> {
+    async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<DeviceEnd> {
         let play = self.play;
         let mut walks: Walks<'_> = targets
             .iter()
@@ -438,7 +442,7 @@ impl<'r, 'a> Driver<'r, 'a> {
         while let Some(Some(end)) = self.beside(walks.next()).await {
             if !matches!(end.ended, Ended::Ok | Ended::Skipped) {
                 play.lost.borrow_mut().insert(Arc::clone(&end.id));
-                failed.push((end.id, end.ended));
+                failed.push(end);
             }
         }
         failed

@@ -9,5 +9,6 @@ mod outcomes;
 mod safety;
 mod screen;
 mod scripts;
+mod told;
 mod verbs;
 mod world;

@@ -19,6 +19,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Shorter than the idle limit of load balancers in between (4 minutes at Azure's), or calls would meet dead connections.
 const IDLE: Duration = Duration::from_secs(120);
 
+/// A local hub speaks HTTP/2, best first: one connection carries all calls in flight, where HTTP/1.1 wants one each. The service
+/// speaks HTTP/1.1 only.
+const LOCAL_PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
 /// How to reach a hub.
 #[derive(Clone, Debug)]
 pub struct HubOptions {
@@ -63,17 +67,18 @@ pub struct HubClient(pub(super) Arc<Inner>);
 impl HubClient {
     /// Makes a client; connects to nothing yet.
     pub fn new(options: HubOptions) -> Result<Self, SetupError> {
-        let tls = net::tls::client_config(&options.roots, None)?;
+        let mut tls = (*net::tls::client_config(&options.roots, None)?).clone();
+        if options.local {
+            tls.alpn_protocols = LOCAL_PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        }
         let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured((*tls).clone())
+            .tls_backend_preconfigured(tls)
             .https_only(true)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
             .pool_idle_timeout(IDLE)
             .user_agent(concat!("iotplay/", env!("CARGO_PKG_VERSION")));
-        if options.local {
-            builder = builder.no_proxy();
-        }
+        builder = if options.local { builder.no_proxy() } else { builder.http1_only() };
         let http = builder.build().map_err(SetupError::Http)?;
         let mut rng = options.seed.of("hub-client").rng();
         Ok(Self(Arc::new(Inner {

@@ -153,3 +153,21 @@ fn facts_are_twins_read_directly() {
         assert!(matches!(inventory.fact("dd", "twin").await, Err(InventoryError::Unknown(_))));
     });
 }
+
+/// Connections to a port of this machine, as the kernel lists them.
+fn connections_to(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let peer = format!(":{port:04X}");
+    table.lines().filter(|line| line.split_whitespace().nth(2).is_some_and(|peers| peers.ends_with(&peer))).count()
+}
+
+#[test]
+fn calls_in_flight_share_one_connection_to_a_local_hub() {
+    on_stage(|stage| async move {
+        stage.client.statistics().await.unwrap();
+        let calls = (0..300).map(|_| stage.client.statistics());
+        let answers = futures_util::future::join_all(calls).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(connections_to(stage.hub.https().port()), 1);
+    });
+}

@@ -18,6 +18,7 @@ pub(super) struct Fake {
     pub(super) sessions: Mutex<HashMap<Identity, Vec<Subscription>>>,
     pub(super) stored: Mutex<usize>,
     pub(super) connected: Mutex<Vec<(String, bool)>>,
+    pub(super) active: Mutex<Vec<String>>,
     pub(super) patches: Mutex<Vec<Bytes>>,
     pub(super) expires: Mutex<Option<SystemTime>>,
 }
@@ -60,6 +61,10 @@ impl Backing for Fake {
 
     fn set_connected(&self, identity: &Identity, connected: bool) {
         self.connected.lock().unwrap().push((identity.to_string(), connected));
+    }
+
+    fn note_activity(&self, identity: &Identity) {
+        self.active.lock().unwrap().push(identity.to_string());
     }
 
     fn load_session(&self, identity: &Identity) -> Option<Vec<Subscription>> {
