@@ -20,7 +20,7 @@ pub use event::{Counts, Progress, Reporter, RunEvent};
 pub use inventory::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
 pub use journal::{
     CallLine, Copy, DeviceLine, History, HubOrigin, Journal, JournalError, KEPT_RUNS, KeptFile, KeptOptions, KeptVar,
-    RunFolder, RunLock, RunManifest, RunState, WaveLine, digest, tidy,
+    RunFolder, RunLock, RunManifest, RunState, WaveLine, digest, local_time, tidy,
 };
 pub use made::ScriptPlugin;
 pub use options::{Confirm, Environment, ExtraVar, Question, Resume, RunOptions, RunResult};

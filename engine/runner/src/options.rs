@@ -76,6 +76,8 @@ pub struct RunOptions {
     pub run: Arc<str>,
     /// `-l`: ids and globs (`press-*`, `line-[ab]-?`); `!` before one takes devices out.
     pub limit: Vec<String>,
+    /// Exactly these devices of those that a play means, or of the hub where it means none in particular (`retry`).
+    pub only: Option<Vec<String>>,
     /// `-q`: a condition in the inventory's words.
     pub query: Option<String>,
     /// `--all`: every device, said on purpose.
@@ -120,6 +122,7 @@ impl RunOptions {
         Self {
             run: run.into(),
             limit: Vec::new(),
+            only: None,
             query: None,
             all: false,
             vars: Vec::new(),

@@ -3,6 +3,7 @@
 mod agent;
 mod cli;
 mod hub;
+mod journal;
 mod mirror;
 mod quota;
 mod run;
@@ -11,6 +12,7 @@ mod small;
 pub(crate) use agent::AgentArgs;
 pub(crate) use cli::{Cli, Command, Common, parse};
 pub(crate) use hub::{HubArgs, HubCommand, SnapshotArgs};
+pub(crate) use journal::{ResumeArgs, RetryArgs, RunsArgs, ShowArgs};
 pub(crate) use mirror::command;
 pub(crate) use quota::QuotaArgs;
 pub(crate) use run::{CheckArgs, Output, RunArgs, SimArgs, Targeting};

@@ -14,8 +14,12 @@ mod hub_snapshot;
 mod init;
 mod invoke;
 mod plugins;
+mod resume;
+mod retry;
 mod run;
+mod runs;
 mod schema;
+mod show;
 mod twin;
 
 pub(crate) use device_id::device_id;

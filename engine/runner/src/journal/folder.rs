@@ -70,6 +70,11 @@ impl RunFolder {
         &self.path
     }
 
+    /// Where the copies of the files are that the run uses.
+    pub fn copies(&self) -> PathBuf {
+        self.path.join("copies")
+    }
+
     /// Where `save` writes, unless `--out` said otherwise.
     pub fn files(&self) -> PathBuf {
         self.path.join("files")
@@ -171,10 +176,14 @@ impl RunFolder {
     pub(crate) fn make(&self, manifest: &RunManifest, copies: &[Copy]) -> Result<RunLock, JournalError> {
         make_private(&self.path)?;
         let lock = self.lock()?;
-        let kept = self.path.join("copies");
+        let kept = self.copies();
         make_private(&kept)?;
         for (file, copy) in manifest.files.iter().zip(copies) {
-            write_whole(&self.path.join(&file.copy), copy.text.as_bytes())?;
+            let path = self.path.join(&file.copy);
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder).map_err(JournalError::io("make", folder))?;
+            }
+            write_whole(&path, copy.text.as_bytes())?;
         }
         sync_folder(&kept)?;
         self.write_manifest(manifest)?;

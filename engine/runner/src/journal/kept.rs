@@ -37,7 +37,10 @@ pub(super) fn appending(path: &Path) -> Result<File, JournalError> {
 
 /// Writes a whole file: readers see the old or the new one, never half.
 pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), JournalError> {
-    let beside = path.with_extension("new");
+    // Beside it under a name that no file of a run has.
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = std::path::PathBuf::from(beside);
     let write = || -> io::Result<()> {
         let mut file = private().write(true).create(true).truncate(true).open(&beside)?;
         file.write_all(content)?;

@@ -29,6 +29,8 @@ pub struct RunManifest {
     pub options: KeptOptions,
     /// `-e`.
     pub vars: Vec<KeptVar>,
+    /// Names of the playbook's steps, as written, in reading order: what step numbers in the journal mean.
+    pub steps: Vec<String>,
     /// The copies beside this file.
     pub files: Vec<KeptFile>,
     /// The run that this one tries again.
@@ -57,6 +59,8 @@ pub struct HubOrigin {
 pub struct KeptOptions {
     /// `-l`.
     pub limit: Vec<String>,
+    /// The devices of a `retry`.
+    pub only: Option<Vec<String>>,
     /// `-q`.
     pub query: Option<String>,
     /// `--all`.
@@ -119,11 +123,25 @@ pub fn digest(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+impl HubOrigin {
+    /// A hub in the process that ran: it has ended with it.
+    pub const PROCESS: &'static str = "process";
+    /// `iotplay hub`, running for the folder.
+    pub const FOLDER: &'static str = "folder";
+    /// A name of `iotplay.yaml`.
+    pub const NAME: &'static str = "name";
+    /// The variable that all IoT Hub programs know.
+    pub const ENVIRONMENT: &'static str = "environment";
+    /// A connection string on the command line.
+    pub const FLAG: &'static str = "flag";
+}
+
 impl KeptOptions {
     /// The flags of these options.
     pub fn of(options: &RunOptions) -> Self {
         Self {
             limit: options.limit.clone(),
+            only: options.only.clone(),
             query: options.query.clone(),
             all: options.all,
             forks: options.forks,
@@ -165,6 +183,11 @@ impl KeptVar {
 }
 
 impl RunManifest {
+    /// Whether a run like this can be gone on with at all: not a script, and not a hub that ended with its process.
+    pub fn can_be_resumed(&self) -> bool {
+        !self.script && self.hub.found != HubOrigin::PROCESS
+    }
+
     /// As it may be written: secrets that are known by now are not in it.
     pub(super) fn masked(&self) -> Self {
         let mut written = self.clone();

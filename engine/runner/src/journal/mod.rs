@@ -12,6 +12,7 @@ mod past_device;
 mod read;
 mod record;
 mod retention;
+mod times;
 mod writer;
 
 #[cfg(test)]
@@ -26,3 +27,4 @@ pub(crate) use past::{Past, PastDeviceEnd, PastPlay, PastWave};
 pub(crate) use past_device::{PastDevice, PastEnd, PastList, PastStep};
 pub(crate) use record::{Kept, Kind, Record, masked};
 pub use retention::{KEPT_RUNS, tidy};
+pub use times::local_time;

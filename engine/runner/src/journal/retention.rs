@@ -13,7 +13,8 @@ pub fn tidy(runs: &Path) -> usize {
     for folder in RunFolder::all(runs).into_iter().skip(KEPT_RUNS) {
         // The lock is taken before the look: nobody can resume it in between.
         let Ok(lock) = folder.lock() else { continue };
-        let over = folder.history().is_ok_and(|history| !history.state(false).can_be_resumed());
+        let over = folder.manifest().is_ok_and(|manifest| !manifest.can_be_resumed())
+            || folder.summary().is_ok_and(|history| !history.state(false).can_be_resumed());
         // What was saved on purpose stays until its owner takes it away.
         let saved = folder.files().read_dir().is_ok_and(|mut files| files.next().is_some());
         if over && !saved && std::fs::remove_dir_all(folder.path()).is_ok() {

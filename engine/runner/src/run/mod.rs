@@ -10,6 +10,7 @@ mod events;
 mod exit;
 mod fork;
 mod frame;
+mod gate;
 mod judge;
 mod keep;
 mod nest;

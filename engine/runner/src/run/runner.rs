@@ -148,7 +148,10 @@ impl Runner {
             devices: targets.len(),
             first: targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
             steps: book.steps.iter().map(|(name, _)| Arc::clone(name)).collect(),
-            waves: past.as_ref().map_or_else(|| plan::waves(&play.serial, targets.len()), |past| past.sizes.clone()).len(),
+            waves: past
+                .as_ref()
+                .map_or_else(|| plan::waves(&play.serial, targets.len()), |past| past.sizes.clone())
+                .len(),
             estimate: None,
         });
         let doors = Doors { events, inventory: &*self.inventory, expressions: &self.expressions };

@@ -220,12 +220,7 @@ impl Device<'_> {
         }
     }
 
-    async fn list(
-        &self,
-        step: &Step,
-        each: &Filled<Vec<Value>>,
-        frame: &Frame<'_>,
-    ) -> Result<Vec<Value>, Failure> {
+    async fn list(&self, step: &Step, each: &Filled<Vec<Value>>, frame: &Frame<'_>) -> Result<Vec<Value>, Failure> {
         for fact in &step.facts {
             self.fetch(fact).await?;
         }

@@ -12,16 +12,13 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::budget;
 use super::device::{Device, DeviceEnd};
-use super::exit::{self, Ended, Tally};
-use super::frame::Frame;
+use super::exit::{Ended, Tally};
 use super::pace::Pace;
 use super::play::PlayRun;
-use super::recall::rest;
-use super::scope::DeviceScope;
-use crate::book::{AbortAction, BetweenWaves, Step};
-use crate::journal::{Journal, Kind, PastWave, Record, masked};
+use crate::book::{AbortAction, Step};
+use crate::journal::{Kind, PastWave, Record};
 use crate::plan;
-use crate::{Question, RunEvent, Target};
+use crate::{RunEvent, Target};
 
 /// How often lines that count are drawn.
 pub(super) const TICK: Duration = Duration::from_millis(250);
@@ -32,30 +29,22 @@ type Walks<'r> = FuturesUnordered<LocalBoxFuture<'r, DeviceEnd>>;
 
 /// The devices of a play under way.
 pub(super) struct Driver<'r, 'a> {
-    play: &'r PlayRun<'a>,
+    pub(super) play: &'r PlayRun<'a>,
     walks: Walks<'r>,
     pace: Pace,
     tick: Interval,
     /// `abort_if` with `continue` is said once.
     warned: bool,
     /// What a person has seen and allowed to go on with: it does not count against the budget again.
-    forgiven: Tally,
+    pub(super) forgiven: Tally,
 }
 
 /// A wave's devices that are not started yet.
-type Coming = std::iter::Peekable<std::vec::IntoIter<Target>>;
-
-/// What a person said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    Yes,
-    No,
-    Nobody,
-}
+pub(super) type Coming = std::iter::Peekable<std::vec::IntoIter<Target>>;
 
 /// Whether the play goes on with the next wave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     Wave,
     Nothing,
 }
@@ -172,7 +161,12 @@ impl<'r, 'a> Driver<'r, 'a> {
 
     /// Starts a wave's devices and waits until nobody in it works any more. Gives the reason when the budget is spent: then those
     /// that were not started are left in `coming`.
-    async fn start_all(&mut self, coming: &mut Coming, index: usize, mut tripped: Option<String>) -> Option<String> {
+    pub(super) async fn start_all(
+        &mut self,
+        coming: &mut Coming,
+        index: usize,
+        mut tripped: Option<String>,
+    ) -> Option<String> {
         let play = self.play;
         while !play.stop.is_cancelled() {
             let more = tripped.is_none() && coming.peek().is_some();
@@ -215,7 +209,7 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// Those that are not started: over, or for a resumed run.
-    fn leave(&self, targets: Vec<Target>, wave: usize) {
+    pub(super) fn leave(&self, targets: Vec<Target>, wave: usize) {
         for target in targets {
             match self.play.past_end(&target.id) {
                 Some(past) => self.play.restore(&target.id, wave, past),
@@ -225,7 +219,7 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// What `abort_if` counts.
-    fn counted(&self, index: usize) -> Tally {
+    pub(super) fn counted(&self, index: usize) -> Tally {
         let per_wave = self.play.play.abort_if.as_ref().is_some_and(|abort| abort.per_wave);
         if per_wave { self.play.waves.borrow()[index].tally } else { *self.play.tally.borrow() }
     }
@@ -244,193 +238,8 @@ impl<'r, 'a> Driver<'r, 'a> {
         None
     }
 
-    /// Soak, verify, gate.
-    async fn between(
-        &mut self,
-        between: Option<&'r BetweenWaves>,
-        past: &PastWave,
-        kept: &[Target],
-        index: usize,
-    ) -> Result<(), String> {
-        let play = self.play;
-        if let Some(soak) = between.and_then(|between| between.soak) {
-            if past.soak.is_none() {
-                play.note(|| Record::new(Kind::Soak).wave(index));
-            }
-            let soak = rest(soak, past.soak, play.options.clock.now());
-            self.beside(tokio::time::sleep(soak)).await;
-        }
-        if let Some(between) = between.filter(|between| !between.verify.is_empty() && !past.verified) {
-            let failed = self.on_devices(&between.verify, kept, index).await;
-            if play.is_held() || play.stop.is_cancelled() {
-                return Ok(());
-            }
-            let mut waves = play.waves.borrow_mut();
-            for end in failed {
-                // What was ok is not any more: the wave's counts are what the gate looks at.
-                for tally in [&mut waves[index].tally, &mut *play.tally.borrow_mut()] {
-                    tally.ok = tally.ok.saturating_sub(1);
-                    tally.add(end.ended);
-                }
-                let (outcome, wave) = (end.ended.word(), index + 1);
-                let (device, text) = (Some(Arc::clone(&end.id)), end.error.as_deref().map(masked));
-                let line = Record { device, text, outcome: Some(outcome.into()), ..Record::new(Kind::Verified) };
-                play.note(|| line.wave(index));
-                play.events.say(&RunEvent::VerifyFailed { device: end.id, outcome, wave, error: end.error });
-            }
-            play.note(|| Record::new(Kind::Verified).wave(index));
-        }
-        if play.stop.is_cancelled() {
-            return Ok(());
-        }
-        self.gate(between, past, index).await
-    }
-
-    async fn gate(
-        &mut self,
-        between: Option<&'r BetweenWaves>,
-        past: &PastWave,
-        index: usize,
-    ) -> Result<(), String> {
-        let play = self.play;
-        let gate = between.and_then(|between| between.gate.as_ref());
-        if let Some(why) = past.aborted.clone() {
-            return Err(why);
-        }
-        if past.approved {
-            return Ok(());
-        }
-        let (failed, ok) = {
-            let tally = &play.waves.borrow()[index].tally;
-            (tally.all_failed(), tally.ok)
-        };
-        if index == 0 && ok == 0 && gate.is_none() {
-            return Err("nobody in the first wave succeeded".to_owned());
-        }
-        if gate.is_none() && play.play.abort_if.is_none() && failed > 0 {
-            return Err(format!(
-                "wave {} had {failed} failed (no `abort_if`, no `gate`: `wave.failed == 0`)",
-                index + 1
-            ));
-        }
-        let Some(gate) = gate else { return Ok(()) };
-        if let Some(that) = &gate.that {
-            let device = Device { wave: index, ..Device::runner(play) };
-            let frame = Frame::default();
-            let scope = DeviceScope { device: &device, frame: &frame };
-            match that.test(&scope, play.expressions()) {
-                Ok(true) => {}
-                Ok(false) => {
-                    return Err(format!("the gate after wave {} is shut: {} is false", index + 1, that.text()));
-                }
-                Err(error) => return Err(format!("the gate after wave {}: {error}", index + 1)),
-            }
-        }
-        if !gate.approve {
-            return Ok(());
-        }
-        match self.approved(format!("Wave {} is done.", index + 1)).await {
-            Answer::Yes => {
-                play.note(|| Record::new(Kind::Approved).wave(index));
-                Ok(())
-            }
-            Answer::No => Err(format!("wave {} was not approved", index + 1)),
-            Answer::Nobody => {
-                self.pause(format!("wave {} is done and waits for an approval", index + 1), index);
-                Ok(())
-            }
-        }
-    }
-
-    /// Asks a person. `--yes` is not an approval: it was given before anything was seen; `resume --approve` is one.
-    async fn approved(&mut self, sentence: String) -> Answer {
-        let play = self.play;
-        if play.journal.is_some_and(Journal::take_approval) {
-            return Answer::Yes;
-        }
-        // Without a journal nothing can be gone on with later: then silence is a no.
-        let nobody = if play.journal.is_some() { Answer::Nobody } else { Answer::No };
-        let Some(confirm) = &play.options.confirm else { return nobody };
-        let question = Question {
-            hub: play.inventory().hub().title,
-            devices: 0,
-            first: Vec::new(),
-            verbs: Vec::new(),
-            approve: Some(sentence),
-        };
-        let expected = question.expected();
-        let answer = confirm(question);
-        match self.beside(answer).await {
-            // Stopped, or the terminal is gone.
-            None | Some(None) => nobody,
-            Some(Some(answer)) if answer.trim() == expected => Answer::Yes,
-            Some(Some(_)) => Answer::No,
-        }
-    }
-
-    /// Nobody can be asked: the run ends for now.
-    fn pause(&self, why: String, index: usize) {
-        let play = self.play;
-        if play.stop.is_cancelled() {
-            return;
-        }
-        play.note(|| Record::new(Kind::Paused).wave(index).text(&why));
-        play.paused.set(true);
-        play.end(exit::ABORTED, why);
-    }
-
-    /// The budget is spent or a gate is shut.
-    async fn abort(&mut self, why: String, mut coming: Coming, kept: &[Target], index: usize) -> Next {
-        let play = self.play;
-        let past = play.past_wave(index);
-        let pause = play.play.abort_if.as_ref().is_some_and(|abort| abort.action == AbortAction::Pause);
-        if pause && past.aborted.is_none() {
-            match self.approved(format!("Paused: {why}.")).await {
-                Answer::Yes => {
-                    // What has failed until now is allowed; from here on it counts anew.
-                    self.forgiven = self.counted(index);
-                    let sizes = Some(self.forgiven.list().to_vec());
-                    play.note(|| Record { sizes, ..Record::new(Kind::Approved).wave(index) });
-                    return Box::pin(self.go_on(coming, kept, index)).await;
-                }
-                Answer::No => {}
-                Answer::Nobody => {
-                    self.pause(format!("paused: {why}"), index);
-                    self.leave(coming.collect(), index);
-                    return Next::Nothing;
-                }
-            }
-        }
-        play.end(exit::ABORTED, format!("aborted: {why}"));
-        if past.aborted.is_none() {
-            play.note(|| Record::new(Kind::Aborted).wave(index).text(&why));
-        }
-        self.leave(coming.by_ref().collect(), index);
-        play.give_up.cancel();
-        if !play.play.on_abort.is_empty() {
-            self.on_devices(&play.play.on_abort, kept, index).await;
-        }
-        Next::Nothing
-    }
-
-    /// After a yes: the rest of the wave, then the next one.
-    async fn go_on(&mut self, mut coming: Coming, kept: &[Target], index: usize) -> Next {
-        let tripped = self.start_all(&mut coming, index, None).await;
-        match tripped {
-            Some(why) => self.abort(why, coming, kept, index).await,
-            None => {
-                self.leave(coming.collect(), index);
-                if self.play.stop.is_cancelled() {
-                    return Next::Nothing;
-                }
-                self.play.note(|| Record::new(Kind::Passed).wave(index));
-                Next::Wave
-            }
-        }
-    }
-
     /// Steps on those devices of a wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
-    async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<DeviceEnd> {
+    pub(super) async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<DeviceEnd> {
         let play = self.play;
         let mut walks: Walks<'_> = targets
             .iter()
@@ -449,7 +258,7 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// Waits for something while the devices under way go on. `None` when the play is stopped first.
-    async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let play = self.play;
         let mut work = std::pin::pin!(work);
         loop {
