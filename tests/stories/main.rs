@@ -10,6 +10,7 @@ mod kills;
 mod main_job;
 mod newcomer;
 mod output;
+mod resumes;
 mod scripts;
 mod sdk_drops;
 mod sdk_node;

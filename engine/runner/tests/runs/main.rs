@@ -6,6 +6,7 @@ mod journal;
 mod language;
 mod made;
 mod outcomes;
+mod playbooks;
 mod safety;
 mod screen;
 mod scripts;

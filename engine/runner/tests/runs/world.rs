@@ -40,7 +40,13 @@ pub(crate) struct World {
     pub(crate) most_in_flight: usize,
     pub(crate) reads: usize,
     pub(crate) order: Vec<String>,
+    /// Decides a reply by device, method and payload, where replies must not depend on the order of calls.
+    pub(crate) decide: Option<Decide>,
+    /// What was sent: device, method, payload.
+    pub(crate) sent: Vec<(String, String, String)>,
 }
+
+pub(crate) type Decide = Rc<dyn Fn(&str, &str, &Value) -> Reply>;
 
 pub(crate) type Shared = Rc<RefCell<World>>;
 
