@@ -10,6 +10,8 @@ mod kills;
 mod main_job;
 mod newcomer;
 mod output;
+mod reports;
+mod reports_read;
 mod resumes;
 mod scripts;
 mod sdk_drops;

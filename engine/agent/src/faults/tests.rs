@@ -122,6 +122,9 @@ fn a_fleet_that_does_not_fit_is_refused() {
 }
 
 proptest! {
+    // Each case deals a fleet several times.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     #[test]
     fn lots_are_exact_and_the_same_every_time(seed: u64, size in 20..300_usize, percent in 1..20_usize) {
         let text = format!("drops_reply: {{ share: {percent}% }}\noffline: {{ count: 3 }}\nrejects: {{ devices: [sim-2], status: 4 }}");

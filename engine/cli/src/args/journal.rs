@@ -1,6 +1,7 @@
 //! Flags of the commands about runs that have been: `resume`, `retry`, `runs`, `show`.
 
 use clap::{Args, ValueEnum};
+use runner::ReportFile;
 
 use super::Output;
 
@@ -22,6 +23,9 @@ pub(crate) struct ResumeArgs {
     /// Print the run on stdout as one JSON document, or as one JSON object per event
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
+    /// Write a report when the run has ended: junit=FILE or html=FILE; may be given several times
+    #[arg(long, value_name = "KIND=FILE")]
+    pub(crate) report: Vec<ReportFile>,
 }
 
 /// `iotplay retry`.
@@ -60,6 +64,9 @@ pub(crate) struct RetryArgs {
     /// Print the run on stdout as one JSON document, or as one JSON object per event
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
+    /// Write a report when the run has ended: junit=FILE or html=FILE; may be given several times
+    #[arg(long, value_name = "KIND=FILE")]
+    pub(crate) report: Vec<ReportFile>,
 }
 
 /// `--output` of `runs` and `show`.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use runner::ReportFile;
 
 /// `iotplay run`.
 #[derive(Args, Clone, Debug, Default)]
@@ -41,6 +42,9 @@ pub(crate) struct RunArgs {
     /// Print the run on stdout as one JSON document, or as one JSON object per event
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
+    /// Write a report when the run has ended: junit=FILE or html=FILE; may be given several times
+    #[arg(long, value_name = "KIND=FILE")]
+    pub(crate) report: Vec<ReportFile>,
     /// The simulated devices of a hub in this process.
     #[command(flatten)]
     pub(crate) sim: SimArgs,

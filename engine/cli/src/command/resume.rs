@@ -15,6 +15,7 @@ use crate::world::{Embed, Screen, World};
 pub(crate) async fn run(common: &Common, args: ResumeArgs) -> CommandResult {
     let signals = Signals::listen()?;
     let past = PastRun::find(args.run.as_deref())?;
+    let reports = Rc::new(play::reports(&args.report)?);
     let journal = open(common, &past, args.approve)?;
     let picked = past.hub(common)?;
     let screen = Screen::new(args.output.is_some());
@@ -33,8 +34,8 @@ pub(crate) async fn run(common: &Common, args: ResumeArgs) -> CommandResult {
     options.journal = Some(Rc::new(journal));
     lines.line(&format!("resume  {}, begun {}", past.id(), past.manifest.at));
     let console: Rc<dyn Reporter> = Rc::new(screen.console);
-    let reporters = play::reporters(&console, args.output);
-    let ended = play::perform(&loaded, &options, &reporters, &world, &signals, &lines).await;
+    let reporters = play::reporters(&console, args.output, &reports);
+    let ended = play::perform(&loaded, &options, &reporters, (&world, &reports), &signals, &lines).await;
     world.close().await;
     ended
 }

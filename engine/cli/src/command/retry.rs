@@ -53,8 +53,9 @@ async fn on(
     (options.only, options.limit, options.query) = (Some(only), Vec::new(), None);
     let journal = play::journal(&loaded, &options, &again, world, Some(past.id().to_owned()))?;
     options.journal = Some(Rc::new(journal));
-    let reporters = play::reporters(&console, args.output);
-    play::perform(&loaded, &options, &reporters, world, signals, lines).await
+    let reports = Rc::new(play::reports(&args.report)?);
+    let reporters = play::reporters(&console, args.output, &reports);
+    play::perform(&loaded, &options, &reporters, (world, &reports), signals, lines).await
 }
 
 fn devices(past: &PastRun) -> Result<String, Trouble> {

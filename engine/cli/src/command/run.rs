@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use base::Source;
-use runner::Reporter;
+use runner::{Reporter, Reports};
 
 use crate::args::{Common, RunArgs};
 use crate::play::{self, Changes};
@@ -17,6 +17,7 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let found = project::playbook(&args.file)?;
     // Usage errors come before anything is started.
     play::variables(&args.extra_vars)?;
+    let reports = Rc::new(play::reports(&args.report)?);
     // A playbook that cannot be read needs no hub to be told so; with --watch it may be mended.
     let first = play::check(&found);
     if let Err(trouble) = first
@@ -31,7 +32,7 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     if found.path.is_none() {
         lines.line(project::BUILT_IN);
     }
-    let play = Play { found, world, console: Rc::new(screen.console), signals, args };
+    let play = Play { found, world, console: Rc::new(screen.console), reports, signals, args };
     let ended = play.until_done(&lines).await;
     let Play { world, .. } = play;
     world.close().await;
@@ -43,6 +44,7 @@ struct Play {
     found: Found,
     world: World,
     console: Rc<dyn Reporter>,
+    reports: Rc<Reports>,
     signals: Signals,
     args: RunArgs,
 }
@@ -96,14 +98,7 @@ impl Play {
         let loaded = play::load(source, self.found.is_script(), &self.world)?;
         let journal = play::journal(&loaded, &options, &self.args, &self.world, None)?;
         options.journal = Some(Rc::new(journal));
-        play::perform(
-            &loaded,
-            &options,
-            &play::reporters(&self.console, self.args.output),
-            &self.world,
-            &self.signals,
-            lines,
-        )
-        .await
+        let reporters = play::reporters(&self.console, self.args.output, &self.reports);
+        play::perform(&loaded, &options, &reporters, (&self.world, &self.reports), &self.signals, lines).await
     }
 }

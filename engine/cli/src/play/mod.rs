@@ -8,6 +8,7 @@ mod options;
 mod past;
 mod perform;
 mod read;
+mod reports;
 mod vars;
 
 pub(crate) use ask::{allowed, terminal};
@@ -18,4 +19,5 @@ pub(crate) use options::{RUNS, options};
 pub(crate) use past::PastRun;
 pub(crate) use perform::{Loaded, load, perform, reporters};
 pub(crate) use read::{check, check_script, read};
+pub(crate) use reports::{reported, reports};
 pub(crate) use vars::parse as variables;

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use base::Source;
 use runner::book::Book;
-use runner::{Form, Json, Lines, Reporter, Resume, RunOptions, Runner, tidy};
+use runner::{Form, Json, Lines, Reporter, Reports, Resume, RunOptions, Runner, tidy};
 
-use super::{RUNS, read};
+use super::{RUNS, read, reported};
 use crate::args::Output;
 use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble};
 use crate::world::{self, World};
@@ -48,13 +48,18 @@ pub(crate) fn load(source: Source, script: bool, world: &World) -> Result<Loaded
 }
 
 /// Who listens.
-pub(crate) fn reporters(console: &Rc<dyn Reporter>, output: Option<Output>) -> Vec<Rc<dyn Reporter>> {
+pub(crate) fn reporters(
+    console: &Rc<dyn Reporter>,
+    output: Option<Output>,
+    reports: &Rc<Reports>,
+) -> Vec<Rc<dyn Reporter>> {
     let form = |output| match output {
         Output::Json => Form::Document,
         Output::Ndjson => Form::Lines,
     };
     let json = output.map(|output| Rc::new(Json::new(form(output), Box::new(Stdout))) as Rc<dyn Reporter>);
-    [Some(Rc::clone(console)), json].into_iter().flatten().collect()
+    let reports = (!reports.is_empty()).then(|| Rc::clone(reports) as Rc<dyn Reporter>);
+    [Some(Rc::clone(console)), json, reports].into_iter().flatten().collect()
 }
 
 /// Runs it.
@@ -62,7 +67,7 @@ pub(crate) async fn perform(
     loaded: &Loaded,
     options: &RunOptions,
     reporters: &[Rc<dyn Reporter>],
-    world: &World,
+    (world, reports): (&World, &Reports),
     signals: &Signals,
     lines: &Lines,
 ) -> CommandResult {
@@ -79,8 +84,9 @@ pub(crate) async fn perform(
         None => {}
     }
     tidy(Path::new(RUNS));
-    Ok(match signals.exit() {
+    let exit = match signals.exit() {
         Some(signal) if result.interrupted => signal,
         _ => Exit(result.exit),
-    })
+    };
+    Ok(reported(reports, exit))
 }

@@ -3,13 +3,14 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
 use base::format_duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::device::{Broken, Device, End};
+use super::device::{Broken, Device, End, HIDDEN};
 use super::frame::Frame;
 use super::nest::{Caught, Nest};
 use super::offline::offline;
@@ -118,13 +119,16 @@ impl Device<'_> {
             delay = grown(delay, step);
             attempt += 1;
         }
+        self.hidden.set(nest.hides(step));
         loop {
             self.trail.here.set(mark);
             self.trail.attempt.set(attempt);
             frame.set("attempt", json!(attempt));
+            frame.round(step.index, attempt as usize);
             let mut tried = self.judged(step, frame, nest, limit, attempt <= retries).await?;
             tried.attempts = attempt;
             let Some(reason) = again(&tried) else { return Ok(tried) };
+            let reason = if nest.hides(step) { HIDDEN.to_owned() } else { reason };
             if attempt > retries {
                 return Ok(tried);
             }
@@ -162,7 +166,7 @@ impl Device<'_> {
         let mut tried = match &step.body {
             Body::Verb { ready, effect, .. } => match self.lost_call(step, &**ready) {
                 Some(tried) => tried,
-                None => self.online(step, &**ready, *effect, frame, nest, limit).await?,
+                None => self.online(step, ready, *effect, frame, nest, limit).await?,
             },
             Body::Block { block, rescue, always } => {
                 self.block(step, [block, rescue, always], frame, nest, repeats).await?
@@ -181,7 +185,7 @@ impl Device<'_> {
     pub(super) async fn call(
         &self,
         step: &Step,
-        ready: &dyn Ready,
+        ready: &Rc<dyn Ready>,
         effect: Effect,
         frame: &Frame<'_>,
         limit: Option<Duration>,
@@ -205,13 +209,17 @@ impl Device<'_> {
             progress: &progress,
             say: &say,
             cancel: &self.stop,
+            called: self.called.get(),
             check_mode: self.play.options.check,
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
         };
-        let outcome = match self.rehearsal(ready, effect, &context) {
+        let outcome = match self.rehearsal(&**ready, effect, &context) {
             Some(outcome) => outcome,
-            None => self.perform(ready, effect, &context).await?,
+            None => match (&self.member, ready.gathers().filter(|_| !context.check_mode)) {
+                (Some(member), Some(_)) => self.served(member, ready, effect, frame.place(), &context).await?,
+                _ => self.perform(&**ready, effect, &context).await?,
+            },
         };
         if effect == Effect::Changes && matches!(outcome, Outcome::Skipped(Skip::Check(_))) {
             self.play.would_change.set(true);
@@ -241,6 +249,7 @@ impl Device<'_> {
         // It may have been stopped while it queued.
         self.go_on()?;
         self.about_to_call(effect).await?;
+        self.called.set(self.called.get() || effect == Effect::Changes);
         self.in_call.set(effect == Effect::Changes && !ready.repeatable());
         self.play.calling(&self.target.id, self.in_call.get());
         let outcome = ready.run(context).await;
@@ -269,7 +278,7 @@ impl Device<'_> {
         if let Progress::Says(text) = &progress {
             *says.borrow_mut() = Some(text.clone());
         }
-        if !step.no_log {
+        if !self.hidden.get() {
             let device = self.target.id.clone();
             self.play.events.say(&RunEvent::StepProgress { device, step: step.index, progress });
         }

@@ -14,12 +14,16 @@ use tokio_util::sync::CancellationToken;
 use super::exit::Ended;
 use super::fork::Fork;
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
 use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
 use super::trail::Trail;
 use crate::book::{Expression, Step};
 use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
+
+/// What is told of a failure that `no_log` hides.
+pub(super) const HIDDEN: &str = "failed; why is hidden (no_log)";
 
 /// A device under way.
 pub(super) struct Device<'a> {
@@ -30,6 +34,8 @@ pub(super) struct Device<'a> {
     /// Index of its wave, from 0.
     pub(super) wave: usize,
     pub(super) fork: Fork,
+    /// Those it walks with, if somebody may serve them together.
+    pub(super) member: Option<Member>,
     /// Its steps end when this does.
     pub(super) stop: CancellationToken,
     pub(super) names: Names,
@@ -39,12 +45,16 @@ pub(super) struct Device<'a> {
     pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
     /// A call that must not be repeated blindly is in flight.
     pub(super) in_call: Cell<bool>,
+    /// A verb that changes has run.
+    pub(super) called: Cell<bool>,
     /// It is not connected, and waited for since then.
     pub(super) waited_since: Cell<Option<Instant>>,
     /// Time spent on earlier such waits.
     pub(super) waited: Cell<Duration>,
     /// Time spent in verbs that wait.
     pub(super) idled: Cell<Duration>,
+    /// The present step's progress is not to be shown.
+    pub(super) hidden: Cell<bool>,
 }
 
 /// Why a device's steps do not go on.
@@ -69,6 +79,8 @@ pub(super) struct Broken {
     pub(super) again: bool,
     /// It was said that something around goes on.
     pub(super) caught: bool,
+    /// `no_log`: what it says must not be shown.
+    pub(super) hidden: bool,
 }
 
 impl Broken {
@@ -143,14 +155,22 @@ impl<'a> Device<'a> {
             on_runner: false,
             wave,
             fork: Fork::new(Arc::clone(&play.forks), permit),
+            member: None,
             stop: play.stop.clone(),
             names: Names::default(),
             facts: RefCell::default(),
             in_call: Cell::new(false),
+            called: Cell::new(false),
             waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
             idled: Cell::new(Duration::ZERO),
+            hidden: Cell::new(false),
         }
+    }
+
+    /// One of a group that walks through the same steps.
+    pub(super) fn among(self, group: usize) -> Self {
+        Self { member: Some(self.play.gather.enter(group)), ..self }
     }
 
     /// The runner itself, for `before` and `after`.
@@ -195,6 +215,7 @@ impl<'a> Device<'a> {
         let (ended, error) = match result {
             Ok(()) => (Ended::Ok, None),
             Err(End::Skip(skip)) => (Ended::Skipped, Some(skip.to_string())),
+            Err(End::Failed(broken)) if broken.hidden => (Ended::of(&broken.failure), Some(HIDDEN.to_owned())),
             Err(End::Failed(broken)) => (Ended::of(&broken.failure), Some(broken.failure.message)),
             Err(End::Stopped) => self.play.stopped_as(),
         };
@@ -236,7 +257,14 @@ impl<'a> Device<'a> {
         let span = failure.span.unwrap_or(self.play.play.span);
         self.play.events.stopped(self.diagnostic(&failure, span));
         self.play.hub_gone(&failure);
-        End::Failed(Box::new(Broken { failure, step: "vars".into(), at: String::new(), again: false, caught: false }))
+        End::Failed(Box::new(Broken {
+            failure,
+            step: "vars".into(),
+            at: String::new(),
+            again: false,
+            caught: false,
+            hidden: false,
+        }))
     }
 
     pub(super) fn scope<'s>(&'s self, frame: &'s Frame<'_>) -> DeviceScope<'s> {

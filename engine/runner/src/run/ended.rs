@@ -7,7 +7,7 @@ use base::{Diagnostic, Span};
 use serde_json::Value;
 
 use super::attempt::Tried;
-use super::device::Device;
+use super::device::{Device, HIDDEN};
 use super::nest::{Caught, Nest};
 use crate::book::{Body, Step};
 use crate::{Class, Failure, Outcome, RunEvent, Skip};
@@ -34,9 +34,12 @@ impl Device<'_> {
         if !own {
             return tried;
         }
+        let hidden = nest.hides(step);
         let diagnostic = match &tried.outcome {
             Outcome::Failed(failure) if !nest.quiet => {
-                Some(Box::new(self.diagnostic(failure, failure.span.unwrap_or_else(|| key(step)))))
+                let span = failure.span.unwrap_or_else(|| key(step));
+                let shown = hidden.then(|| Failure::new(failure.class, HIDDEN));
+                Some(Box::new(self.diagnostic(shown.as_ref().unwrap_or(failure), span)))
             }
             _ => None,
         };
@@ -52,7 +55,7 @@ impl Device<'_> {
             attempts: tried.attempts,
             took,
             diagnostic,
-            hidden: nest.no_log || step.no_log,
+            hidden,
         };
         self.play.events.say(&event);
         if let RunEvent::StepEnded { outcome, .. } = event {
@@ -106,9 +109,9 @@ pub(super) fn key(step: &Step) -> Span {
 }
 
 /// Words that go on with a sentence whose subject is the device.
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "is", "was", "has", "had", "did", "does", "answered", "replied", "rejected", "refused", "dropped", "sent", "said",
-    "stayed", "never", "cannot", "could", "went", "lost", "took", "gave", "needs",
+    "stayed", "never", "cannot", "could", "went", "lost", "took", "gave", "needs", "failed;",
 ];
 
 /// A sentence about a device: `press-7 is not connected`, `press-7: no such method`.

@@ -21,17 +21,25 @@ impl Device<'_> {
         Record { device, step: Some(mark.step), n: mark.n, ..Record::new(kind) }
     }
 
+    fn call_line(&self) -> Record {
+        let mark = self.trail.here.get();
+        let name = self.play.is_script().then(|| (*self.play.book.steps[mark.step].0).into());
+        Record { attempt: self.trail.attempt.get(), name, ..self.line(Kind::Call, mark) }
+    }
+
+    /// A call that was sent for many at once, under a name by which it is found again: its line need not be waited for.
+    pub(super) fn keep_begun(&self, effect: Effect) {
+        if effect == Effect::Changes {
+            self.play.note(|| self.call_line());
+        }
+    }
+
     /// Before a call: what changes something counts as sent only when its line is on disk.
     pub(super) async fn about_to_call(&self, effect: Effect) -> Result<(), End> {
         let Some(journal) = self.play.journal else { return Ok(()) };
         let done = match effect {
             Effect::Reads => journal.room().await,
-            Effect::Changes => {
-                let mark = self.trail.here.get();
-                let name = self.play.is_script().then(|| (*self.play.book.steps[mark.step].0).into());
-                let line = Record { attempt: self.trail.attempt.get(), name, ..self.line(Kind::Call, mark) };
-                journal.commit(line).await
-            }
+            Effect::Changes => journal.commit(self.call_line()).await,
         };
         done.map_err(|why| {
             self.play.journal_gone(why);

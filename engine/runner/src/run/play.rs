@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::device::{Broken, DeviceEnd};
 use super::events::Events;
 use super::exit::{self, Ended, Tally, graver};
+use super::gather::Gather;
 use super::past;
 use super::step::Came;
 use super::values::Values;
@@ -42,6 +43,8 @@ pub(super) struct PlayRun<'a> {
     pub(super) give_up: CancellationToken,
     /// A device began or ended to be waited for.
     pub(super) moved: Notify,
+    /// Where devices meet whom one call serves.
+    pub(super) gather: Rc<Gather>,
     pub(super) waves: RefCell<Vec<Wave>>,
     pub(super) tally: RefCell<Tally>,
     /// Devices under way, and whether a call that must not be repeated blindly is in flight.
@@ -98,6 +101,7 @@ impl<'a> PlayRun<'a> {
         let index = book.plays.iter().position(|known| std::ptr::eq(known, play));
         let past = journal.zip(index).and_then(|(journal, index)| journal.past().play(index));
         let owners = past.as_ref().map(|past| past.owners.clone()).unwrap_or_default();
+        let stop = options.cancel.child_token();
         let forks = options.forks.or(play.forks).unwrap_or(super::fork::DEFAULT_FORKS).max(1);
         Self {
             book,
@@ -110,7 +114,8 @@ impl<'a> PlayRun<'a> {
             values,
             registers,
             forks: Arc::new(Semaphore::new(forks.min(Semaphore::MAX_PERMITS))),
-            stop: options.cancel.child_token(),
+            gather: Rc::new(Gather::new(options, stop.clone())),
+            stop,
             give_up: CancellationToken::new(),
             moved: Notify::new(),
             waves: RefCell::default(),

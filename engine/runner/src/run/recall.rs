@@ -117,7 +117,8 @@ impl Device<'_> {
     /// The call that was in flight when the process ended: what it counts as, unless calling again does no harm.
     pub(super) fn lost_call(&self, step: &Step, ready: &dyn Ready) -> Option<Tried> {
         let when = self.trail.open.take()?;
-        if ready.repeatable() {
+        // A batch finds again what it had begun: its name is the same.
+        if ready.repeatable() || ready.gathers().is_some() {
             return None;
         }
         let outcome = if let Some(value) = ready.lost() {
@@ -156,7 +157,7 @@ impl Device<'_> {
         self.play.doubt(&self.target.id, &name, when);
         doubts.for_each(|(_, name, when)| self.play.doubt(&self.target.id, &name, when));
         let at = self.play.book.source.place(self.play.book.steps[mark.step].1).label();
-        Some(End::Failed(Box::new(Broken { failure: unknown(when), step: name, at, again: false, caught: false })))
+        Some(End::Failed(Box::new(Broken { failure: unknown(when), step: name, at, again: false, caught: false, hidden: false })))
     }
 
     /// The step's name as written.
@@ -166,7 +167,7 @@ impl Device<'_> {
 
     pub(super) fn broken(&self, step: &Step, failure: Failure, name: Arc<str>, again: bool) -> Broken {
         let span = failure.span.unwrap_or_else(|| key(step));
-        Broken { at: self.play.book.source.place(span).label(), failure, step: name, again, caught: false }
+        Broken { at: self.play.book.source.place(span).label(), failure, step: name, again, caught: false, hidden: false }
     }
 }
 

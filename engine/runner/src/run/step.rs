@@ -1,6 +1,7 @@
 //! One step on one device: tags, `run_once`, `throttle`, `loop`, `when`, `register`, and what its end means for the device.
 //! The attempts are in `attempt`.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::attempt::Tried;
 use super::device::{Broken, Device, End};
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
 use super::recall::was_entered;
 use super::scope::Kind;
@@ -70,6 +72,11 @@ impl Device<'_> {
         if !nest.chosen(step, self.play) {
             return Ok(Value::Null);
         }
+        if let Some(member) = &self.member {
+            let mut place = frame.place();
+            place.push((step.index, 0));
+            member.at(place);
+        }
         if let Some(name) = &step.register {
             self.names.forget(name);
             self.trail.unwithhold(name);
@@ -88,7 +95,7 @@ impl Device<'_> {
         match &step.register {
             None => Ok(value),
             Some(name) => {
-                let kind = if nest.no_log || step.no_log { Kind::Hidden } else { Kind::Registered };
+                let kind = if nest.hides(step) { Kind::Hidden } else { Kind::Registered };
                 let last = if wanted { value.clone() } else { Value::Null };
                 self.names.set(name, value, kind);
                 Ok(last)
@@ -119,8 +126,11 @@ impl Device<'_> {
         if !first {
             self.fork.release();
         }
+        // Who waits for another's result comes to no meeting before it is there.
+        let rest = RefCell::new(self.member.as_ref().map(Member::rest));
         let result = cell
             .get_or_try_init(|| async {
+                drop(rest.take());
                 self.keep_once_begun(step.index);
                 let result = match self.items(step, frame, nest).await {
                     Ok(came) => Ok(came),
@@ -131,14 +141,19 @@ impl Device<'_> {
                 Ok(result)
             })
             .await;
+        drop(rest.take());
         self.play.once_moved(step.index, &self.target.id);
         result?.clone().map_err(End::Failed)
     }
 
     /// A device of an earlier process had begun a `run_once` step: it goes on with it, the others wait for that.
     async fn others_turn(&self, step: usize) -> Result<(), End> {
+        let rest = RefCell::new(None);
         while self.play.owner_of(step).is_some_and(|owner| owner != self.target.id) {
             self.fork.release();
+            if rest.borrow().is_none() {
+                rest.replace(self.member.as_ref().map(Member::rest));
+            }
             let moved = self.play.moved_once.notified();
             tokio::select! {
                 () = moved => {}
@@ -198,9 +213,10 @@ impl Device<'_> {
     ) -> Result<Came, End> {
         let mut values = Vec::with_capacity(list.len());
         let (mut first, mut withheld): (Option<Box<Broken>>, bool) = (None, false);
-        for item in list {
+        for (index, item) in list.into_iter().enumerate() {
             self.go_on()?;
             let inner = Frame::inside(frame);
+            inner.round(step.index, index + 1);
             inner.set("item", item);
             match self.one(step, &inner, nest, limit).await {
                 Ok(Came::Value(value)) => values.push(value),
@@ -234,6 +250,7 @@ impl Device<'_> {
             return Some(turn);
         }
         self.fork.release();
+        let _rest = self.member.as_ref().map(Member::rest);
         turns.acquire_owned().await.ok()
     }
 
@@ -316,7 +333,8 @@ impl Device<'_> {
         match tried.outcome {
             Outcome::Failed(failure) => {
                 let caught = tried.caught;
-                Err(End::Failed(Box::new(Broken { caught, ..self.broken(step, failure, name, false) })))
+                let hidden = nest.hides(step);
+                Err(End::Failed(Box::new(Broken { caught, hidden, ..self.broken(step, failure, name, false) })))
             }
             _ => Ok(Came::Nothing),
         }
@@ -375,7 +393,8 @@ impl Device<'_> {
                 self.play.hub_gone(&failure);
                 let broken = tried.inner.unwrap_or_else(|| {
                     let caught = tried.caught;
-                    Box::new(Broken { caught, ..self.broken(step, failure, Arc::clone(name), tried.again) })
+                    let hidden = nest.hides(step);
+                    Box::new(Broken { caught, hidden, ..self.broken(step, failure, Arc::clone(name), tried.again) })
                 });
                 if ignored {
                     return Ok(Came::Value(json!({ "failed": true, "error": broken.value() })));

@@ -37,6 +37,8 @@ pub(super) struct Driver<'r, 'a> {
     warned: bool,
     /// What a person has seen and allowed to go on with: it does not count against the budget again.
     pub(super) forgiven: Tally,
+    /// Where the devices of the present wave meet.
+    group: usize,
 }
 
 /// A wave's devices that are not started yet.
@@ -54,7 +56,7 @@ impl<'r, 'a> Driver<'r, 'a> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let pace = Pace::new(play.play.rollout.clone());
-        Self { play, walks: Walks::new(), pace, tick, warned: false, forgiven: Tally::default() }
+        Self { play, walks: Walks::new(), pace, tick, warned: false, forgiven: Tally::default(), group: 0 }
     }
 
     /// Runs all waves; every target has ended when this returns.
@@ -83,17 +85,17 @@ impl<'r, 'a> Driver<'r, 'a> {
         let between = play.play.between_waves.as_ref();
         let looked_at = between.is_some_and(|between| !between.verify.is_empty()) || !play.play.on_abort.is_empty();
         let kept: Vec<Target> = if looked_at { all.clone() } else { Vec::new() };
-        let mut coming = self.restored(all, index);
+        let mut coming = self.restored(all, index).into_iter().peekable();
+        self.group = play.gather.open(index + 1, coming.len());
         if past.passed {
             // Only those that are waited for are left of it.
-            let mut left = coming.into_iter().peekable();
-            let tripped = if left.peek().is_some() { self.start_all(&mut left, index, None).await } else { None };
-            return self.passed(tripped, left, &kept, index).await;
+            let left = coming.peek().is_some();
+            let tripped = if left { self.start_all(&mut coming, index, None).await } else { None };
+            return self.passed(tripped, coming, &kept, index).await;
         }
         self.begun(&past, sizes, index);
         self.forgiven = past.forgiven.as_deref().map_or(self.forgiven, Tally::of);
         let tripped = past.aborted.clone().or_else(|| if past.begun { self.spent(index) } else { None });
-        let mut coming = std::mem::take(&mut coming).into_iter().peekable();
         let tripped = self.start_all(&mut coming, index, tripped).await;
         if play.stop.is_cancelled() {
             self.leave(coming.collect(), index);
@@ -177,6 +179,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => break,
+                () = play.gather.drive() => {}
                 permit = Arc::clone(&play.forks).acquire_owned(), if more && due.is_none() => {
                     if let Some(target) = coming.next() {
                         self.start(target, index, permit.ok());
@@ -185,6 +188,10 @@ impl<'r, 'a> Driver<'r, 'a> {
                 Some(end) = self.walks.next(), if !self.walks.is_empty() => {
                     play.ended(end);
                     tripped = tripped.or_else(|| self.spent(index));
+                    if tripped.is_some() {
+                        // Nobody waits for those who do not start now.
+                        play.gather.unborn(self.group, coming.len());
+                    }
                 }
                 () = play.moved.notified() => {}
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
@@ -199,9 +206,10 @@ impl<'r, 'a> Driver<'r, 'a> {
         play.active.borrow_mut().insert(Arc::clone(&target.id), (wave, false));
         play.events.say(&RunEvent::DeviceStarted { device: Arc::clone(&target.id), wave: wave + 1 });
         self.pace.started(Instant::now(), play.tally.borrow().ok);
+        let group = self.group;
         self.walks.push(
             async move {
-                let device = Device::new(play, target, wave, permit);
+                let device = Device::new(play, target, wave, permit).among(group);
                 device.walk(&play.play.steps).await
             }
             .boxed_local(),
@@ -241,12 +249,10 @@ impl<'r, 'a> Driver<'r, 'a> {
     /// Steps on those devices of a wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
     pub(super) async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<DeviceEnd> {
         let play = self.play;
-        let mut walks: Walks<'_> = targets
-            .iter()
-            .filter(|target| play.is_ok(&target.id))
-            .cloned()
-            .map(|target| async move { Device::new(play, target, wave, None).walk(steps).await }.boxed_local())
-            .collect();
+        let chosen: Vec<Target> = targets.iter().filter(|target| play.is_ok(&target.id)).cloned().collect();
+        let group = play.gather.open(wave + 1, chosen.len());
+        let walk = |target| async move { Device::new(play, target, wave, None).among(group).walk(steps).await };
+        let mut walks: Walks<'_> = chosen.into_iter().map(|target| walk(target).boxed_local()).collect();
         let mut failed = Vec::new();
         while let Some(Some(end)) = self.beside(walks.next()).await {
             if !matches!(end.ended, Ended::Ok | Ended::Skipped) {
@@ -265,6 +271,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => return None,
+                () = play.gather.drive() => {}
                 done = &mut work => return Some(done),
                 Some(end) = self.walks.next(), if !self.walks.is_empty() => play.ended(end),
                 _ = self.tick.tick() => play.events.tick(),
@@ -276,13 +283,14 @@ impl<'r, 'a> Driver<'r, 'a> {
     async fn settle(&mut self) {
         let play = self.play;
         let mut grace = None;
-        while !self.walks.is_empty() {
+        while !self.walks.is_empty() || play.gather.is_serving() {
             if play.stop.is_cancelled() && grace.is_none() {
                 grace = Some(Instant::now() + GRACE);
             }
             tokio::select! {
                 biased;
-                Some(end) = self.walks.next() => play.ended(end),
+                () = play.gather.drive() => {}
+                Some(end) = self.walks.next(), if !self.walks.is_empty() => play.ended(end),
                 () = play.stop.cancelled(), if grace.is_none() => {}
                 () = tokio::time::sleep_until(grace.unwrap_or_else(Instant::now)), if grace.is_some() => break,
                 _ = self.tick.tick() => play.events.tick(),

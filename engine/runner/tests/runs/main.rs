@@ -1,7 +1,9 @@
 //! Whole runs over fake verbs and fake devices, in paused time: semantics, exit codes, the screen, scale.
 
+mod crowd;
 mod fake;
 mod fleet;
+mod gather;
 mod journal;
 mod language;
 mod made;
@@ -10,6 +12,7 @@ mod playbooks;
 mod safety;
 mod screen;
 mod scripts;
+mod together;
 mod told;
 mod verbs;
 mod world;

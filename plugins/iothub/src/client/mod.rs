@@ -4,9 +4,10 @@
 mod call;
 mod devices;
 mod error;
+mod governor;
 mod hub_client;
 mod methods;
-mod pace;
+mod newest;
 mod query;
 mod send;
 mod token;

@@ -1,10 +1,9 @@
 //! The client's calls and the inventory.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use iotplay_iothub::Statistics;
-use runner::{InventoryError, Selection};
+use runner::{Ask, InventoryError, Selection};
 use serde_json::json;
 use wire::{DeviceDocument, ErrorCode, Identity, IfMatch, MethodCall, Status};
 
@@ -144,9 +143,10 @@ fn facts_are_twins_read_directly() {
         assert!(fact.direct);
         assert_eq!(fact.value["id"], "d");
         assert_eq!(fact.value["reported"], json!({}));
-        let devices: Vec<Arc<str>> = vec!["d".into(), "gone".into()];
-        let facts = inventory.facts(&devices, "twin").await.unwrap();
-        assert_eq!(facts.keys().map(AsRef::as_ref).collect::<Vec<&str>>(), ["d"]);
+        let asks = ["d", "gone"].map(|id| Ask { device: id.into(), seen: None, direct: false });
+        let facts = inventory.facts(&asks, "twin").await.unwrap();
+        assert_eq!(facts["d"].as_ref().unwrap(), &fact);
+        assert_eq!(facts["gone"], None, "looked at in vain");
         let patch = json!({ "tags": { "t": 1 } });
         stage.client.patch_twin(&"d".parse().unwrap(), &patch, &IfMatch::Any).await.unwrap();
         assert!(inventory.fact("d", "twin").await.unwrap().version > fact.version);
