@@ -186,7 +186,9 @@ impl WaitUntil {
             if now >= deadline {
                 return Ok(Ended::TimeUp);
             }
-            when = When { due: (now + pause).min(deadline), early: pause.mul_f64(EARLY), deadline };
+            // The last look is at the deadline, not before.
+            let early = if now + pause < deadline { pause.mul_f64(EARLY) } else { Duration::ZERO };
+            when = When { due: (now + pause).min(deadline), early, deadline };
             pause = pause.mul_f64(self.backoff.unwrap_or(BACKOFF)).min(longest);
         }
     }

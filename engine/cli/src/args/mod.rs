@@ -5,6 +5,7 @@ mod cli;
 mod hub;
 mod journal;
 mod mirror;
+mod pace;
 mod quota;
 mod run;
 mod small;
@@ -14,6 +15,7 @@ pub(crate) use cli::{Cli, Command, Common, parse};
 pub(crate) use hub::{HubArgs, HubCommand, SnapshotArgs};
 pub(crate) use journal::{ResumeArgs, RetryArgs, RunsArgs, ShowArgs};
 pub(crate) use mirror::command;
+pub(crate) use pace::PaceArgs;
 pub(crate) use quota::QuotaArgs;
 pub(crate) use run::{CheckArgs, Output, RunArgs, SimArgs, Targeting};
 pub(crate) use small::{

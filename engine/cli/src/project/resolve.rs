@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use base::{Diagnostic, Mask, Secret};
 use net::tls::Roots;
 use runner::HubOrigin;
-use wire::{ConnectionStringError, DeviceConnection, DeviceCredential, ServiceConnection};
+use wire::{ConnectionStringError, DeviceConnection, DeviceCredential, HubSize, ServiceConnection};
 
 use super::settings::{self, Settings};
 use crate::args::Common;
@@ -33,6 +33,8 @@ pub(crate) struct Chosen {
     pub(crate) production: Option<String>,
     /// How a later process finds it again.
     pub(crate) origin: HubOrigin,
+    /// How large it was bought, if that is written down.
+    pub(crate) size: Option<HubSize>,
 }
 
 /// The hub that is configured, in the order: `--hub`, environment, `iotplay.yaml`, the hub that runs for this folder.
@@ -84,6 +86,7 @@ fn from_settings(
     let hub = settings.hub(name)?;
     let text = hub.connection(name, variables)?;
     let mut chosen = from_text(common, &text, &format!("`{name}` of {}", settings::FILE), hub.ca_file.as_deref())?;
+    chosen.size = hub.size(name)?;
     chosen.production = hub.production.then(|| name.to_owned());
     // A production hub is never "just the local one", whatever its address.
     chosen.local &= !hub.production;
@@ -99,7 +102,7 @@ fn from_text(common: &Common, text: &Secret, origin: &str, ca: Option<&Path>) ->
     let roots = roots(common, ca, local);
     let host = connection.host.to_string();
     let origin = HubOrigin { title: title.clone(), host, found: HubOrigin::FLAG.to_owned(), name: None };
-    Ok(Chosen { connection, roots, title, local, production: None, origin })
+    Ok(Chosen { connection, roots, title, local, production: None, origin, size: None })
 }
 
 impl Chosen {

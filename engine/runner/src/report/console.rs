@@ -11,7 +11,7 @@ use super::line::{self, Tone};
 use super::many::End;
 use super::screen::{Lines, Screen, take};
 use super::state::State;
-use crate::{Counts, Outcome, Reporter, RunEvent};
+use crate::{Counts, Outcome, Progress, Reporter, RunEvent};
 
 /// Longest summary on a line: a reply may have 128 KiB.
 const LONGEST: usize = 200;
@@ -211,7 +211,10 @@ impl Reporter for Console {
             RunEvent::WaveStarted { index, of, size } => self.wave(*index, *of, *size),
             RunEvent::DeviceStarted { .. } => self.state.borrow_mut().device_started(),
             RunEvent::StepStarted { device, step, name } => self.state.borrow_mut().started(device, *step, name),
-            RunEvent::StepProgress { device, progress, .. } => {
+            RunEvent::StepProgress { device, step, progress } => {
+                if let Progress::Together { done, of, by } = progress {
+                    self.state.borrow_mut().many.together(*step, line::together(*done, *of, by));
+                }
                 if let Some(running) = self.state.borrow_mut().running.get_mut(device) {
                     let (of, says) = line::progress(progress);
                     running.of = of.or(running.of);

@@ -167,6 +167,9 @@ fn body(event: &RunEvent) -> Value {
                 json!({ "device": device, "step": step, "seconds": seconds(*spent), "of": of.map(seconds) })
             }
             Progress::Says(text) => json!({ "device": device, "step": step, "says": text }),
+            Progress::Together { done, of, by } => {
+                json!({ "device": device, "step": step, "done": done, "of": of, "by": by })
+            }
         },
         RunEvent::StepRetried { device, step, attempt, reason } => {
             json!({ "device": device, "step": step, "attempt": attempt, "reason": reason })

@@ -100,7 +100,13 @@ pub(super) fn progress(progress: &Progress) -> (Option<Duration>, Option<String>
     match progress {
         Progress::Elapsed { of, .. } => (*of, None),
         Progress::Says(text) => (None, Some(text.clone())),
+        Progress::Together { done, of, by } => (None, Some(together(*done, *of, by))),
     }
+}
+
+/// `12 of 50 done, job 20261123-132742-k3f9`
+pub(super) fn together(done: usize, of: usize, by: &str) -> String {
+    format!("{done} of {of} done, {by}")
 }
 
 /// One line of a text that may hold several, cut where it gets too long to read.

@@ -38,6 +38,8 @@ struct Tally {
     messages: BTreeMap<String, usize>,
     /// Those whose message found no room there.
     others: usize,
+    /// How far those are that one call serves.
+    together: Option<String>,
 }
 
 /// Failures of one class.
@@ -83,10 +85,18 @@ impl Many {
         busy.truncate(LIVE);
         busy.sort_by_key(|(step, _)| **step);
         let line = |tally: &Tally| {
-            let rest = format!("{}   running {}   of {of}", tally.counts(false).join("   "), tally.busy);
+            let together = tally.together.as_ref().map_or(String::new(), |text| format!("   {text}"));
+            let rest = format!("{}   running {}   of {of}{together}", tally.counts(false).join("   "), tally.busy);
             line::running(&tally.name, width, &rest)
         };
         busy.into_iter().map(|(_, tally)| line(tally)).collect()
+    }
+
+    /// How far those are that one call serves.
+    pub(super) fn together(&mut self, step: usize, text: String) {
+        if let Some(tally) = self.steps.get_mut(&step) {
+            tally.together = Some(text);
+        }
     }
 
     /// Counts one end of a step. Returns whether a failure should be shown in full.
@@ -94,6 +104,9 @@ impl Many {
         let may_show = self.shown < MOST_SHOWN;
         let tally = self.tally(step, name);
         tally.busy = tally.busy.saturating_sub(1);
+        if tally.busy == 0 {
+            tally.together = None;
+        }
         tally.ended += 1;
         tally.longest = tally.longest.max(end.took);
         let shown = match end.outcome {
@@ -272,6 +285,8 @@ mod tests {
                 "  ...      Wait       ok 0   running 1   of 10"
             ]
         );
+        many.together(1, "1 of 3 done, job j".into());
+        assert!(many.live(8, 10)[1].ends_with("of 10   1 of 3 done, job j"));
         many.stopped(0);
         assert_eq!(many.live(8, 10).len(), 1);
         for step in 2..50 {

@@ -60,7 +60,7 @@ impl Device<'_> {
         limit: Option<Duration>,
     ) -> Result<Tried, End> {
         let Some(limit) = limit else { return self.repeat(step, frame, nest, None).await };
-        let waits = matches!(&step.body, Body::Verb { ready, .. } if ready.waits());
+        let waits = matches!(&step.body, Body::Verb { ready, .. } if ready.waits() || ready.gathers().is_some());
         let allowed = if waits { limit + LAST_WORD } else { limit };
         match self.within(allowed, self.repeat(step, frame, nest, Some(limit))).await {
             Some(tried) => tried,

@@ -10,7 +10,7 @@ use super::scope::DeviceScope;
 use super::waves::{Coming, Driver, Next};
 use crate::book::{AbortAction, BetweenWaves};
 use crate::journal::{Journal, Kind, PastWave, Record, masked};
-use crate::{Question, RunEvent, Target};
+use crate::{Question, RunEvent};
 
 /// What a person said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,6 @@ impl<'r> Driver<'r, '_> {
         &mut self,
         between: Option<&'r BetweenWaves>,
         past: &PastWave,
-        kept: &[Target],
         index: usize,
     ) -> Result<(), String> {
         let play = self.play;
@@ -38,7 +37,7 @@ impl<'r> Driver<'r, '_> {
             self.beside(tokio::time::sleep(soak)).await;
         }
         if let Some(between) = between.filter(|between| !between.verify.is_empty() && !past.verified) {
-            let failed = self.on_devices(&between.verify, kept, index).await;
+            let failed = self.on_devices(&between.verify).await;
             if play.is_held() || play.stop.is_cancelled() {
                 return Ok(());
             }
@@ -60,15 +59,18 @@ impl<'r> Driver<'r, '_> {
         if play.stop.is_cancelled() {
             return Ok(());
         }
-        self.gate(between, past, index).await
+        if let Some(why) = past.aborted.clone() {
+            return Err(why);
+        }
+        match self.spent_anywhere() {
+            Some(why) => Err(why),
+            None => self.gate(between, past, index).await,
+        }
     }
 
     async fn gate(&mut self, between: Option<&'r BetweenWaves>, past: &PastWave, index: usize) -> Result<(), String> {
         let play = self.play;
         let gate = between.and_then(|between| between.gate.as_ref());
-        if let Some(why) = past.aborted.clone() {
-            return Err(why);
-        }
         if past.approved {
             return Ok(());
         }
@@ -152,18 +154,18 @@ impl<'r> Driver<'r, '_> {
     }
 
     /// The budget is spent or a gate is shut.
-    pub(super) async fn abort(&mut self, why: String, mut coming: Coming, kept: &[Target], index: usize) -> Next {
-        let play = self.play;
+    pub(super) async fn abort(&mut self, why: String, mut coming: Coming) -> Next {
+        let (play, index) = (self.play, self.kept.1);
         let past = play.past_wave(index);
         let pause = play.play.abort_if.as_ref().is_some_and(|abort| abort.action == AbortAction::Pause);
         if pause && past.aborted.is_none() {
             match self.approved(format!("Paused: {why}.")).await {
                 Answer::Yes => {
-                    // What has failed until now is allowed; from here on it counts anew.
-                    self.forgiven = self.counted(index);
-                    let sizes = Some(self.forgiven.list().to_vec());
+                    let counted = self.counted(index);
+                    self.forgive(index, counted);
+                    let sizes = Some(counted.list().to_vec());
                     play.note(|| Record { sizes, ..Record::new(Kind::Approved).wave(index) });
-                    return Box::pin(self.go_on(coming, kept, index)).await;
+                    return Box::pin(self.go_on(coming)).await;
                 }
                 Answer::No => {}
                 Answer::Nobody => {
@@ -180,16 +182,17 @@ impl<'r> Driver<'r, '_> {
         self.leave(coming.by_ref().collect(), index);
         play.give_up.cancel();
         if !play.play.on_abort.is_empty() {
-            self.on_devices(&play.play.on_abort, kept, index).await;
+            self.on_devices(&play.play.on_abort).await;
         }
         Next::Nothing
     }
 
     /// After a yes: the rest of the wave, then the next one.
-    async fn go_on(&mut self, mut coming: Coming, kept: &[Target], index: usize) -> Next {
+    async fn go_on(&mut self, mut coming: Coming) -> Next {
+        let index = self.kept.1;
         let tripped = self.start_all(&mut coming, index, None).await;
         match tripped {
-            Some(why) => self.abort(why, coming, kept, index).await,
+            Some(why) => self.abort(why, coming).await,
             None => {
                 self.leave(coming.collect(), index);
                 if self.play.stop.is_cancelled() {

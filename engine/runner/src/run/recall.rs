@@ -157,7 +157,14 @@ impl Device<'_> {
         self.play.doubt(&self.target.id, &name, when);
         doubts.for_each(|(_, name, when)| self.play.doubt(&self.target.id, &name, when));
         let at = self.play.book.source.place(self.play.book.steps[mark.step].1).label();
-        Some(End::Failed(Box::new(Broken { failure: unknown(when), step: name, at, again: false, caught: false, hidden: false })))
+        Some(End::Failed(Box::new(Broken {
+            failure: unknown(when),
+            step: name,
+            at,
+            again: false,
+            caught: false,
+            hidden: false,
+        })))
     }
 
     /// The step's name as written.
@@ -167,7 +174,14 @@ impl Device<'_> {
 
     pub(super) fn broken(&self, step: &Step, failure: Failure, name: Arc<str>, again: bool) -> Broken {
         let span = failure.span.unwrap_or_else(|| key(step));
-        Broken { at: self.play.book.source.place(span).label(), failure, step: name, again, caught: false, hidden: false }
+        Broken {
+            at: self.play.book.source.place(span).label(),
+            failure,
+            step: name,
+            again,
+            caught: false,
+            hidden: false,
+        }
     }
 }
 

@@ -141,6 +141,8 @@ impl Runner {
         if let Err(diagnostic) = begin(play, index, (&targets, past.is_none()), &values, options) {
             return sum.refuse(events, exit::USAGE, diagnostic);
         }
+        let ended = past.as_ref().map_or(0, |past| past.ends.len());
+        let coming = targets.len().saturating_sub(ended);
         events.say(&RunEvent::PlayStarted {
             play: index,
             name: Arc::clone(&play.name),
@@ -152,7 +154,7 @@ impl Runner {
                 .as_ref()
                 .map_or_else(|| plan::waves(&play.serial, targets.len()), |past| past.sizes.clone())
                 .len(),
-            estimate: None,
+            estimate: self.inventory.estimate(&plan::work(play, coming, options)),
         });
         let doors = Doors { events, inventory: &*self.inventory, expressions: &self.expressions };
         sum.size += targets.len();

@@ -1,6 +1,7 @@
 //! Drives the devices of a play: starts them wave by wave, as forks and pace allow, and goes on with those that are waited
 //! for beside the next waves. One lane, one future per device under way, nothing for those not yet started.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,9 @@ pub(super) struct Driver<'r, 'a> {
     /// `abort_if` with `continue` is said once.
     warned: bool,
     /// What a person has seen and allowed to go on with: it does not count against the budget again.
-    pub(super) forgiven: Tally,
+    pub(super) forgiven: BTreeMap<usize, Tally>,
+    /// The targets of the wave that is under way, or was last, if anybody may want them again; and its index.
+    pub(super) kept: (Vec<Target>, usize),
     /// Where the devices of the present wave meet.
     group: usize,
 }
@@ -56,7 +59,16 @@ impl<'r, 'a> Driver<'r, 'a> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let pace = Pace::new(play.play.rollout.clone());
-        Self { play, walks: Walks::new(), pace, tick, warned: false, forgiven: Tally::default(), group: 0 }
+        Self {
+            play,
+            walks: Walks::new(),
+            pace,
+            tick,
+            warned: false,
+            forgiven: BTreeMap::new(),
+            kept: (Vec::new(), 0),
+            group: 0,
+        }
     }
 
     /// Runs all waves; every target has ended when this returns.
@@ -75,7 +87,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             }
             next = self.wave(coming, index, &sizes).await;
         }
-        self.settle().await;
+        self.settle(next).await;
     }
 
     /// One wave, and what stands between it and the next one.
@@ -84,17 +96,19 @@ impl<'r, 'a> Driver<'r, 'a> {
         play.waves.borrow_mut().push(super::wave::Wave::new(index + 1, sizes.len(), all.len()));
         let between = play.play.between_waves.as_ref();
         let looked_at = between.is_some_and(|between| !between.verify.is_empty()) || !play.play.on_abort.is_empty();
-        let kept: Vec<Target> = if looked_at { all.clone() } else { Vec::new() };
+        self.kept = (if looked_at { all.clone() } else { Vec::new() }, index);
         let mut coming = self.restored(all, index).into_iter().peekable();
         self.group = play.gather.open(index + 1, coming.len());
         if past.passed {
             // Only those that are waited for are left of it.
             let left = coming.peek().is_some();
             let tripped = if left { self.start_all(&mut coming, index, None).await } else { None };
-            return self.passed(tripped, coming, &kept, index).await;
+            return self.passed(tripped, coming).await;
         }
         self.begun(&past, sizes, index);
-        self.forgiven = past.forgiven.as_deref().map_or(self.forgiven, Tally::of);
+        if let Some(forgiven) = past.forgiven.as_deref() {
+            self.forgive(index, Tally::of(forgiven));
+        }
         let tripped = past.aborted.clone().or_else(|| if past.begun { self.spent(index) } else { None });
         let tripped = self.start_all(&mut coming, index, tripped).await;
         if play.stop.is_cancelled() {
@@ -103,27 +117,27 @@ impl<'r, 'a> Driver<'r, 'a> {
         }
         let last = index + 1 == sizes.len();
         match tripped {
-            Some(why) => self.abort(why, coming, &kept, index).await,
+            Some(why) => self.abort(why, coming).await,
             None => {
                 self.ended(sizes, index);
-                match if last { Ok(()) } else { self.between(between, &past, &kept, index).await } {
+                match if last { Ok(()) } else { self.between(between, &past, index).await } {
                     Ok(()) if play.stop.is_cancelled() || play.paused.get() => Next::Nothing,
                     Ok(()) => {
                         play.note(|| Record::new(Kind::Passed).wave(index));
                         Next::Wave
                     }
-                    Err(why) => self.abort(why, coming, &kept, index).await,
+                    Err(why) => self.abort(why, coming).await,
                 }
             }
         }
     }
 
     /// A wave that an earlier process was done with.
-    async fn passed(&mut self, tripped: Option<String>, left: Coming, kept: &[Target], index: usize) -> Next {
+    async fn passed(&mut self, tripped: Option<String>, left: Coming) -> Next {
         match tripped {
-            Some(why) => self.abort(why, left, kept, index).await,
+            Some(why) => self.abort(why, left).await,
             None => {
-                self.leave(left.collect(), index);
+                self.leave(left.collect(), self.kept.1);
                 if self.play.stop.is_cancelled() { Next::Nothing } else { Next::Wave }
             }
         }
@@ -186,8 +200,9 @@ impl<'r, 'a> Driver<'r, 'a> {
                     }
                 }
                 Some(end) = self.walks.next(), if !self.walks.is_empty() => {
+                    let wave = end.wave;
                     play.ended(end);
-                    tripped = tripped.or_else(|| self.spent(index));
+                    tripped = tripped.or_else(|| self.spent(wave));
                     if tripped.is_some() {
                         // Nobody waits for those who do not start now.
                         play.gather.unborn(self.group, coming.len());
@@ -226,16 +241,25 @@ impl<'r, 'a> Driver<'r, 'a> {
         }
     }
 
-    /// What `abort_if` counts.
-    pub(super) fn counted(&self, index: usize) -> Tally {
-        let per_wave = self.play.play.abort_if.as_ref().is_some_and(|abort| abort.per_wave);
-        if per_wave { self.play.waves.borrow()[index].tally } else { *self.play.tally.borrow() }
+    fn is_per_wave(&self) -> bool {
+        self.play.play.abort_if.as_ref().is_some_and(|abort| abort.per_wave)
     }
 
-    /// Whether `abort_if` is met now.
+    /// What `abort_if` counts: all, or this wave.
+    pub(super) fn counted(&self, index: usize) -> Tally {
+        if self.is_per_wave() { self.play.waves.borrow()[index].tally } else { *self.play.tally.borrow() }
+    }
+
+    /// What has failed until now is allowed; from here on it counts anew.
+    pub(super) fn forgive(&mut self, index: usize, tally: Tally) {
+        self.forgiven.insert(if self.is_per_wave() { index } else { 0 }, tally);
+    }
+
+    /// Whether `abort_if` is met now, by what is counted in all or in this wave.
     fn spent(&mut self, index: usize) -> Option<String> {
         let abort = self.play.play.abort_if.as_ref()?;
-        let tally = self.counted(index).since(&self.forgiven);
+        let forgiven = self.forgiven.get(if abort.per_wave { &index } else { &0 }).copied().unwrap_or_default();
+        let tally = self.counted(index).since(&forgiven);
         let why = budget::spent(abort, &tally)?;
         if abort.action != AbortAction::Continue {
             return Some(why);
@@ -246,9 +270,17 @@ impl<'r, 'a> Driver<'r, 'a> {
         None
     }
 
-    /// Steps on those devices of a wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
-    pub(super) async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<DeviceEnd> {
+    /// The same after something that went on beside the waves: any of them may have lost a device in it.
+    pub(super) fn spent_anywhere(&mut self) -> Option<String> {
+        let abort = self.play.play.abort_if.as_ref()?;
+        let waves = if abort.per_wave { self.kept.1 + 1 } else { 1 };
+        (0..waves).find_map(|index| self.spent(index))
+    }
+
+    /// Steps on those devices of the wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
+    pub(super) async fn on_devices(&mut self, steps: &'r [Step]) -> Vec<DeviceEnd> {
         let play = self.play;
+        let (targets, wave) = (&self.kept.0, self.kept.1);
         let chosen: Vec<Target> = targets.iter().filter(|target| play.is_ok(&target.id)).cloned().collect();
         let group = play.gather.open(wave + 1, chosen.len());
         let walk = |target| async move { Device::new(play, target, wave, None).among(group).walk(steps).await };
@@ -280,7 +312,7 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// The rest of those under way: to their end, or a moment's grace when the play is stopped.
-    async fn settle(&mut self) {
+    async fn settle(&mut self, mut next: Next) {
         let play = self.play;
         let mut grace = None;
         while !self.walks.is_empty() || play.gather.is_serving() {
@@ -290,7 +322,14 @@ impl<'r, 'a> Driver<'r, 'a> {
             tokio::select! {
                 biased;
                 () = play.gather.drive() => {}
-                Some(end) = self.walks.next(), if !self.walks.is_empty() => play.ended(end),
+                Some(end) = self.walks.next(), if !self.walks.is_empty() => {
+                    let wave = end.wave;
+                    play.ended(end);
+                    // The last ones count like all others: those still waited for are given up.
+                    if next == Next::Wave && let Some(why) = self.spent(wave) {
+                        next = self.abort(why, Vec::new().into_iter().peekable()).await;
+                    }
+                }
                 () = play.stop.cancelled(), if grace.is_none() => {}
                 () = tokio::time::sleep_until(grace.unwrap_or_else(Instant::now)), if grace.is_some() => break,
                 _ = self.tick.tick() => play.events.tick(),

@@ -181,8 +181,17 @@ fn lane(work: impl Future<Output = usize>) -> usize {
     runtime.expect("a runtime").block_on(work)
 }
 
+/// What the gate has time for; `PROPTEST_CASES` for more.
+const CASES: u32 = 6;
+
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: cases(), max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default()
+    })]
     #[test]
     fn a_run_cut_at_any_line_comes_to_the_same_end_and_calls_nothing_twice(text in playbook(), every in 1usize..6) {
         lane(cut_and_resume(&text, every));

@@ -46,6 +46,9 @@ pub(crate) struct World {
     pub(crate) sent: Vec<(String, String, String)>,
     /// Devices served together: the batch's name, and who was in it.
     pub(crate) batches: Vec<(String, Vec<String>)>,
+    /// What was to be estimated, and how long each takes; none when nothing is known of the hub.
+    pub(crate) estimated: Vec<(Arc<str>, usize)>,
+    pub(crate) each: Option<Duration>,
 }
 
 pub(crate) type Decide = Rc<dyn Fn(&str, &str, &Value) -> Reply>;
@@ -119,6 +122,12 @@ impl Inventory for FakeInventory {
             Ok(rows)
         }
         .boxed_local()
+    }
+
+    fn estimate(&self, work: &[(Arc<str>, usize)]) -> Option<Duration> {
+        let mut world = self.0.borrow_mut();
+        world.estimated = work.to_vec();
+        world.each.map(|each| each * u32::try_from(work.iter().map(|(_, count)| count).sum::<usize>()).unwrap())
     }
 
     fn fact<'a>(&'a self, device: &'a str, _: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>> {
