@@ -17,6 +17,7 @@ mod newcomer;
 mod output;
 mod reports;
 mod reports_read;
+mod resumes;
 mod scripts;
 mod sdk_drops;
 mod sdk_node;

@@ -96,7 +96,7 @@ fn reply_value(reply: &MethodReply) -> Value {
 }
 
 /// The value of a call whose reply is unknown.
-fn lost_value() -> Value {
+pub(crate) fn lost_value() -> Value {
     json!({ "status": null, "payload": null, "lost": true })
 }
 

@@ -3,6 +3,7 @@
 mod agent;
 mod cli;
 mod hub;
+mod journal;
 mod mirror;
 mod pace;
 mod quota;
@@ -13,6 +14,7 @@ mod small;
 pub(crate) use agent::AgentArgs;
 pub(crate) use cli::{Cli, Command, Common, parse};
 pub(crate) use hub::{HubArgs, HubCommand, SnapshotArgs};
+pub(crate) use journal::{ResumeArgs, RetryArgs, RunsArgs, ShowArgs};
 pub(crate) use mirror::command;
 pub(crate) use pace::PaceArgs;
 pub(crate) use quota::QuotaArgs;
