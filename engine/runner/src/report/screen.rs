@@ -100,7 +100,7 @@ impl Lines {
     /// The live line below all others, or none. Returns whether there is a terminal to show it on.
     pub fn live(&self, text: Option<String>) -> bool {
         let mut screen = take(&self.0);
-        screen.live(text);
+        screen.live(text.into_iter().collect());
         screen.terminal
     }
 
