@@ -126,3 +126,34 @@ async fn a_script_tells_how_its_devices_ended() {
     assert_eq!(ends(&ran), [("a".to_owned(), "rejected", 1, 3, 0), ("b".to_owned(), "ok", 1, 0, 0)]);
     assert_eq!((ran.result.counts.ok, ran.result.counts.failed), (1, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_no_log_hides_is_told_by_no_event() {
+    let world = world(["d", "e"]);
+    let secret = || Reply::Status(409, Value::from("payload-of-d"));
+    replies(&world, "d", [secret(), secret()]);
+    replies(&world, "e", [secret(), secret()]);
+    let step = "{ name: Call, ping: { name: p }, retries: 1, delay: 1s, no_log: true }";
+    for text in [
+        format!("steps:\n  - {step}\n"),
+        format!("steps:\n  - no_log: true\n    block:\n      - {}\n", step.replace(", no_log: true", "")),
+    ] {
+        let ran = run(&world, &text).await;
+        assert_eq!(ran.result.exit, 4);
+        let events = ran.events.0.borrow();
+        let told = events.iter().filter(|event| match event {
+            // Its reporters are told not to show what it holds.
+            RunEvent::StepEnded { hidden, diagnostic, summary, .. } => {
+                assert!(*hidden);
+                format!("{diagnostic:?}{summary}").contains("409")
+            }
+            other => format!("{other:?}").contains("409"),
+        });
+        assert_eq!(told.count(), 0, "{events:?}");
+        let error = events.iter().find_map(|event| match event {
+            RunEvent::DeviceEnded { error, .. } => error.clone(),
+            _ => None,
+        });
+        assert_eq!(error.as_deref(), Some("failed; why is hidden (no_log)"));
+    }
+}
