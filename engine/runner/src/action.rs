@@ -116,6 +116,8 @@ pub struct StepContext<'a> {
     pub say: &'a dyn Fn(&'static str, String),
     /// Ends when the run is being stopped.
     pub cancel: &'a CancellationToken,
+    /// Whether this device was called before in this run, by a verb that changes: it may still be at work.
+    pub called: bool,
     /// `--check`: nothing that changes may be sent.
     pub check_mode: bool,
     /// The folder for what `save` writes.

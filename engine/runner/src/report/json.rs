@@ -240,7 +240,7 @@ fn word(outcome: &Outcome) -> String {
 fn failed(failure: &Failure) -> Value {
     json!({
         "class": failure.class.to_string(), "message": failure.message, "status": failure.status,
-        "in_doubt": failure.in_doubt, "value": failure.value, "help": failure.help,
+        "in_doubt": failure.in_doubt, "value": failure.value, "note": failure.note, "help": failure.help,
     })
 }
 

@@ -189,6 +189,7 @@ impl Device<'_> {
             progress: &progress,
             say: &say,
             cancel: &self.stop,
+            called: self.called.get(),
             check_mode: self.play.options.check,
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
@@ -226,6 +227,7 @@ impl Device<'_> {
         self.fork.hold().await;
         // It may have been stopped while it queued.
         self.go_on()?;
+        self.called.set(self.called.get() || effect == Effect::Changes);
         self.in_call.set(effect == Effect::Changes && !ready.repeatable());
         self.play.calling(&self.target.id, self.in_call.get());
         let outcome = ready.run(context).await;

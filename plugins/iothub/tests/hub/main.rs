@@ -5,6 +5,7 @@
 mod client;
 mod device;
 mod jobs;
+mod pace;
 mod stage;
 mod trouble;
 mod verbs;
