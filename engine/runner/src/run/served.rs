@@ -68,6 +68,7 @@ impl Device<'_> {
                 self.play.events.say(&RunEvent::Warned { text });
             }
             if news.begun && still.take().is_some() {
+                self.called.set(self.called.get() || effect == Effect::Changes);
                 self.in_call.set(effect == Effect::Changes && !ready.repeatable());
                 self.play.calling(&self.target.id, self.in_call.get());
             }
