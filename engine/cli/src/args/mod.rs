@@ -4,6 +4,7 @@ mod agent;
 mod cli;
 mod hub;
 mod mirror;
+mod pace;
 mod quota;
 mod run;
 mod small;
@@ -12,6 +13,7 @@ pub(crate) use agent::AgentArgs;
 pub(crate) use cli::{Cli, Command, Common, parse};
 pub(crate) use hub::{HubArgs, HubCommand, SnapshotArgs};
 pub(crate) use mirror::command;
+pub(crate) use pace::PaceArgs;
 pub(crate) use quota::QuotaArgs;
 pub(crate) use run::{CheckArgs, Output, RunArgs, SimArgs, Targeting};
 pub(crate) use small::{

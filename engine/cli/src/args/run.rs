@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+
+use super::PaceArgs;
 use runner::ReportFile;
 
 /// `iotplay run`.
@@ -45,6 +47,9 @@ pub(crate) struct RunArgs {
     /// Write a report when the run has ended: junit=FILE or html=FILE; may be given several times
     #[arg(long, value_name = "KIND=FILE")]
     pub(crate) report: Vec<ReportFile>,
+    /// How large the hub is.
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
     /// The simulated devices of a hub in this process.
     #[command(flatten)]
     pub(crate) sim: SimArgs,

@@ -17,6 +17,7 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let found = project::playbook(&args.file)?;
     // Usage errors come before anything is started.
     play::variables(&args.extra_vars)?;
+    let size = args.pace.size()?;
     let reports = Rc::new(play::reports(&args.report)?);
     // A playbook that cannot be read needs no hub to be told so; with --watch it may be mended.
     let first = play::check(&found);
@@ -29,6 +30,12 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let lines = screen.lines.clone();
     let embed = Embed::Simulated { sim: &args.sim, watch: args.watch };
     let world = World::open(common, embed, &lines).await?;
+    if let Some(size) = size {
+        world.client().expect_size(size);
+    }
+    if let Some(size) = world.client().size() {
+        lines.line(&format!("pace    {size}"));
+    }
     if found.path.is_none() {
         lines.line(project::BUILT_IN);
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base::{Diagnostic, Mask, Secret};
 use net::tls::Roots;
-use wire::{ConnectionStringError, DeviceConnection, DeviceCredential, ServiceConnection};
+use wire::{ConnectionStringError, DeviceConnection, DeviceCredential, HubSize, ServiceConnection};
 
 use super::settings::{self, Settings};
 use crate::args::Common;
@@ -30,6 +30,8 @@ pub(crate) struct Chosen {
     pub(crate) local: bool,
     /// The name that `--yes=NAME` must repeat.
     pub(crate) production: Option<String>,
+    /// How large it was bought, if that is written down.
+    pub(crate) size: Option<HubSize>,
 }
 
 /// The hub that is configured, in the order: `--hub`, environment, `iotplay.yaml`, the hub that runs for this folder.
@@ -80,6 +82,7 @@ fn from_settings(
     let hub = settings.hub(name)?;
     let text = hub.connection(name, variables)?;
     let mut chosen = from_text(common, &text, &format!("`{name}` of {}", settings::FILE), hub.ca_file.as_deref())?;
+    chosen.size = hub.size(name)?;
     chosen.production = hub.production.then(|| name.to_owned());
     // A production hub is never "just the local one", whatever its address.
     chosen.local &= !hub.production;
@@ -93,7 +96,7 @@ fn from_text(common: &Common, text: &Secret, origin: &str, ca: Option<&Path>) ->
     let place = if local { "local, " } else { "" };
     let title = format!("{place}{} ({origin})", connection.host);
     let roots = roots(common, ca, local);
-    Ok(Chosen { connection, roots, title, local, production: None })
+    Ok(Chosen { connection, roots, title, local, production: None, size: None })
 }
 
 fn from_endpoint(common: &Common, endpoint: &hub::Endpoint) -> Result<Chosen, Trouble> {

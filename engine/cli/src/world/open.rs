@@ -121,5 +121,9 @@ pub(crate) fn client(chosen: &Chosen) -> Result<HubClient, Trouble> {
         clock: Clock::system(),
         seed: Seed::from_os(),
     };
-    HubClient::new(options).map_err(|error| Trouble::usage(crate::process::chain(&error)))
+    let client = HubClient::new(options).map_err(|error| Trouble::usage(crate::process::chain(&error)))?;
+    if let Some(size) = chosen.size {
+        client.expect_size(size);
+    }
+    Ok(client)
 }

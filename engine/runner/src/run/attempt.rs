@@ -56,7 +56,7 @@ impl Device<'_> {
         limit: Option<Duration>,
     ) -> Result<Tried, End> {
         let Some(limit) = limit else { return self.repeat(step, frame, nest, None).await };
-        let waits = matches!(&step.body, Body::Verb { ready, .. } if ready.waits());
+        let waits = matches!(&step.body, Body::Verb { ready, .. } if ready.waits() || ready.gathers().is_some());
         let allowed = if waits { limit + LAST_WORD } else { limit };
         match self.within(allowed, self.repeat(step, frame, nest, Some(limit))).await {
             Some(tried) => tried,
@@ -189,6 +189,7 @@ impl Device<'_> {
             progress: &progress,
             say: &say,
             cancel: &self.stop,
+            called: self.called.get(),
             check_mode: self.play.options.check,
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
@@ -226,6 +227,7 @@ impl Device<'_> {
         self.fork.hold().await;
         // It may have been stopped while it queued.
         self.go_on()?;
+        self.called.set(self.called.get() || effect == Effect::Changes);
         self.in_call.set(effect == Effect::Changes && !ready.repeatable());
         self.play.calling(&self.target.id, self.in_call.get());
         let outcome = ready.run(context).await;

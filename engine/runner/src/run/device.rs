@@ -42,6 +42,8 @@ pub(super) struct Device<'a> {
     pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
     /// A call that must not be repeated blindly is in flight.
     pub(super) in_call: Cell<bool>,
+    /// A verb that changes has run.
+    pub(super) called: Cell<bool>,
     /// It is not connected, and waited for since then.
     pub(super) waited_since: Cell<Option<Instant>>,
     /// Time spent on earlier such waits.
@@ -152,6 +154,7 @@ impl<'a> Device<'a> {
             names: Names::default(),
             facts: RefCell::default(),
             in_call: Cell::new(false),
+            called: Cell::new(false),
             waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
             idled: Cell::new(Duration::ZERO),

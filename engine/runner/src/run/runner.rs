@@ -129,7 +129,7 @@ impl Runner {
             first: targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
             steps: book.steps.iter().map(|(name, _)| Arc::clone(name)).collect(),
             waves: plan::waves(&play.serial, targets.len()).len(),
-            estimate: None,
+            estimate: self.inventory.estimate(&plan::work(play, targets.len(), options)),
         });
         let doors = Doors { events, inventory: &*self.inventory, expressions: &self.expressions };
         let run = PlayRun::new(book, play, options, doors, values, targets.len());

@@ -126,3 +126,29 @@ async fn a_script_tells_how_its_devices_ended() {
     assert_eq!(ends(&ran), [("a".to_owned(), "rejected", 1, 3, 0), ("b".to_owned(), "ok", 1, 0, 0)]);
     assert_eq!((ran.result.counts.ok, ran.result.counts.failed), (1, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_play_asks_of_the_hub_at_least_is_estimated_at_its_start() {
+    let world = world((0..10).map(|n| format!("d{n}")));
+    world.borrow_mut().each = Some(Duration::from_secs(1));
+    let text = "
+before: [ { log: begin } ]
+steps:
+  - { ping: { name: p }, run_once: true }
+  - ping: { name: '${{ twin.version }}' }
+  - { ping: { name: q }, when: device.id == 'd1' }
+  - block: [ { ping: { name: r } } ]
+    rescue: [ { ping: { name: s } } ]
+    always: [ { wait_until: true } ]
+  - { ping: { name: t }, tags: [never] }
+";
+    let ran = run(&world, text).await;
+    let events = ran.events.0.borrow();
+    let told = events.iter().find_map(|event| match event {
+        RunEvent::PlayStarted { estimate, .. } => *estimate,
+        _ => None,
+    });
+    let estimated: Vec<_> = world.borrow().estimated.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    assert_eq!(estimated, ["log 1", "ping 21", "twin 10", "wait_until 10"]);
+    assert_eq!(told, Some(Duration::from_secs(42)));
+}

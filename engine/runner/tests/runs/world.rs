@@ -42,6 +42,9 @@ pub(crate) struct World {
     pub(crate) order: Vec<String>,
     /// Devices served together: the batch's name, and who was in it.
     pub(crate) batches: Vec<(String, Vec<String>)>,
+    /// What was to be estimated, and how long each takes; none when nothing is known of the hub.
+    pub(crate) estimated: Vec<(Arc<str>, usize)>,
+    pub(crate) each: Option<Duration>,
 }
 
 pub(crate) type Shared = Rc<RefCell<World>>;
@@ -113,6 +116,12 @@ impl Inventory for FakeInventory {
             Ok(rows)
         }
         .boxed_local()
+    }
+
+    fn estimate(&self, work: &[(Arc<str>, usize)]) -> Option<Duration> {
+        let mut world = self.0.borrow_mut();
+        world.estimated = work.to_vec();
+        world.each.map(|each| each * u32::try_from(work.iter().map(|(_, count)| count).sum::<usize>()).unwrap())
     }
 
     fn fact<'a>(&'a self, device: &'a str, _: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>> {
