@@ -3,6 +3,7 @@
 
 mod agent;
 mod bad_input;
+mod canaries;
 mod devices;
 mod durability;
 mod examples;

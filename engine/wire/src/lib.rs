@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod etag;
 mod filter;
+mod given;
 pub mod headers;
 mod host;
 mod identity;
@@ -35,6 +36,7 @@ pub use document::{
 pub use error::{ErrorCode, HubError, Tracking, framework_body, twin_error_body};
 pub use etag::{IfMatch, identity_etag, quoted_etag, twin_etag};
 pub use filter::DeviceFilter;
+pub use given::secrets_in;
 pub use host::{HostError, HostPort};
 pub use identity::{DeviceId, IdError, Identity, JobId, ModuleId};
 pub use job::{DeviceJobStatus, JobAction, JobDocument, JobRequest, JobStatistics, JobStatus, JobType};
