@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
 use base::format_duration;
@@ -55,7 +56,7 @@ impl Device<'_> {
         limit: Option<Duration>,
     ) -> Result<Tried, End> {
         let Some(limit) = limit else { return self.repeat(step, frame, nest, None).await };
-        let waits = matches!(&step.body, Body::Verb { ready, .. } if ready.waits());
+        let waits = matches!(&step.body, Body::Verb { ready, .. } if ready.waits() || ready.gathers().is_some());
         let allowed = if waits { limit + LAST_WORD } else { limit };
         match self.within(allowed, self.repeat(step, frame, nest, Some(limit))).await {
             Some(tried) => tried,
@@ -107,6 +108,7 @@ impl Device<'_> {
         self.hidden.set(nest.hides(step));
         loop {
             frame.set("attempt", json!(attempt));
+            frame.round(step.index, attempt as usize);
             let mut tried = self.judged(step, frame, nest, limit, attempt <= retries).await?;
             tried.attempts = attempt;
             let Some(reason) = again(&tried) else { return Ok(tried) };
@@ -145,7 +147,7 @@ impl Device<'_> {
         repeats: bool,
     ) -> Result<Tried, End> {
         let mut tried = match &step.body {
-            Body::Verb { ready, effect, .. } => self.online(step, &**ready, *effect, frame, nest, limit).await?,
+            Body::Verb { ready, effect, .. } => self.online(step, ready, *effect, frame, nest, limit).await?,
             Body::Block { block, rescue, always } => {
                 self.block(step, [block, rescue, always], frame, nest, repeats).await?
             }
@@ -163,7 +165,7 @@ impl Device<'_> {
     pub(super) async fn call(
         &self,
         step: &Step,
-        ready: &dyn Ready,
+        ready: &Rc<dyn Ready>,
         effect: Effect,
         frame: &Frame<'_>,
         limit: Option<Duration>,
@@ -187,13 +189,17 @@ impl Device<'_> {
             progress: &progress,
             say: &say,
             cancel: &self.stop,
+            called: self.called.get(),
             check_mode: self.play.options.check,
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
         };
-        let outcome = match self.rehearsal(ready, effect, &context) {
+        let outcome = match self.rehearsal(&**ready, effect, &context) {
             Some(outcome) => outcome,
-            None => self.perform(ready, effect, &context).await?,
+            None => match (&self.member, ready.gathers().filter(|_| !context.check_mode)) {
+                (Some(member), Some(_)) => self.served(member, ready, effect, frame.place(), &context).await?,
+                _ => self.perform(&**ready, effect, &context).await?,
+            },
         };
         if effect == Effect::Changes && matches!(outcome, Outcome::Skipped(Skip::Check(_))) {
             self.play.would_change.set(true);
@@ -221,6 +227,7 @@ impl Device<'_> {
         self.fork.hold().await;
         // It may have been stopped while it queued.
         self.go_on()?;
+        self.called.set(self.called.get() || effect == Effect::Changes);
         self.in_call.set(effect == Effect::Changes && !ready.repeatable());
         self.play.calling(&self.target.id, self.in_call.get());
         let outcome = ready.run(context).await;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::exit::Ended;
 use super::fork::Fork;
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
 use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
@@ -32,6 +33,8 @@ pub(super) struct Device<'a> {
     /// Index of its wave, from 0.
     pub(super) wave: usize,
     pub(super) fork: Fork,
+    /// Those it walks with, if somebody may serve them together.
+    pub(super) member: Option<Member>,
     /// Its steps end when this does.
     pub(super) stop: CancellationToken,
     pub(super) names: Names,
@@ -39,6 +42,8 @@ pub(super) struct Device<'a> {
     pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
     /// A call that must not be repeated blindly is in flight.
     pub(super) in_call: Cell<bool>,
+    /// A verb that changes has run.
+    pub(super) called: Cell<bool>,
     /// It is not connected, and waited for since then.
     pub(super) waited_since: Cell<Option<Instant>>,
     /// Time spent on earlier such waits.
@@ -144,15 +149,22 @@ impl<'a> Device<'a> {
             on_runner: false,
             wave,
             fork: Fork::new(Arc::clone(&play.forks), permit),
+            member: None,
             stop: play.stop.clone(),
             names: Names::default(),
             facts: RefCell::default(),
             in_call: Cell::new(false),
+            called: Cell::new(false),
             waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
             idled: Cell::new(Duration::ZERO),
             hidden: Cell::new(false),
         }
+    }
+
+    /// One of a group that walks through the same steps.
+    pub(super) fn among(self, group: usize) -> Self {
+        Self { member: Some(self.play.gather.enter(group)), ..self }
     }
 
     /// The runner itself, for `before` and `after`.

@@ -1,6 +1,7 @@
 //! One step on one device: tags, `run_once`, `throttle`, `loop`, `when`, `register`, and what its end means for the device.
 //! The attempts are in `attempt`.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::attempt::Tried;
 use super::device::{Broken, Device, End};
 use super::ended::key;
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
 use super::scope::Kind;
 use crate::book::{Body, Step};
@@ -65,6 +67,11 @@ impl Device<'_> {
         if !nest.chosen(step, self.play) {
             return Ok(Value::Null);
         }
+        if let Some(member) = &self.member {
+            let mut place = frame.place();
+            place.push((step.index, 0));
+            member.at(place);
+        }
         if let Some(name) = &step.register {
             self.names.forget(name);
         }
@@ -106,8 +113,11 @@ impl Device<'_> {
         if !first {
             self.fork.release();
         }
+        // Who waits for another's result comes to no meeting before it is there.
+        let rest = RefCell::new(self.member.as_ref().map(Member::rest));
         let result = cell
             .get_or_try_init(|| async {
+                drop(rest.take());
                 match self.items(step, frame, nest).await {
                     Ok(came) => Ok(Ok(came)),
                     Err(End::Failed(broken)) => Ok(Err(broken)),
@@ -115,6 +125,7 @@ impl Device<'_> {
                 }
             })
             .await?;
+        drop(rest.take());
         result.clone().map_err(End::Failed)
     }
 
@@ -133,9 +144,10 @@ impl Device<'_> {
         };
         let mut values = Vec::with_capacity(list.len());
         let mut first: Option<Box<Broken>> = None;
-        for item in list {
+        for (index, item) in list.into_iter().enumerate() {
             self.go_on()?;
             let inner = Frame::inside(frame);
+            inner.round(step.index, index + 1);
             inner.set("item", item);
             match self.one(step, &inner, nest, limit).await {
                 Ok(Came::Value(value)) => values.push(value),
@@ -169,6 +181,7 @@ impl Device<'_> {
             return Some(turn);
         }
         self.fork.release();
+        let _rest = self.member.as_ref().map(Member::rest);
         turns.acquire_owned().await.ok()
     }
 

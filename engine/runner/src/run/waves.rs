@@ -36,6 +36,10 @@ pub(super) struct Driver<'r, 'a> {
     tick: Interval,
     /// `abort_if` with `continue` is said once.
     warned: bool,
+    /// The targets of the wave that is under way, or was last, if anybody may want them again; and its index.
+    kept: (Vec<Target>, usize),
+    /// Where the devices of the present wave meet.
+    group: usize,
 }
 
 /// Whether the play goes on with the next wave.
@@ -49,7 +53,15 @@ impl<'r, 'a> Driver<'r, 'a> {
     pub(super) fn new(play: &'r PlayRun<'a>) -> Self {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        Self { play, walks: Walks::new(), pace: Pace::new(play.play.rollout.clone()), tick, warned: false }
+        Self {
+            play,
+            walks: Walks::new(),
+            pace: Pace::new(play.play.rollout.clone()),
+            tick,
+            warned: false,
+            kept: (Vec::new(), 0),
+            group: 0,
+        }
     }
 
     /// Runs all waves; every target has ended when this returns.
@@ -65,7 +77,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             }
             next = self.wave(coming, index, &sizes).await;
         }
-        self.settle().await;
+        self.settle(next).await;
     }
 
     /// One wave, and what stands between it and the next one.
@@ -75,9 +87,10 @@ impl<'r, 'a> Driver<'r, 'a> {
         if sizes.len() > 1 {
             play.events.say(&RunEvent::WaveStarted { index: index + 1, of: sizes.len(), size: coming.len() });
         }
+        self.group = play.gather.open(index + 1, coming.len());
         let between = play.play.between_waves.as_ref();
         let looked_at = between.is_some_and(|between| !between.verify.is_empty()) || !play.play.on_abort.is_empty();
-        let kept: Vec<Target> = if looked_at { coming.clone() } else { Vec::new() };
+        self.kept = (if looked_at { coming.clone() } else { Vec::new() }, index);
         let tripped = self.start_all(coming, index).await;
         if sizes.len() > 1 {
             let waves = play.waves.borrow();
@@ -91,11 +104,11 @@ impl<'r, 'a> Driver<'r, 'a> {
         let verdict = match tripped {
             Some(why) => Err(why),
             None if last => Ok(()),
-            None => self.between(between, &kept, index).await,
+            None => self.between(between, index).await,
         };
         match verdict {
             Ok(()) => Next::Wave,
-            Err(why) => self.abort(why, &kept, index).await,
+            Err(why) => self.abort(why).await,
         }
     }
 
@@ -113,6 +126,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => break,
+                () = play.gather.drive() => {}
                 permit = Arc::clone(&play.forks).acquire_owned(), if next.is_some() && due.is_none() => {
                     if let Some(target) = next.take() {
                         self.start(target, index, permit.ok());
@@ -120,8 +134,9 @@ impl<'r, 'a> Driver<'r, 'a> {
                     }
                 }
                 Some(end) = self.walks.next(), if !self.walks.is_empty() => {
+                    let wave = end.wave;
                     play.ended(end);
-                    tripped = tripped.or_else(|| self.spent(index));
+                    tripped = tripped.or_else(|| self.spent(wave));
                 }
                 () = play.moved.notified() => {}
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
@@ -129,6 +144,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             }
             if tripped.is_some() && next.is_some() {
                 let left: Vec<Target> = next.take().into_iter().chain(coming.by_ref()).collect();
+                play.gather.unborn(self.group, left.len());
                 self.not_reached(left, index);
             }
         }
@@ -141,9 +157,10 @@ impl<'r, 'a> Driver<'r, 'a> {
         play.active.borrow_mut().insert(Arc::clone(&target.id), (wave, false));
         play.events.say(&RunEvent::DeviceStarted { device: Arc::clone(&target.id), wave: wave + 1 });
         self.pace.started(Instant::now(), play.tally.borrow().ok);
+        let group = self.group;
         self.walks.push(
             async move {
-                let device = Device::new(play, target, wave, permit);
+                let device = Device::new(play, target, wave, permit).among(group);
                 device.walk(&play.play.steps).await
             }
             .boxed_local(),
@@ -156,7 +173,7 @@ impl<'r, 'a> Driver<'r, 'a> {
         }
     }
 
-    /// Whether `abort_if` is met now.
+    /// Whether `abort_if` is met now, by what is counted in all or in this wave.
     fn spent(&mut self, index: usize) -> Option<String> {
         let abort = self.play.play.abort_if.as_ref()?;
         let tally = if abort.per_wave { self.play.waves.borrow()[index].tally } else { *self.play.tally.borrow() };
@@ -170,19 +187,21 @@ impl<'r, 'a> Driver<'r, 'a> {
         None
     }
 
+    /// The same after something that went on beside the waves: any of them may have lost a device in it.
+    fn spent_anywhere(&mut self) -> Option<String> {
+        let abort = self.play.play.abort_if.as_ref()?;
+        let waves = if abort.per_wave { self.kept.1 + 1 } else { 1 };
+        (0..waves).find_map(|index| self.spent(index))
+    }
+
     /// Soak, verify, gate.
-    async fn between(
-        &mut self,
-        between: Option<&'r BetweenWaves>,
-        kept: &[Target],
-        index: usize,
-    ) -> Result<(), String> {
+    async fn between(&mut self, between: Option<&'r BetweenWaves>, index: usize) -> Result<(), String> {
         let play = self.play;
         if let Some(soak) = between.and_then(|between| between.soak) {
             self.beside(tokio::time::sleep(soak)).await;
         }
         if let Some(between) = between.filter(|between| !between.verify.is_empty()) {
-            let failed = self.on_devices(&between.verify, kept, index).await;
+            let failed = self.on_devices(&between.verify).await;
             let mut waves = play.waves.borrow_mut();
             for end in failed {
                 // What was ok is not any more: the wave's counts are what the gate looks at.
@@ -197,7 +216,10 @@ impl<'r, 'a> Driver<'r, 'a> {
         if play.stop.is_cancelled() {
             return Ok(());
         }
-        self.gate(between, index).await
+        match self.spent_anywhere() {
+            Some(why) => Err(why),
+            None => self.gate(between, index).await,
+        }
     }
 
     async fn gate(&mut self, between: Option<&'r BetweenWaves>, index: usize) -> Result<(), String> {
@@ -252,7 +274,7 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// The budget is spent or a gate is shut.
-    async fn abort(&mut self, why: String, kept: &[Target], index: usize) -> Next {
+    async fn abort(&mut self, why: String) -> Next {
         let play = self.play;
         let pause = play.play.abort_if.as_ref().is_some_and(|abort| abort.action == AbortAction::Pause);
         if pause && self.approved(format!("Paused: {why}.")).await {
@@ -261,20 +283,19 @@ impl<'r, 'a> Driver<'r, 'a> {
         play.end(exit::ABORTED, format!("aborted: {why}"));
         play.give_up.cancel();
         if !play.play.on_abort.is_empty() {
-            self.on_devices(&play.play.on_abort, kept, index).await;
+            self.on_devices(&play.play.on_abort).await;
         }
         Next::Nothing
     }
 
-    /// Steps on those devices of a wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
-    async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<DeviceEnd> {
+    /// Steps on those devices of the wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
+    async fn on_devices(&mut self, steps: &'r [Step]) -> Vec<DeviceEnd> {
         let play = self.play;
-        let mut walks: Walks<'_> = targets
-            .iter()
-            .filter(|target| play.is_ok(&target.id))
-            .cloned()
-            .map(|target| async move { Device::new(play, target, wave, None).walk(steps).await }.boxed_local())
-            .collect();
+        let (targets, wave) = (&self.kept.0, self.kept.1);
+        let chosen: Vec<Target> = targets.iter().filter(|target| play.is_ok(&target.id)).cloned().collect();
+        let group = play.gather.open(wave + 1, chosen.len());
+        let walk = |target| async move { Device::new(play, target, wave, None).among(group).walk(steps).await };
+        let mut walks: Walks<'_> = chosen.into_iter().map(|target| walk(target).boxed_local()).collect();
         let mut failed = Vec::new();
         while let Some(Some(end)) = self.beside(walks.next()).await {
             if !matches!(end.ended, Ended::Ok | Ended::Skipped) {
@@ -293,6 +314,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => return None,
+                () = play.gather.drive() => {}
                 done = &mut work => return Some(done),
                 Some(end) = self.walks.next(), if !self.walks.is_empty() => play.ended(end),
                 _ = self.tick.tick() => play.events.tick(),
@@ -301,16 +323,25 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// The rest of those under way: to their end, or a moment's grace when the play is stopped.
-    async fn settle(&mut self) {
+    async fn settle(&mut self, mut next: Next) {
         let play = self.play;
         let mut grace = None;
-        while !self.walks.is_empty() {
+        while !self.walks.is_empty() || play.gather.is_serving() {
             if play.stop.is_cancelled() && grace.is_none() {
                 grace = Some(Instant::now() + GRACE);
             }
             tokio::select! {
                 biased;
-                Some(end) = self.walks.next() => play.ended(end),
+                () = play.gather.drive() => {}
+                Some(end) = self.walks.next(), if !self.walks.is_empty() => {
+                    let wave = end.wave;
+                    play.ended(end);
+                    // The last ones count like all others: those still waited for are given up.
+                    if next == Next::Wave && let Some(why) = self.spent(wave) {
+                        next = Next::Nothing;
+                        self.abort(why).await;
+                    }
+                }
                 () = play.stop.cancelled(), if grace.is_none() => {}
                 () = tokio::time::sleep_until(grace.unwrap_or_else(Instant::now)), if grace.is_some() => break,
                 _ = self.tick.tick() => play.events.tick(),

@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) most_in_flight: usize,
     pub(crate) reads: usize,
     pub(crate) order: Vec<String>,
+    /// Devices served together: the batch's name, and who was in it.
+    pub(crate) batches: Vec<(String, Vec<String>)>,
     /// What was to be estimated, and how long each takes; none when nothing is known of the hub.
     pub(crate) estimated: Vec<(Arc<str>, usize)>,
     pub(crate) each: Option<Duration>,

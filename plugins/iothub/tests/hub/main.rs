@@ -4,6 +4,7 @@
 
 mod client;
 mod device;
+mod jobs;
 mod pace;
 mod stage;
 mod trouble;

@@ -131,6 +131,7 @@ impl Stage {
             failed_when: None,
             progress: &progress,
             say: &|_, _| {},
+            called: false,
             cancel: &tokio_util::sync::CancellationToken::new(),
             check_mode,
             files: std::path::Path::new("."),
