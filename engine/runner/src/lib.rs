@@ -18,7 +18,7 @@ mod scripted;
 pub use action::{Action, Effect, Ready, Scope, StepContext};
 pub use batch::{Batch, Gathers, serve_alone};
 pub use event::{Counts, Progress, Reporter, RunEvent};
-pub use inventory::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target};
+pub use inventory::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
 pub use made::ScriptPlugin;
 pub use options::{Confirm, Environment, ExtraVar, Question, RunOptions, RunResult};
 pub use outcome::{Class, Failure, Outcome, Skip};
