@@ -135,10 +135,10 @@ fn steps(texts: &[&str]) -> Vec<Box<dyn Ready>> {
     let step = |text: &&str| {
         let source = Source::new("t.yaml", *text);
         let mut found = Diagnostics::default();
-        let node: Node = read_yaml(&source, &mut found).unwrap();
+        let node: Node = read_yaml(&source, &mut found).expect("good YAML");
         let known = Known { names: ["twin".to_owned()].into(), ..Known::default() };
         let mut check = Check::new(&source, &mut found, &known, &EXPRESSIONS);
-        registry.get("wait_until").unwrap().check(&node, &mut check).expect("a good step")
+        registry.get("wait_until").expect("a verb of flow").check(&node, &mut check).expect("a good step")
     };
     texts.iter().map(step).collect()
 }

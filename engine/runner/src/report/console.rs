@@ -75,7 +75,10 @@ impl Console {
             1 => ", 1 device".to_owned(),
             n => format!(", {n} devices"),
         };
-        let estimate = estimate.map(|time| format!(", about {} by the hub's quota", line::whole(time)));
+        // Below a second nobody is kept waiting.
+        let estimate = estimate
+            .filter(|time| time.as_secs() > 0)
+            .map(|time| format!(", about {} by the hub's quota", line::whole(time)));
         self.err(&format!("play    {name}  ({file}{count}{})\n", estimate.unwrap_or_default()));
     }
 

@@ -187,7 +187,8 @@ steps:
         RunEvent::PlayStarted { estimate, .. } => *estimate,
         _ => None,
     });
-    let estimated: Vec<_> = world.borrow().estimated.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let estimated: Vec<_> =
+        world.borrow().estimated.iter().map(|work| format!("{} {}", work.name, work.count)).collect();
     assert_eq!(estimated, ["log 1", "ping 21", "twin 10", "wait_until 10"]);
     assert_eq!(told, Some(Duration::from_secs(42)));
 }
