@@ -59,7 +59,12 @@ fn a_python_device_gets_its_messages() {
 /// To this SDK `iothub-ack` is a property like any other.
 #[test]
 fn a_node_device_gets_its_messages() {
-    their_device_gets_its_messages(stage::node, "listener.js", " undefined undefined undefined", "undefined iothub-ack=full,");
+    their_device_gets_its_messages(
+        stage::node,
+        "listener.js",
+        " undefined undefined undefined",
+        "undefined iothub-ack=full,",
+    );
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn a_hub_without_devices_says_how_to_have_one() {
     let hub = LocalHub::start(&set.iotplay, HubOptions::FreePorts);
     let ended = set.iotplay.run(&["run", "reboot.yaml", "--sim", "3"]);
     assert_eq!(ended.code, Some(2), "{}", ended.err);
-    for words in ["no devices", "iotplay agent", "--sim, --sim-reboot and --scripts"] {
+    for words in ["no devices", "iotplay agent", "--sim, --sim-reboot, --sim-faults and --scripts"] {
         assert!(ended.err.contains(words), "no {words:?} in\n{}", ended.err);
     }
     let unknown = set.iotplay.run(&["twin", "get", "press-8"]);

@@ -12,6 +12,7 @@ use net::tls::{TlsError, client_config};
 use script::{Live, WatchError};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use wire::DeviceCredential;
@@ -86,7 +87,8 @@ impl Agent {
         let (counters, broken) = (Arc::new(Counters::default()), Broken::default());
         let stop = CancellationToken::new();
         let count = config.devices.len();
-        let (progress, seen) = watch::channel(Progress { coming: count, running: count, ended: None });
+        let coming = count.saturating_sub(config.faults.absent_at_start());
+        let (progress, seen) = watch::channel(Progress { coming, running: count, ended: None });
         let shared = Shared { counters: Arc::clone(&counters), broken: broken.clone(), stop: stop.clone(), progress };
         let (grace, graces) = watch::channel(Duration::ZERO);
         let run = move || run(config, shared, first, reload, tls, graces);
@@ -157,11 +159,13 @@ fn run(
         deadlines: config.deadlines,
         errors: config.errors,
         memory: config.state.map(MemoryFolder::new),
+        faults: config.faults,
     };
     let dialer = Dialer::new(config.link, config.clock.clone(), config.seed.of("link").rng(), tls);
     let lane = Rc::new(Lane {
         habits,
         clock: config.clock,
+        started: Instant::now(),
         rng: RefCell::new(config.seed.of("boots").rng()),
         counters: shared.counters,
         scripts: Live::new(first),
@@ -189,7 +193,7 @@ pub struct RunningAgent {
 }
 
 impl RunningAgent {
-    /// Until every device was connected once.
+    /// Until every device was connected once, but for those that are to be away at first.
     ///
     /// # Errors
     /// A device ended for good before that.

@@ -1,6 +1,6 @@
 //! What a caller gets for a script's error: a thrown map's own status and payload, or an error with its place.
 
-use script::{Dynamic, ErrorKind, ScriptError, to_json};
+use script::{ErrorKind, ScriptError, to_json};
 use serde_json::{Value, json};
 
 use crate::config::ErrorDetail;
@@ -21,9 +21,7 @@ impl Answer {
 
 /// What an error says to the caller.
 pub(crate) fn of_error(error: &ScriptError, detail: ErrorDetail) -> Answer {
-    if let ErrorKind::Thrown(value) = &error.kind
-        && let Some(answer) = of_thrown(value)
-    {
+    if let Some(answer) = thrown(error) {
         return answer;
     }
     let status = if matches!(error.kind, ErrorKind::Deadline) { 504 } else { 500 };
@@ -39,8 +37,9 @@ pub(crate) fn of_error(error: &ScriptError, detail: ErrorDetail) -> Answer {
     answer
 }
 
-/// A thrown map with a status, or at least a payload, is an answer.
-fn of_thrown(value: &Dynamic) -> Option<Answer> {
+/// A thrown map with a status, or at least a payload, is an answer that the handler means.
+pub(crate) fn thrown(error: &ScriptError) -> Option<Answer> {
+    let ErrorKind::Thrown(value) = &error.kind else { return None };
     let map = value.read_lock::<rhai::Map>()?;
     let status = match map.get("status") {
         Some(status) => i32::try_from(status.as_int().ok()?).ok()?,

@@ -14,13 +14,13 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep};
 use wire::limits::METHOD_PAYLOAD_BYTES;
 
-use crate::answer::{Answer, of_error};
+use crate::answer::{Answer, of_error, thrown};
 use crate::config::Deadlines;
 use crate::device::Device;
 use crate::event::{AgentEvent, HandlerName, HandlerOutcome};
 use crate::outbox::Reply;
 use crate::scripts::Scripts;
-use crate::{methods, reboot};
+use crate::{faults, methods, reboot};
 
 /// What a caller waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +102,7 @@ impl Call {
 
     /// Sends the answer, at once, once.
     pub(crate) fn answer(&self, status: i32, payload: &Value) -> Result<(), AnswerError> {
+        let HandlerName::Method(name) = &self.handler else { return Err(AnswerError::NoCaller) };
         let mut slot = self.slot.borrow_mut();
         let caller = match &mut *slot {
             Slot::None => return Err(AnswerError::NoCaller),
@@ -115,7 +116,7 @@ impl Call {
         if payload.len() > METHOD_PAYLOAD_BYTES {
             return Err(AnswerError::TooLarge(payload.len()));
         }
-        let (sender, receiver) = if self.device.lane.habits.cuts() {
+        let (sender, receiver) = if self.device.cuts() {
             let (sender, receiver) = oneshot::channel();
             (Some(sender), Some(receiver))
         } else {
@@ -124,7 +125,8 @@ impl Call {
         let (connection, rid) = (caller.connection, std::mem::take(&mut caller.rid));
         *self.acknowledged.borrow_mut() = receiver;
         *slot = Slot::Answered(status);
-        methods::send(&self.device, Reply { connection, rid, status, payload, acknowledged: sender });
+        let reply = Reply { connection, rid, status, payload, acknowledged: sender };
+        faults::deliver(&self.device, name, reply);
         Ok(())
     }
 
@@ -188,7 +190,13 @@ impl Call {
                 counters.late_failures.up();
                 HandlerOutcome::FailedLate { status, finding: error.diagnostic() }
             }
-            (Err(error), None) => self.failed(&error.diagnostic(), &of_error(&error, self.device.lane.habits.errors)),
+            (Err(error), None) => match thrown(&error).filter(|_| self.is_open()) {
+                // An answer by way of `throw` is an answer.
+                Some(answer) if self.answer(answer.status, &answer.payload).is_ok() => {
+                    HandlerOutcome::Answered(answer.status)
+                }
+                _ => self.failed(&error.diagnostic(), &of_error(&error, self.device.lane.habits.errors)),
+            },
         }
     }
 

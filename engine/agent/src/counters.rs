@@ -76,6 +76,8 @@ counters! {
     reports_refused,
     /// Messages that the hub took.
     messages,
+    /// Seeded faults that were shown.
+    faults,
     /// Good reloads.
     reloads,
 }

@@ -12,6 +12,7 @@ use wire::Identity;
 use crate::call::Call;
 use crate::desired::DesiredQueue;
 use crate::event::{AgentEvent, HandlerName};
+use crate::faults::Seeded;
 use crate::lane::Lane;
 use crate::memory::{Memory, MemoryError};
 use crate::methods::Queues;
@@ -30,6 +31,8 @@ pub(crate) struct Device {
     pub(crate) desired: RefCell<DesiredQueue>,
     /// Between a restart's start and its end.
     pub(crate) rebooting: Cell<bool>,
+    /// What is wrong with it; nothing with most.
+    pub(crate) seeded: Option<Box<Seeded>>,
     memory: RefCell<Memory>,
     /// The memory differs from the file.
     changed: Cell<bool>,
@@ -42,6 +45,7 @@ pub(crate) struct Device {
 impl Device {
     /// A device with what it remembers.
     pub(crate) fn new(identity: Identity, lane: Rc<Lane>, memory: Memory) -> Rc<Self> {
+        let seeded = Seeded::of(&lane.habits.faults, &identity);
         Rc::new(Self {
             identity,
             lane,
@@ -51,6 +55,7 @@ impl Device {
             timers: RefCell::default(),
             desired: RefCell::default(),
             rebooting: Cell::new(false),
+            seeded,
             memory: RefCell::new(memory),
             changed: Cell::new(false),
             saving: Cell::new(false),
@@ -147,7 +152,14 @@ impl Device {
 
     /// Calls that are not answered yet, running or queued.
     pub(crate) fn unanswered(&self) -> bool {
-        self.running.borrow().iter().any(|call| call.is_open()) || !self.queues.borrow().is_empty()
+        let running = self.running.borrow().iter().any(|call| call.is_open());
+        running || !self.queues.borrow().is_empty() || self.holds_answers()
+    }
+
+    /// Whether a restart cuts its connection, so that an answer must be known to have arrived before.
+    pub(crate) fn cuts(&self) -> bool {
+        let habits = &self.lane.habits;
+        habits.board.is_some() || habits.sim.away || self.never_returns()
     }
 
     /// Ends all handlers but one, and what would start others.

@@ -76,6 +76,13 @@ pub enum AgentEvent {
         /// What.
         finding: Diagnostic,
     },
+    /// A device showed the fault that was seeded into it.
+    FaultShown {
+        /// Which device.
+        device: Identity,
+        /// What it did, as a sentence without a subject of its own.
+        what: String,
+    },
     /// A device is about to restart.
     Rebooting {
         /// Which device.
@@ -123,7 +130,7 @@ impl fmt::Display for HandlerName {
 /// How a handler ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HandlerOutcome {
-    /// It answered its method call with this status and then ended well.
+    /// It answered its method call with this status and then ended well; or threw an answer (`throw #{ status: .. }`).
     Answered(i32),
     /// It had nothing to answer and ended well.
     Done,

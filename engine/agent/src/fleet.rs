@@ -15,7 +15,7 @@ use crate::link::{Dialer, Login, MqttLink};
 use crate::reboot::{Waking, greet_if_new, wake};
 use crate::reload::Reload;
 use crate::session::Session;
-use crate::{desired, hooks};
+use crate::{desired, faults, hooks};
 
 /// Devices between two turns of those that run already.
 const BATCH: usize = 100;
@@ -57,12 +57,16 @@ pub(crate) async fn run(lane: Rc<Lane>, dialer: Rc<Dialer>, devices: Vec<DeviceC
 }
 
 /// One device, from its start to its end.
-pub(crate) async fn live<L: crate::link::DeviceLink>(lane: Rc<Lane>, identity: Identity, waking: Waking, link: L) {
+pub(crate) async fn live<L: crate::link::DeviceLink>(lane: Rc<Lane>, identity: Identity, waking: Waking, mut link: L) {
     let device = Device::new(identity, Rc::clone(&lane), waking.memory);
     lane.devices.borrow_mut().push(Rc::clone(&device));
     lane.counters.devices.up();
     if let Some(missed) = waking.missed {
         device.fault(missed);
+    }
+    let away = faults::absences(&device, lane.started);
+    if !away.is_zero() {
+        link.reconnect("offline", away);
     }
     hooks::start(&device);
     greet_if_new(&device);

@@ -12,6 +12,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use script::Live;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::Identity;
@@ -20,6 +21,7 @@ use crate::config::{Board, Deadlines, ErrorDetail, SimConfig};
 use crate::counters::Counters;
 use crate::device::Device;
 use crate::event::{AgentEvent, Sink};
+use crate::faults::FaultPlan;
 use crate::memory::MemoryFolder;
 use crate::scripts::Scripts;
 
@@ -30,13 +32,7 @@ pub(crate) struct Habits {
     pub(crate) deadlines: Deadlines,
     pub(crate) errors: ErrorDetail,
     pub(crate) memory: Option<MemoryFolder>,
-}
-
-impl Habits {
-    /// Whether a restart cuts the connection, so that an answer must be known to have arrived before.
-    pub(crate) fn cuts(&self) -> bool {
-        self.board.is_some() || self.sim.away
-    }
+    pub(crate) faults: FaultPlan,
 }
 
 /// Whether the scripts on disk fail to load; set on the lane, read anywhere.
@@ -56,7 +52,7 @@ impl Broken {
 /// How far an agent is.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Devices that were never connected yet.
+    /// Devices that are to connect at once, and were never connected yet.
     pub(crate) coming: usize,
     /// Devices that run.
     pub(crate) running: usize,
@@ -68,6 +64,8 @@ pub(crate) struct Progress {
 pub(crate) struct Lane {
     pub(crate) habits: Habits,
     pub(crate) clock: Clock,
+    /// When the agent started.
+    pub(crate) started: Instant,
     pub(crate) rng: RefCell<StdRng>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) scripts: Live<Scripts>,

@@ -11,6 +11,7 @@ mod counters;
 mod desired;
 mod device;
 mod event;
+mod faults;
 mod fleet;
 mod hooks;
 mod lane;
@@ -30,9 +31,12 @@ mod twin;
 
 pub use agent::{Agent, AgentStartError, RunningAgent};
 pub use check::check_scripts;
-pub use config::{AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig};
+pub use config::{
+    AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig, Transport,
+};
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};
+pub use faults::{FaultPlan, FaultProfile};
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use crate::answer::Answer;
 use crate::call::{Call, Caller, Work, start};
 use crate::device::Device;
 use crate::event::HandlerName;
+use crate::faults::deliver;
 use crate::outbox::Reply;
 use crate::scripts::{MethodHandler, Mode, Scripts};
 use crate::surface::Request;
@@ -36,16 +37,24 @@ pub(crate) struct Incoming {
 
 /// Takes a call: runs it, queues it or answers it at once.
 pub(crate) fn dispatch(device: &Rc<Device>, incoming: Incoming) {
+    if let Some(answer) = device.rejects(&incoming.name) {
+        return refuse(device, &incoming.name, incoming.caller, &answer);
+    }
     let scripts = device.lane.scripts.current();
     let Some(handler) = scripts.methods.get(&incoming.name) else {
         let answer = unknown(&scripts, &incoming.name);
-        return refuse(device, incoming.caller, &answer);
+        return refuse(device, &incoming.name, incoming.caller, &answer);
     };
     if device.lane.stop.is_cancelled() {
-        return refuse(device, incoming.caller, &Answer::error(503, "the agent is about to end"));
+        return refuse(device, &incoming.name, incoming.caller, &Answer::error(503, "the agent is about to end"));
     }
     if device.running() >= MOST_RUNNING {
-        return refuse(device, incoming.caller, &Answer::error(429, &format!("{MOST_RUNNING} handlers run already")));
+        return refuse(
+            device,
+            &incoming.name,
+            incoming.caller,
+            &Answer::error(429, &format!("{MOST_RUNNING} handlers run already")),
+        );
     }
     let name = HandlerName::Method(Arc::clone(&incoming.name));
     let busy = || device.running_of(&name);
@@ -53,7 +62,7 @@ pub(crate) fn dispatch(device: &Rc<Device>, incoming: Incoming) {
         Mode::Parallel => {}
         Mode::Single if !busy().is_empty() => {
             let busy = format!("{name} is busy with another call");
-            return refuse(device, incoming.caller, &Answer::error(409, &busy));
+            return refuse(device, &incoming.name, incoming.caller, &Answer::error(409, &busy));
         }
         Mode::Queued if !busy().is_empty() => return queue(device, incoming),
         Mode::Restart => busy().iter().for_each(|call| call.cancel(409, "a newer call took its place")),
@@ -65,7 +74,7 @@ pub(crate) fn dispatch(device: &Rc<Device>, incoming: Incoming) {
 fn begin(device: &Rc<Device>, scripts: &Arc<Scripts>, handler: &MethodHandler, incoming: Incoming) {
     let payload = match payload(&incoming.payload) {
         Ok(payload) => payload,
-        Err(why) => return refuse(device, incoming.caller, &Answer::error(400, &why)),
+        Err(why) => return refuse(device, &incoming.name, incoming.caller, &Answer::error(400, &why)),
     };
     let request = Request::new(Arc::clone(&incoming.name), incoming.caller.rid.clone(), payload);
     let name = HandlerName::Method(incoming.name);
@@ -92,16 +101,10 @@ fn unknown(scripts: &Scripts, name: &str) -> Answer {
     Answer { status: 404, payload: json!({ "error": format!("no handler for {name}{meant}"), "methods": known }) }
 }
 
-fn refuse(device: &Device, caller: Caller, answer: &Answer) {
+fn refuse(device: &Rc<Device>, name: &str, caller: Caller, answer: &Answer) {
     let payload = serde_json::to_vec(&answer.payload).expect("a JSON value is JSON");
     let Caller { connection, rid } = caller;
-    send(device, Reply { connection, rid, status: answer.status, payload, acknowledged: None });
-}
-
-/// Hands a reply to its connection; one whose connection is gone is only counted.
-pub(crate) fn send(device: &Device, reply: Reply) {
-    let counters = &device.lane.counters;
-    if device.outbox.reply(reply) { counters.replies.up() } else { counters.replies_dropped.up() }
+    deliver(device, name, Reply { connection, rid, status: answer.status, payload, acknowledged: None });
 }
 
 fn queue(device: &Rc<Device>, incoming: Incoming) {
@@ -113,7 +116,7 @@ fn queue(device: &Rc<Device>, incoming: Incoming) {
     }
     drop(queues);
     let full = format!("{MOST_QUEUED} calls of {} wait already", incoming.name);
-    refuse(device, incoming.caller, &Answer::error(429, &full));
+    refuse(device, &incoming.name, incoming.caller, &Answer::error(429, &full));
 }
 
 /// A call has ended: the next one of its name, if any waits, takes its turn.

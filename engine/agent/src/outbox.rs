@@ -50,8 +50,8 @@ pub(crate) struct Message {
 pub(crate) enum Wish {
     /// A new connection, at once.
     Reconnect,
-    /// A restart: gone for this long.
-    Away(Duration),
+    /// Gone, for this reason and this long.
+    Away(&'static str, Duration),
 }
 
 #[derive(Debug, Default)]
@@ -193,10 +193,10 @@ impl Outbox {
         inner.connection == 0 || (inner.replies.is_empty() && inner.reports.is_empty() && inner.messages.is_empty())
     }
 
-    /// Puts a wish in; a restart outranks a reconnect.
+    /// Puts a wish in; an absence outranks a reconnect.
     pub(crate) fn wish(&self, wish: Wish) {
         let mut inner = self.inner.borrow_mut();
-        if !matches!(inner.wish, Some(Wish::Away(_))) {
+        if !matches!(inner.wish, Some(Wish::Away(..))) {
             inner.wish = Some(wish);
         }
         self.ring();
@@ -293,11 +293,11 @@ mod tests {
         let outbox = Outbox::default();
         outbox.up(1);
         outbox.reply(reply(1, "a"));
-        outbox.wish(Wish::Away(Duration::from_secs(1)));
+        outbox.wish(Wish::Away("away", Duration::from_secs(1)));
         outbox.wish(Wish::Reconnect);
         assert_eq!(outbox.take_wish(), None);
         outbox.take_reply();
-        assert_eq!(outbox.take_wish(), Some(Wish::Away(Duration::from_secs(1))));
+        assert_eq!(outbox.take_wish(), Some(Wish::Away("away", Duration::from_secs(1))));
         assert_eq!(outbox.take_wish(), None);
     }
 

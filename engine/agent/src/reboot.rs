@@ -42,13 +42,12 @@ pub(crate) fn ask(call: &Call) -> Result<Kind, UnderWay> {
     if device.rebooting.replace(true) {
         return Err(UnderWay);
     }
-    let habits = &device.lane.habits;
-    if habits.cuts() {
+    if device.cuts() {
         call.then_reboot.set(true);
         return Ok(Kind::AfterTheCall);
     }
     device.say(AgentEvent::Rebooting { device: device.identity.clone() });
-    Ok(Kind::InPlace(habits.sim.reboot))
+    Ok(Kind::InPlace(device.restart_time()))
 }
 
 /// Ends a restart in place, however it ends: one that is cut short did not happen.
@@ -109,9 +108,12 @@ pub(crate) async fn follow(call: &Rc<Call>) {
 
 /// A simulated restart with an absence: everything that runs dies, the line is cut, and after a while there is a boot.
 fn away(device: &Rc<Device>, call: &Rc<Call>) {
-    let time = device.lane.habits.sim.reboot;
     device.cancel_all("the device restarted", Some(call));
-    device.outbox.wish(Wish::Away(time));
+    if device.never_returns() {
+        return device.go_away(None, "gone after a restart");
+    }
+    let time = device.restart_time();
+    device.outbox.wish(Wish::Away("the device restarts", time));
     let back = Rc::clone(device);
     device.lane.tasks.spawn_local(async move {
         tokio::select! {

@@ -164,7 +164,7 @@ impl<L: DeviceLink> Session<L> {
 
     fn leave(&mut self, why: &str, pause: Duration) {
         self.leaving = true;
-        self.link.reconnect(why, pause);
+        self.link.reconnect(why, pause.max(self.device.still_away()));
     }
 
     fn take(&mut self, inbound: Inbound) -> ControlFlow<Diagnostic> {
@@ -173,6 +173,7 @@ impl<L: DeviceLink> Session<L> {
             Inbound::Down(down) => self.down(down),
             Inbound::Renew(within) => self.renew_by = Some(Instant::now() + within),
             Inbound::Method { rid, name, payload } => {
+                self.device.lane.counters.calls.up();
                 let caller = Caller { connection: self.connections, rid };
                 methods::dispatch(&self.device, Incoming { caller, name: name.into(), payload });
             }
@@ -198,7 +199,7 @@ impl<L: DeviceLink> Session<L> {
         counters.connected.up();
         self.device.say(AgentEvent::Connected { device: self.device.identity.clone() });
         // Last: who waits for it, on another thread, finds everything above done.
-        if self.connections == 1 {
+        if self.connections == 1 && !self.device.starts_absent() {
             self.device.lane.progress.send_modify(|progress| progress.coming = progress.coming.saturating_sub(1));
         }
     }
@@ -325,7 +326,7 @@ impl<L: DeviceLink> Session<L> {
         }
         match self.device.outbox.take_wish() {
             Some(Wish::Reconnect) => self.leave("the script asked for it", Duration::ZERO),
-            Some(Wish::Away(time)) => self.leave("the device restarts", time),
+            Some(Wish::Away(why, time)) => self.leave(why, time),
             None => {}
         }
     }

@@ -17,7 +17,7 @@ use crate::data_dir::{DataDir, Endpoint};
 use crate::exchange::Exchange;
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
-use crate::mqtt::{self, Mqtt, MqttSettings};
+use crate::mqtt::{self, Door, Mqtt, MqttSettings};
 use crate::quota::{Quota, Quotas};
 use crate::rest::{self, Service};
 use crate::seed::{self, Seeded};
@@ -272,7 +272,7 @@ impl Parts {
             let (state, stop) = (Arc::clone(&state), stop.clone());
             async move { state.keep_messages(stop).await }
         });
-        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), config.log.clone());
+        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), config.log.clone());
         let jobs = tokio::spawn(jobs.run(stop.clone(), GRACE));
         // Devices stay until the calls that are in flight have had their time.
         let devices = CancellationToken::new();
@@ -285,8 +285,10 @@ impl Parts {
             config.seed,
             MqttSettings::default(),
         );
-        let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.acceptor.clone(), hub, devices.clone()));
-        rest::serve(listeners.https.0, certificates.acceptor, Arc::new(service), stop.clone(), GRACE).await;
+        let door = Door::new(hub, devices.clone());
+        let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.mqtt, door.clone()));
+        let https = rest::Https { tls: certificates.https, service: Arc::new(service), door };
+        rest::serve(listeners.https.0, https, stop.clone(), GRACE).await;
         if let Err(error) = jobs.await {
             tracing::error!(%error, "the jobs failed");
         }

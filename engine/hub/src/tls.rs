@@ -2,6 +2,7 @@
 //! names the hub has then. Clients trust the CA, so a fresh server certificate costs them nothing.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use base::{Clock, Secret};
 use net::tls::{Authority, TlsError, server_config};
@@ -44,10 +45,17 @@ pub enum CertificateError {
     },
 }
 
-/// The CA to trust, and what both listeners accept TLS with.
+/// The protocols that the HTTPS listener offers, best first (RFC 7301). Our own client takes HTTP/2, so that a fleet's pending
+/// calls share one connection; the service speaks HTTP/1.1 only, and so do the SDKs, which never ask for more.
+const HTTPS_PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
+/// HTTP/2 in the TLS handshake.
+pub(crate) const HTTP_2: &[u8] = b"h2";
+
+/// The CA to trust, and what the listeners accept TLS with.
 pub(crate) struct Certificates {
     pub(crate) ca_pem: String,
-    pub(crate) acceptor: TlsAcceptor,
+    pub(crate) mqtt: TlsAcceptor,
+    pub(crate) https: TlsAcceptor,
 }
 
 impl Certificates {
@@ -66,7 +74,9 @@ impl Certificates {
         })?;
         let leaf = authority.issue(names, clock).map_err(issue)?;
         let config = server_config(&leaf.chain_pem, leaf.key_pem.expose()).map_err(issue)?;
-        Ok(Self { ca_pem: authority.ca_pem, acceptor: config.into() })
+        let mut https = (*config).clone();
+        https.alpn_protocols = HTTPS_PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        Ok(Self { ca_pem: authority.ca_pem, mqtt: config.into(), https: TlsAcceptor::from(Arc::new(https)) })
     }
 }
 

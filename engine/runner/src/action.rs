@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::{Check, Expression, Filled, Node};
-use crate::{Failure, Inventory, Outcome, Progress, Target};
+use crate::{Failure, Gathers, Inventory, Outcome, Progress, Target};
 
 /// Whether a verb may change a device. Undeclared would mean `Changes`; so there is no default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,12 @@ pub trait Ready {
     /// them to serve many with one call (a job) waits too.
     fn waits(&self) -> bool {
         false
+    }
+
+    /// One call serves many devices: the runner then gathers a wave's devices at the step instead of calling [`Ready::run`],
+    /// but for scripts and `--check`.
+    fn gathers(&self) -> Option<&dyn Gathers> {
+        None
     }
 
     /// Whether its value is a map whose members become names of this device (`set`).

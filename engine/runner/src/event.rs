@@ -59,6 +59,10 @@ pub enum RunEvent {
         first: Vec<Arc<str>>,
         /// The names of all steps of the file in reading order, unfilled: what step indices mean, and how wide a column is.
         steps: Arc<[Arc<str>]>,
+        /// How many waves there are; 0 when there is no device.
+        waves: usize,
+        /// The least time that the hub's quota allows for it, when that is known.
+        estimate: Option<Duration>,
     },
     /// A wave begins (only when there is more than one).
     WaveStarted {
@@ -68,6 +72,13 @@ pub enum RunEvent {
         of: usize,
         /// Devices in it.
         size: usize,
+    },
+    /// A device's run begins.
+    DeviceStarted {
+        /// The device.
+        device: Arc<str>,
+        /// Its wave, from 1.
+        wave: usize,
     },
     /// A step begins on a device.
     StepStarted {
@@ -110,6 +121,8 @@ pub enum RunEvent {
         outcome: Outcome,
         /// Failed, but `ignore_errors` or `rescue` goes on.
         ignored: bool,
+        /// `ignored`, because a `rescue` around goes on.
+        rescued: bool,
         /// Attempts, from 1.
         attempts: u32,
         /// How long it took, all attempts.
@@ -153,12 +166,27 @@ pub enum RunEvent {
         device: Arc<str>,
         /// `ok`, `failed`, `unreachable`, `timeout`, `rejected` or `skipped`.
         outcome: &'static str,
+        /// Its wave, from 1.
+        wave: usize,
         /// The failing step's message, if one failed.
         error: Option<String>,
         /// How long its steps took.
         took: Duration,
+        /// How much of that was waiting: for the device to come online, and in verbs that wait.
+        waited: Duration,
         /// Its registered values, for `after` and reports.
         vars: Arc<Value>,
+    },
+    /// A device that ended `ok` did not pass `verify` between waves: it does not count as ok any more.
+    VerifyFailed {
+        /// The device.
+        device: Arc<str>,
+        /// `failed`, `unreachable`, `timeout` or `rejected`: what it counts as now.
+        outcome: &'static str,
+        /// Its wave, from 1.
+        wave: usize,
+        /// The failing step's message.
+        error: Option<String>,
     },
     /// A wave ended (devices that are still waited for go on).
     WaveEnded {

@@ -84,6 +84,8 @@ pub struct RunOptions {
     pub vars: Vec<(String, ExtraVar)>,
     /// `-f`: calls in flight; wins over the play's `forks`.
     pub forks: Option<usize>,
+    /// Calls that can be in flight at most, where each needs a connection of its own; more is an error.
+    pub most_forks: Option<usize>,
     /// `-t`: only steps with one of these tags.
     pub tags: Vec<String>,
     /// `--skip-tags`.
@@ -120,6 +122,7 @@ impl RunOptions {
             all: false,
             vars: Vec::new(),
             forks: None,
+            most_forks: None,
             tags: Vec::new(),
             skip_tags: Vec::new(),
             check: false,

@@ -30,6 +30,8 @@ pub const FEEDBACK_LOCK: Duration = Duration::from_secs(60);
 pub const FEEDBACK_DELIVERIES: u32 = 10;
 /// Bytes of a method's payload, each way.
 pub const METHOD_PAYLOAD_BYTES: usize = 128 * 1024;
+/// Bytes of a method's payload that count as one call.
+pub const METHOD_METER: usize = 4 * 1024;
 /// Characters of a method's name (EdgeHub's validator).
 pub const METHOD_NAME_CHARS: usize = 100;
 /// The shortest and the longest response timeout of a method.

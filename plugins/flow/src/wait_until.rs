@@ -11,9 +11,9 @@ use runner::{Action, Class, Failure, Outcome, Progress, Ready, StepContext};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::facts::{AllRounds, Watched, named};
+use crate::facts::{AllRounds, Watched, When, named};
 use crate::over::Over;
 use crate::show::{is_literal, leaf, short};
 use crate::verb::{Parameters, Verb};
@@ -28,6 +28,8 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const BACKOFF: f64 = 1.5;
 /// Pauses stop growing here, unless `every` is longer.
 const MAX: Duration = Duration::from_secs(30);
+/// A look may come so much of its pause too early, when others are looked at then: one round for many.
+const EARLY: f64 = 0.25;
 /// The last look may take so long beyond the deadline; the runner allows a waiting verb five seconds.
 const LAST_LOOK: Duration = Duration::from_secs(3);
 
@@ -62,7 +64,9 @@ enum OnTimeout {
 
 pub(crate) fn verb() -> Rc<dyn Action> {
     let about = "waits until a condition on the device's facts holds";
-    Rc::new(Verb::<WaitUntil>::new("wait_until", about, Some("that")).positional(&["that"]))
+    let rounds = AllRounds::default();
+    let verb = Verb::<WaitUntil>::new("wait_until", about, Some("that"));
+    Rc::new(verb.positional(&["that"]).prepared(move |wait| wait.rounds = rounds.clone()))
 }
 
 impl Parameters for WaitUntil {
@@ -151,7 +155,7 @@ impl WaitUntil {
         }
     }
 
-    /// Looks, pauses, looks again.
+    /// Looks again and again. The rounds keep the time between looks.
     async fn look_until(
         &self,
         step: &StepContext<'_>,
@@ -161,8 +165,13 @@ impl WaitUntil {
     ) -> Result<Ended, Failure> {
         let mut pause = self.pause(step, self.every.as_ref(), EVERY)?;
         let longest = self.pause(step, self.max.as_ref(), MAX)?.max(pause);
+        let mut when = When { due: Instant::now(), early: Duration::ZERO, deadline };
         loop {
-            let look = timeout_at(deadline + LAST_LOOK, self.look(step, facts, seen));
+            // Without a fact to look at nobody else keeps the time.
+            if facts.is_empty() {
+                sleep_until(when.due).await;
+            }
+            let look = timeout_at(deadline + LAST_LOOK, self.look(step, facts, seen, when));
             match look.await {
                 Ok(Ok(Some(ended))) => return Ok(ended),
                 Ok(Ok(None)) => {}
@@ -173,7 +182,7 @@ impl WaitUntil {
             if now >= deadline {
                 return Ok(Ended::TimeUp);
             }
-            tokio::time::sleep(pause.min(deadline - now)).await;
+            when = When { due: (now + pause).min(deadline), early: pause.mul_f64(EARLY), deadline };
             pause = pause.mul_f64(self.backoff.unwrap_or(BACKOFF)).min(longest);
         }
     }
@@ -193,9 +202,10 @@ impl WaitUntil {
         step: &StepContext<'_>,
         facts: &mut [Watched<'_>],
         seen: &mut Seen,
+        when: When,
     ) -> Result<Option<Ended>, Failure> {
         for fact in facts.iter_mut() {
-            fact.look(step).await?;
+            fact.look(step, when).await?;
         }
         if facts.iter().any(|fact| fact.value().is_none()) {
             return Ok(None);

@@ -11,7 +11,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use iotplay_flow::Flow;
 use runner::book::{Check, Expression, Known, Node, read_yaml};
 use runner::{
-    Class, Facts, HubInfo, Inventory, InventoryError, Outcome, Progress, Ready, Registry, Scope, Selection,
+    Ask, Class, Facts, HubInfo, Inventory, InventoryError, Outcome, Progress, Ready, Registry, Round, Scope, Selection,
     StepContext, Target,
 };
 use script::{Dynamic, Expressions};
@@ -56,21 +56,17 @@ impl Inventory for Twins {
         Box::pin(async { Ok(0) })
     }
 
-    fn facts<'a>(
-        &'a self,
-        devices: &'a [Arc<str>],
-        fact: &'a str,
-    ) -> LocalBoxFuture<'a, Result<BTreeMap<Arc<str>, Facts>, InventoryError>> {
+    fn facts<'a>(&'a self, devices: &'a [Ask], fact: &'a str) -> LocalBoxFuture<'a, Result<Round, InventoryError>> {
         Box::pin(async move {
             self.rounds.borrow_mut().push(devices.len());
             let mut found = BTreeMap::new();
-            for device in devices {
+            for Ask { device, .. } in devices {
                 let row = self.rows.borrow_mut().pop_front();
                 let facts = match row {
                     Some((value, version)) => Facts { value, version, direct: false },
                     None => self.fact(device, fact).await?,
                 };
-                found.insert(Arc::clone(device), facts);
+                found.insert(Arc::clone(device), Some(facts));
             }
             Ok(found)
         })

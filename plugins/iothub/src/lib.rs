@@ -6,6 +6,7 @@ mod door;
 mod failure;
 mod inventory;
 mod plugin;
+mod round;
 mod seen;
 mod twin;
 mod verbs;

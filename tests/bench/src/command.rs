@@ -9,14 +9,14 @@ use tokio::task::LocalSet;
 use crate::error::{Result, other};
 use crate::peer::program;
 use crate::report::{Figure, Report};
-use crate::{bare_fleet, calls, memory, sdk, start};
+use crate::{bare_fleet, calls, fleet_calls, memory, scale, sdk, start};
 
 /// Measures iotplay against its peers in one run.
 #[derive(Debug, Parser)]
 #[command(name = "iotplay-bench")]
 struct Options {
-    /// Which figures: calls, load, memory, fleet, idle, start, sdk; none = all.
-    #[arg(value_parser = ["calls", "load", "memory", "fleet", "idle", "start", "sdk"])]
+    /// Which figures: start, calls, load, memory, idle, fleet, plays, reboots, targets, sdk; none = all.
+    #[arg(value_parser = FIGURES)]
     figures: Vec<String>,
     /// The iotplay binary under measurement.
     #[arg(long, default_value = "target/release/iotplay")]
@@ -30,6 +30,9 @@ struct Options {
     /// A Python with azure-iot-device, azure-iot-hub and six.
     #[arg(long, default_value = "python3")]
     python: PathBuf,
+    /// Ansible's `ansible-playbook`, for P8.
+    #[arg(long, default_value = "ansible-playbook")]
+    ansible: PathBuf,
     /// Few calls and small fleets: shows that everything still measures, for the gate.
     #[arg(long)]
     smoke: bool,
@@ -55,6 +58,9 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The figures by name, in the order in which they are taken.
+const FIGURES: [&str; 10] = ["start", "calls", "load", "memory", "idle", "fleet", "plays", "reboots", "targets", "sdk"];
+
 async fn run(options: &Options) -> Result<()> {
     if let Some(order) = &options.bare_fleet {
         return bare_fleet::run(order).await;
@@ -62,42 +68,55 @@ async fn run(options: &Options) -> Result<()> {
     let iotplay =
         options.iotplay.canonicalize().map_err(|error| other(format!("{}: {error}", options.iotplay.display())))?;
     let mosquitto = program("MOSQUITTO", "mosquitto").display().to_string();
-    let hurl = program("HURL", "hurl");
-    let load = if options.smoke { calls::Load::SMOKE } else { calls::Load::full(options.repeats) };
-    let wanted = |name: &str| options.figures.is_empty() || options.figures.iter().any(|figure| figure == name);
-    let mut report =
-        Report { commit: commit(), load: load_average(), versions: versions(&mosquitto, &hurl), figures: Vec::new() };
-    let mut show = |figures: Vec<Figure>| {
-        for figure in figures {
+    let bench = Bench { options, iotplay, mosquitto, hurl: program("HURL", "hurl") };
+    let versions = versions(&bench.mosquitto, &bench.hurl);
+    let mut report = Report { commit: commit(), load: load_average(), versions, figures: Vec::new() };
+    for name in FIGURES {
+        if !options.figures.is_empty() && !options.figures.iter().any(|figure| figure == name) {
+            continue;
+        }
+        for figure in bench.take(name).await? {
             println!("{}", figure.line());
             report.figures.push(figure);
         }
-    };
-    if wanted("start") {
-        show(start::starts(&iotplay, &hurl)?);
-    }
-    if wanted("calls") {
-        show(calls::one_in_flight(&iotplay, &mosquitto, load).await?);
-    }
-    if wanted("load") {
-        show(calls::many_in_flight(&iotplay, &mosquitto, load).await?);
-    }
-    if wanted("memory") {
-        show(memory::hub_per_device(&iotplay, &mosquitto, 1_000).await?);
-    }
-    if wanted("idle") {
-        show(memory::idle_agent(&iotplay, options.repeats).await?);
-    }
-    if wanted("fleet") {
-        show(memory::fleets(&iotplay, &options.fleets).await?);
-    }
-    if wanted("sdk") {
-        show(sdk::python_pair(&iotplay, &options.python, options.repeats.min(3)).await?);
     }
     if let Some(path) = &options.json {
         std::fs::write(path, serde_json::to_string_pretty(&report).map_err(other)?)?;
     }
     Ok(())
+}
+
+/// The programs under measurement, and how much to measure.
+struct Bench<'a> {
+    options: &'a Options,
+    iotplay: PathBuf,
+    mosquitto: String,
+    hurl: PathBuf,
+}
+
+impl Bench<'_> {
+    async fn take(&self, name: &str) -> Result<Vec<Figure>> {
+        let (iotplay, options, smoke) = (self.iotplay.as_path(), self.options, self.options.smoke);
+        let load = if smoke { calls::Load::SMOKE } else { calls::Load::full(options.repeats) };
+        match name {
+            "start" => start::starts(iotplay, &self.hurl),
+            "calls" => calls::one_in_flight(iotplay, &self.mosquitto, load).await,
+            "load" => calls::many_in_flight(iotplay, &self.mosquitto, load).await,
+            "memory" => memory::hub_per_device(iotplay, &self.mosquitto, 1_000).await,
+            "idle" => memory::idle_agent(iotplay, options.repeats).await,
+            "fleet" => memory::fleets(iotplay, &options.fleets).await,
+            "plays" => fleet_calls::measure(iotplay, self.plays()).await,
+            "reboots" => scale::reboots(iotplay, if smoke { 20 } else { 9_000 }).await,
+            "targets" => scale::targets(iotplay, if smoke { (100, 1_000) } else { (10_000, 100_000) }).await,
+            "sdk" => sdk::python_pair(iotplay, &options.python, options.repeats.min(3)).await,
+            _ => Err(other(format!("no figure {name}"))),
+        }
+    }
+
+    fn plays(&self) -> fleet_calls::Plays<'_> {
+        let (devices, repeats) = if self.options.smoke { (20, 1) } else { (1_000, self.options.repeats) };
+        fleet_calls::Plays { devices, repeats, hurl: &self.hurl, ansible: &self.options.ansible }
+    }
 }
 
 fn commit() -> String {

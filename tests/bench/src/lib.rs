@@ -3,13 +3,16 @@
 mod bare_fleet;
 mod bare_http;
 mod bare_mqtt;
+mod book;
 mod calls;
 mod command;
 mod error;
+mod fleet_calls;
 mod memory;
 mod peer;
 mod process;
 mod report;
+mod scale;
 mod sdk;
 mod start;
 mod subject;

@@ -67,7 +67,7 @@ impl Agent {
 }
 
 /// The default handler, as a fleet would run it.
-const REBOOT: &str = include_str!("../../../scripts/reboot.rhai");
+pub(crate) const REBOOT: &str = include_str!("../../../scripts/reboot.rhai");
 
 /// P6, P7 and the hub's side of both: fleets of the given sizes, each on a fresh hub.
 pub(crate) async fn fleets(iotplay: &Path, sizes: &[usize]) -> Result<Vec<Figure>> {

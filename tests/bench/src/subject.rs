@@ -25,6 +25,9 @@ use crate::tls;
 /// Tokens outlive every benchmark.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 
+/// The hub's folder within the benchmark's own.
+const DATA: &str = "hub";
+
 /// A running local hub.
 pub(crate) struct LocalHub {
     pub(crate) process: Running,
@@ -51,7 +54,7 @@ impl LocalHub {
 
     fn launch(iotplay: &Path, ports: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let data = folder.path().join("hub");
+        let data = folder.path().join(DATA);
         let log = folder.path().join("hub.log");
         let mut command = Command::new(iotplay);
         command.arg("hub").args(ports).arg("--data").arg(&data);
@@ -82,6 +85,16 @@ impl LocalHub {
     /// A folder that goes with the hub.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where it keeps its state: what our own commands find it by.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join(DATA)
+    }
+
+    /// A token of the hub's owner, for requests of other programs.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
     /// The bytes of a request with a token.

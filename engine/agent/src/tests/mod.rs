@@ -2,6 +2,6 @@
 
 mod hooks;
 mod methods;
-mod rig;
+pub(crate) mod rig;
 mod surface;
 mod twin;

@@ -50,6 +50,7 @@ pub(crate) fn habits() -> Habits {
         deadlines: Deadlines::default(),
         errors: ErrorDetail::Full,
         memory: None,
+        faults: crate::FaultPlan::default(),
     }
 }
 
@@ -71,6 +72,7 @@ impl Rig {
         let lane = Rc::new(Lane {
             habits,
             clock: Clock::manual(UNIX_EPOCH + Duration::from_millis(1_795_440_462_118)).0,
+            started: tokio::time::Instant::now(),
             rng: RefCell::new(Seed(1).rng()),
             counters: Arc::default(),
             scripts: Live::new(scripts),
@@ -204,6 +206,11 @@ impl Rig {
         let ended = events.iter().filter_map(outcome).collect();
         events.retain(|event| outcome(event).is_none());
         ended
+    }
+
+    /// What is picked from all events so far.
+    pub(crate) fn heard<T>(&self, pick: impl Fn(&AgentEvent) -> Option<T>) -> Vec<T> {
+        self.events.lock().unwrap().iter().filter_map(pick).collect()
     }
 
     /// Faults since the last look.

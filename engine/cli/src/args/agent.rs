@@ -32,6 +32,12 @@ pub(crate) struct AgentArgs {
     /// How long a simulated reboot takes
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "20s")]
     pub(crate) sim_reboot: Duration,
+    /// Faults of the simulated devices: a YAML profile (docs/simulation.md)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["device_connection", "reboot_command"])]
+    pub(crate) faults: Option<PathBuf>,
+    /// Which devices have the faults: the same number chooses the same ones
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) sim_seed: u64,
     /// A simulated reboot closes the connection, as a board's does
     #[arg(long)]
     pub(crate) sim_away: bool,
@@ -44,6 +50,9 @@ pub(crate) struct AgentArgs {
     /// The certificate's key, PEM
     #[arg(long, value_name = "FILE", requires = "cert_file")]
     pub(crate) key_file: Option<PathBuf>,
+    /// MQTT over WebSocket, port 443 unless the connection string names another; through HTTPS_PROXY where it is set
+    #[arg(long)]
+    pub(crate) websocket: bool,
     /// Do not ask before making identities on a hub that is not local
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     pub(crate) yes: Option<String>,

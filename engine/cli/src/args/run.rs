@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use runner::ReportFile;
 
 /// `iotplay run`.
 #[derive(Args, Clone, Debug)]
@@ -41,6 +42,9 @@ pub(crate) struct RunArgs {
     /// Print the run on stdout as one JSON document, or as one JSON object per event
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
+    /// Write a report when the run has ended: junit=FILE or html=FILE; may be given several times
+    #[arg(long, value_name = "KIND=FILE")]
+    pub(crate) report: Vec<ReportFile>,
     /// The simulated devices of a hub in this process.
     #[command(flatten)]
     pub(crate) sim: SimArgs,
@@ -81,12 +85,18 @@ pub(crate) struct SimArgs {
     /// The handlers they run: a file or a folder; else scripts/, else the built-in reboot.rhai
     #[arg(long, value_name = "PATH", help_heading = "Simulated devices")]
     pub(crate) scripts: Option<PathBuf>,
+    /// Faults of the simulated devices: a YAML profile (docs/simulation.md)
+    #[arg(long, value_name = "FILE", help_heading = "Simulated devices")]
+    pub(crate) sim_faults: Option<PathBuf>,
+    /// Which devices have the faults: the same number chooses the same ones
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Simulated devices")]
+    pub(crate) sim_seed: u64,
 }
 
 impl SimArgs {
     /// Something was asked for that only simulated devices of this process can do.
     pub(crate) fn asked_for(&self) -> bool {
-        self.sim != 1 || self.sim_reboot != SIM_REBOOT || self.scripts.is_some()
+        self.sim != 1 || self.sim_reboot != SIM_REBOOT || self.scripts.is_some() || self.sim_faults.is_some()
     }
 }
 

@@ -3,23 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{Agent, AgentConfig, AgentEvent, Board, ClientCertificate, RunningAgent, SimConfig};
-use base::{Diagnostic, Mask, Secret};
+use agent::{Agent, AgentConfig, AgentEvent, Board, ClientCertificate, RunningAgent, SimConfig, Transport};
+use base::{Diagnostic, Secret};
 use net::tls::Roots;
+use runner::Lines;
 use script::WatchMode;
 use wire::{DeviceConnection, DeviceCredential, DeviceId};
 
+use super::counts::Counts;
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
-use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, check_fleet, err};
+use crate::process::{CommandResult, Exit, Signals, Trouble, check_fleet, err};
 use crate::project::{self, DEVICE_VARIABLE, Handlers};
-use crate::world;
+use crate::world::{self, Screen};
 
 /// How long handlers that are at work may go on after SIGINT or SIGTERM: the default response timeout of a call.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// Above this many devices, lines about single connections would only scroll.
-const FEW: usize = 10;
+pub(super) const FEW: usize = 10;
 
 /// Runs the agent until SIGINT or SIGTERM; both are a good end.
 pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
@@ -29,12 +31,20 @@ pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
     check_fleet(crew.devices.len(), 1)?;
     err(&format!("hub     {}", crew.hub));
     err(&format!("device  {}, running {}", crew.title, handlers.label()));
-    let count = crew.devices.len();
-    let running = Agent::start(config(&args, crew, handlers)?).map_err(world::cannot_start)?;
+    let ids: Vec<&str> = crew.devices.iter().map(|device| device.identity.device.as_str()).collect();
+    let faults = world::deal_faults(args.faults.as_deref(), args.sim_seed, &ids, &err)?;
+    let (count, absent) = (crew.devices.len(), faults.absent_at_start());
+    let lines = Screen::new(false).lines;
+    let config = AgentConfig { faults: faults.clone(), ..config(&args, crew, handlers, lines.clone())? };
+    let running = Agent::start(config).map_err(world::cannot_start)?;
+    world::unknown_methods(&faults, running.methods(), &err);
+    let counts = Counts::new(count, &lines);
     let ended = tokio::select! {
         () = signals.asked().cancelled() => None,
-        ended = until_ended(&running, count) => Some(ended),
+        ended = until_ended(&running, count, absent, &lines) => Some(ended),
+        () = counts.show(&running), if count > FEW => None,
     };
+    counts.last(&running);
     if let Some(ended) = ended {
         running.stop(Duration::ZERO).await;
         return Err(ended.map_or_else(
@@ -48,9 +58,10 @@ pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
 }
 
 /// Says once that all are there; ends when all have ended by themselves.
-async fn until_ended(running: &RunningAgent, count: usize) -> Option<Diagnostic> {
+async fn until_ended(running: &RunningAgent, count: usize, absent: usize, lines: &Lines) -> Option<Diagnostic> {
     if running.ready().await.is_ok() && count > 1 {
-        err(&format!("ready   {count} devices connected"));
+        let away = if absent == 0 { String::new() } else { format!(", {absent} offline") };
+        lines.line(&format!("ready   {} devices connected{away}", count - absent));
     }
     running.finished().await
 }
@@ -97,18 +108,24 @@ async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
         [] => String::new(),
     };
     let client = world::client(&chosen)?;
-    let devices = world::identities(&client, &ids).await?;
+    let mut devices = world::identities(&client, &ids).await?;
+    if args.websocket {
+        // Where services are, not where the other port is.
+        devices.iter_mut().for_each(|device| device.host = chosen.connection.host.clone());
+    }
     Ok(Crew { devices, roots: chosen.roots, hub: chosen.title, title })
 }
 
-fn config(args: &AgentArgs, crew: Crew, handlers: Handlers) -> Result<AgentConfig, Trouble> {
+fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Result<AgentConfig, Trouble> {
     let (few, alone) = (crew.devices.len() <= FEW, crew.devices.len() == 1);
     let certificate = certificate(args, &crew.devices)?;
+    let transport = transport(args, &crew.devices)?;
     let mut config =
-        AgentConfig::new(crew.devices, world::place(handlers), Arc::new(move |event| show(&event, few, alone)));
+        AgentConfig::new(crew.devices, world::place(handlers), Arc::new(move |event| show(&lines, &event, few, alone)));
     config.watch = args.watch.then_some(WatchMode::Native);
     config.roots = crew.roots;
     config.certificate = certificate;
+    config.link.transport = transport;
     config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };
     if let Some(command) = &args.reboot_command {
         config.board = Some(Board::new(command.split_whitespace().map(str::to_owned).collect()));
@@ -118,6 +135,17 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers) -> Result<AgentConfi
         config.state = Some(STATE.into());
     }
     Ok(config)
+}
+
+/// All devices of an agent are behind one host.
+fn transport(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Transport, Trouble> {
+    let Some(device) = devices.first().filter(|_| args.websocket) else { return Ok(Transport::Mqtt) };
+    let peer = device.gateway.as_ref().unwrap_or(&device.host);
+    let proxy = project::proxy_for(&peer.host)?;
+    if let Some(proxy) = &proxy {
+        err(&format!("proxy   {proxy}"));
+    }
+    Ok(Transport::WebSocket { proxy })
 }
 
 fn certificate(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Option<ClientCertificate>, Trouble> {
@@ -138,17 +166,17 @@ fn certificate(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Option<
 const STATE: &str = ".iotplay/agent";
 
 /// What handlers print goes to stdout; what happens to devices to stderr.
-fn show(event: &AgentEvent, few: bool, alone: bool) {
+fn show(lines: &Lines, event: &AgentEvent, few: bool, alone: bool) {
     match event {
         AgentEvent::Said { device, line } => {
-            Stdout::line(&Mask::process().apply(&format!("{device} |    {line}")));
+            lines.out(&format!("{device} |    {line}"));
         }
-        AgentEvent::Connected { .. } | AgentEvent::Disconnected { .. } if !few => {}
+        AgentEvent::Connected { .. } | AgentEvent::Disconnected { .. } | AgentEvent::FaultShown { .. } if !few => {}
         // The command ends with it and says why.
         AgentEvent::Ended { .. } if alone => {}
         event => {
             if let Some(line) = world::agent_line(event) {
-                err(&line);
+                lines.line(&line);
             }
         }
     }

@@ -69,11 +69,20 @@ async fn show(world: &World, device: &DeviceId) -> CommandResult {
             let kind: AuthKind = found.authentication.kind;
             let shown =
                 DeviceDocument { authentication: Authentication { kind, ..Authentication::default() }, ..found };
-            Stdout::line(&serde_json::to_string_pretty(&shown).expect("a document is JSON"));
+            let mut shown = serde_json::to_value(&shown).expect("a document is JSON");
+            leave_out_empty(&mut shown);
+            Stdout::line(&format!("{shown:#}"));
             Ok(Exit::OK)
         }
         Err(error) => Err(device_trouble(client, &error, device).await),
     }
+}
+
+/// What a document has nothing to say about only hides the rest.
+fn leave_out_empty(value: &mut Value) {
+    let Value::Object(members) = value else { return };
+    members.values_mut().for_each(leave_out_empty);
+    members.retain(|_, member| !member.is_null() && member.as_object().is_none_or(|inner| !inner.is_empty()));
 }
 
 async fn add(world: &World, device: DeviceId) -> CommandResult {

@@ -3,6 +3,7 @@
 mod agent;
 mod check;
 mod completions;
+mod counts;
 mod device_id;
 mod devices;
 mod dispatch;

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use base::Source;
-use runner::{Form, Json, Reporter, RunResult, Runner};
+use runner::{Form, Json, Reporter, Reports, RunResult, Runner};
 
 use crate::args::{Common, Output, RunArgs};
 use crate::play::{self, Changes};
@@ -17,6 +17,7 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let found = project::playbook(&args.file)?;
     // Usage errors come before anything is started.
     play::variables(&args.extra_vars)?;
+    let reports = Rc::new(play::reports(&args.report)?);
     // A playbook that cannot be read needs no hub to be told so; with --watch it may be mended.
     let first = play::check(&found);
     if let Err(trouble) = first
@@ -31,7 +32,7 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     if found.path.is_none() {
         lines.line(project::BUILT_IN);
     }
-    let play = Play { found, world, console: Rc::new(screen.console), signals, args };
+    let play = Play { found, world, console: Rc::new(screen.console), reports, signals, args };
     let ended = play.until_done(&lines).await;
     let Play { world, .. } = play;
     world.close().await;
@@ -43,6 +44,7 @@ struct Play {
     found: Found,
     world: World,
     console: Rc<dyn Reporter>,
+    reports: Rc<Reports>,
     signals: Signals,
     args: RunArgs,
 }
@@ -102,7 +104,7 @@ impl Play {
             let book = play::read(source, &registry)?;
             runner.run_book(&book, &options, &reporters).await
         };
-        Ok(self.exit(&result))
+        Ok(play::reported(&self.reports, self.exit(&result)))
     }
 
     fn reporters(&self) -> Vec<Rc<dyn Reporter>> {
@@ -112,7 +114,8 @@ impl Play {
         };
         let json =
             self.args.output.map(|output| Rc::new(Json::new(form(output), Box::new(Stdout))) as Rc<dyn Reporter>);
-        [Some(Rc::clone(&self.console)), json].into_iter().flatten().collect()
+        let reports = (!self.reports.is_empty()).then(|| Rc::clone(&self.reports) as Rc<dyn Reporter>);
+        [Some(Rc::clone(&self.console)), json, reports].into_iter().flatten().collect()
     }
 
     fn exit(&self, result: &RunResult) -> Exit {

@@ -5,6 +5,7 @@ mod changes;
 mod consent;
 mod options;
 mod read;
+mod reports;
 mod vars;
 
 pub(crate) use ask::{allowed, terminal};
@@ -12,4 +13,5 @@ pub(crate) use changes::Changes;
 pub(crate) use consent::consent;
 pub(crate) use options::options;
 pub(crate) use read::{check, check_script, read};
+pub(crate) use reports::{reported, reports};
 pub(crate) use vars::parse as variables;

@@ -13,6 +13,11 @@ pub(crate) fn raise() -> u64 {
     if soft < hard && Resource::NOFILE.set(hard, hard).is_ok() { hard } else { soft }
 }
 
+/// Connections that this process can hold at once.
+pub(crate) fn connections() -> usize {
+    usize::try_from(raise().saturating_sub(OTHERS)).unwrap_or(usize::MAX)
+}
+
 /// Whether so many devices can connect; `sockets` is 2 when the hub is in this process too, else 1.
 pub(crate) fn check_fleet(devices: usize, sockets: u64) -> Result<(), Trouble> {
     check(devices, sockets, raise())

@@ -8,7 +8,7 @@ mod stdout;
 mod trouble;
 
 pub(crate) use exit::{Exit, install_panic_message};
-pub(crate) use limits::{check_fleet, raise as raise_open_files};
+pub(crate) use limits::{check_fleet, connections, raise as raise_open_files};
 pub(crate) use signals::Signals;
 pub(crate) use speak::err;
 pub(crate) use stdout::Stdout;

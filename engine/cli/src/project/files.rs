@@ -14,6 +14,9 @@ const REBOOT_RHAI: &str = include_str!("../../../../scripts/reboot.rhai");
 /// A playbook of a hundred thousand lines is generated data, not a playbook.
 const LONGEST: u64 = 8 << 20;
 
+/// More scripts than this are counted, not named.
+const FEW: usize = 6;
+
 /// What is said where the built-in playbook runs.
 pub(crate) const BUILT_IN: &str =
     "note    no reboot.yaml here: the built-in one runs (`iotplay init DIR` makes a folder of your own)";
@@ -121,17 +124,17 @@ fn handlers_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 impl Handlers {
-    /// What the first lines call them: the file when there is one, else the folder.
+    /// What the first lines call them: the file when there is one, else the folder and what is in it.
     pub(crate) fn label(&self) -> String {
         match self {
             Self::BuiltIn => "the built-in reboot.rhai".to_owned(),
             Self::Path(path) if path.is_dir() => match &handlers_in(path)[..] {
                 [] => path.display().to_string(),
                 [only] => only.display().to_string(),
+                several if several.len() > FEW => format!("{}/ ({} scripts)", path.display(), several.len()),
                 several => {
-                    // The one that answers the default playbook is the one a newcomer looks for.
-                    let first = several.iter().find(|script| script.ends_with("reboot.rhai")).unwrap_or(&several[0]);
-                    format!("{} and {} more", first.display(), several.len() - 1)
+                    let stems = several.iter().filter_map(|script| Some(script.file_stem()?.to_string_lossy()));
+                    format!("{}/ ({})", path.display(), stems.collect::<Vec<_>>().join(", "))
                 }
             },
             Self::Path(path) => path.display().to_string(),

@@ -138,7 +138,7 @@ pub(crate) fn roots_for(common: &Common, host: &str) -> Roots {
 }
 
 /// Whether a host can only be this machine.
-fn is_this_machine(host: &str) -> bool {
+pub(super) fn is_this_machine(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 

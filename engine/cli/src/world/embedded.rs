@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use wire::DeviceId;
 
 use super::devices::identities;
+use super::faults::{deal_faults, unknown_methods};
 use super::screen::agent_line;
 use crate::args::SimArgs;
 use crate::process::{Trouble, chain, check_fleet};
@@ -47,17 +48,21 @@ impl Embedded {
         let info = HubInfo { title: "local, in this process (no hub configured)".to_owned(), local: true };
         lines.line(&format!("hub     {}", info.title));
         lines.line(&format!("device  {}, running {}", title(sim.sim), handlers.label()));
-        let hub = Hub::start(HubConfig::embedded()).await.map_err(|error| Trouble::internal(chain(&error)))?;
-        let client = client(&hub)?;
         let ids: Vec<DeviceId> =
             (1..=sim.sim).map(|number| format!("sim-{number}").parse().expect("an id of letters and digits")).collect();
+        let names: Vec<&str> = ids.iter().map(DeviceId::as_str).collect();
+        let faults = deal_faults(sim.sim_faults.as_deref(), sim.sim_seed, &names, &|text| lines.line(text))?;
+        let hub = Hub::start(HubConfig::embedded()).await.map_err(|error| Trouble::internal(chain(&error)))?;
+        let client = client(&hub)?;
         let devices = identities(&client, &ids).await?;
         let (tell, reloads) = mpsc::channel(1);
         let mut config = AgentConfig::new(devices, place(handlers), Arc::new(sink(lines.clone(), sim.sim, tell)));
         config.watch = watch.then_some(WatchMode::Native);
         config.roots = Roots::Pem(hub.ca_pem().to_owned());
         config.sim = SimConfig { reboot: sim.sim_reboot, away: false };
+        config.faults = faults.clone();
         let agent = Agent::start(config).map_err(cannot_start)?;
+        unknown_methods(&faults, agent.methods(), &|text| lines.line(text));
         match tokio::time::timeout(READY, agent.ready()).await {
             Ok(Ok(())) => Ok((client, info, Self { hub, agent, reloads: RefCell::new(reloads) })),
             Ok(Err(finding)) => Err(Trouble::new(crate::process::Exit::INTERNAL, finding)),

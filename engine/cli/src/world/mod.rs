@@ -3,12 +3,14 @@
 
 mod devices;
 mod embedded;
+mod faults;
 mod open;
 mod screen;
 mod wiring;
 
 pub(crate) use devices::{connection, device_trouble, identities, trouble};
 pub(crate) use embedded::{cannot_start, place};
+pub(crate) use faults::{deal_faults, unknown_methods};
 pub(crate) use open::{Embed, World, client};
 pub(crate) use screen::{Screen, agent_line};
 pub(crate) use wiring::{expressions, vocabulary};

@@ -55,7 +55,9 @@ impl World {
         };
         lines.line(&format!("hub     {}", chosen.title));
         if unused {
-            lines.line("note    --sim, --sim-reboot and --scripts are for a hub in this process: not used here");
+            lines.line(
+                "note    --sim, --sim-reboot, --sim-faults and --scripts are for a hub in this process: not used here",
+            );
         }
         let client = client(&chosen)?;
         let info = HubInfo { title: chosen.title, local: chosen.local };

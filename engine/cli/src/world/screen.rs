@@ -49,6 +49,7 @@ pub(crate) fn agent_line(event: &AgentEvent) -> Option<String> {
         }
         AgentEvent::Ended { device, finding } => format!("{device}  ended\n{}", reason(finding)),
         AgentEvent::Fault { device, finding } => format!("{device}  {}", reason(finding)),
+        AgentEvent::FaultShown { device, what } => format!("{device}  fault: {what}"),
         AgentEvent::Rebooting { device } => format!("{device}  restarting"),
         AgentEvent::Reloaded { methods } => format!("reloaded: {}", methods.join(", ")),
         AgentEvent::Broken(found) => {
@@ -57,6 +58,12 @@ pub(crate) fn agent_line(event: &AgentEvent) -> Option<String> {
         AgentEvent::Handler { device, handler, outcome: HandlerOutcome::Failed { finding, .. }, .. }
         | AgentEvent::Handler { device, handler, outcome: HandlerOutcome::FailedLate { finding, .. }, .. } => {
             format!("{device}  {handler} failed\n{}", reason(finding))
+        }
+        // What is not 2xx is worth a look, though the handler meant it.
+        AgentEvent::Handler { device, handler, outcome: HandlerOutcome::Answered(status), .. }
+            if !(200..300).contains(status) =>
+        {
+            format!("{device}  {handler} answered {status}")
         }
         _ => return None,
     })

@@ -1,5 +1,5 @@
-//! The turns of a job that calls a method: devices that are connected are called, so many at once; the others when they come,
-//! until the job's time is over. Before a device is called it is marked so on the disk: no call is made twice.
+//! The turns of a job that calls a method: devices that are connected are called, so many at once and as fast as the tier lets
+//! them; the others when they come, until the job's time is over. Before a device is called it is marked so on the disk: no call is made twice.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use wire::{ErrorCode, HubError, Identity, MethodCall, MethodReply};
 
 use super::run::{Rest, Run};
+use super::turnstile::Turnstile;
 use crate::seam::HubEvent;
 use crate::state::DeviceEnd;
 use crate::watch::Watch;
@@ -35,13 +36,21 @@ struct Turns<'a> {
     from: Option<usize>,
     /// Seen, and to be called next.
     next: VecDeque<(usize, Identity)>,
+    turnstile: Turnstile<'a>,
 }
 
 /// Until every device had its turn, the time is over, or the job ends otherwise.
 pub(super) async fn call(run: &Run, call: &MethodCall, deadline: Instant) -> Result<Rest, HubError> {
     let call = MethodCall { connect_timeout: Duration::ZERO, ..call.clone() };
-    let mut turns =
-        Turns { run, call: call.clone(), watch: run.exchange.watch(), from: Some(0), next: VecDeque::new() };
+    let payload = call.payload.as_ref().map_or(0, |payload| payload.get().len());
+    let mut turns = Turns {
+        run,
+        call: call.clone(),
+        watch: run.exchange.watch(),
+        from: Some(0),
+        next: VecDeque::new(),
+        turnstile: Turnstile::new(&run.quotas, payload),
+    };
     let mut under_way: FuturesUnordered<Call<'_>> = FuturesUnordered::new();
     loop {
         let stopping = run.stop.is_cancelled();
@@ -57,7 +66,8 @@ pub(super) async fn call(run: &Run, call: &MethodCall, deadline: Instant) -> Res
         if turns.is_empty() && under_way.is_empty() {
             return Ok(Rest::Done);
         }
-        let more = !stopping && turns.can_go_on() && under_way.len() < CALLS;
+        let shut = turns.turnstile.is_shut(Instant::now());
+        let more = !stopping && !shut && turns.can_go_on() && under_way.len() < CALLS;
         tokio::select! {
             biased;
             () = run.plan.over.cancelled() => {}
@@ -71,6 +81,7 @@ pub(super) async fn call(run: &Run, call: &MethodCall, deadline: Instant) -> Res
             }
             () = run.stop.cancelled(), if !stopping => {}
             () = turns.watch.somebody(), if !stopping && !more => {}
+            () = turns.turnstile.opens(), if !stopping && shut => {}
             () = tokio::task::yield_now(), if more => {}
         }
     }
@@ -101,12 +112,16 @@ impl Turns<'_> {
             self.from = pending.next;
         }
         self.next.extend(self.watch.take());
-        let (mut called, mut ends) = (Vec::new(), Vec::new());
+        let (now, mut called, mut ends) = (Instant::now(), Vec::new(), Vec::new());
         while called.len() < TOGETHER.min(room) && ends.len() < TOGETHER {
             let Some((place, identity)) = self.next.pop_front() else { break };
             match self.run.state.expect_enabled(&identity) {
                 Err(error) => ends.push((place, DeviceEnd::Refused(error))),
                 Ok(()) if self.run.exchange.ready_or_watched(&self.watch, &identity, place) => {
+                    if !self.turnstile.passes(now) {
+                        self.next.push_front((place, identity));
+                        break;
+                    }
                     called.push((place, identity));
                 }
                 Ok(()) => {}

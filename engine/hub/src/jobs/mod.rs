@@ -5,6 +5,7 @@ mod condition;
 mod methods;
 mod run;
 mod runner;
+mod turnstile;
 mod twins;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use wire::{HubError, JobAction};
 use super::{condition, methods, twins};
 use crate::exchange::Exchange;
 use crate::query::{Collection, Query};
+use crate::quota::Quotas;
 use crate::seam::HubLog;
 use crate::state::{HubState, JobEnd, JobPlan};
 
@@ -16,6 +17,7 @@ use crate::state::{HubState, JobEnd, JobPlan};
 pub(super) struct Run {
     pub(super) state: Arc<HubState>,
     pub(super) exchange: Arc<Exchange>,
+    pub(super) quotas: Arc<Quotas>,
     pub(super) log: HubLog,
     pub(super) plan: JobPlan,
     /// The hub stops: nothing new is begun, the job stays open.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::Run;
 use crate::exchange::Exchange;
+use crate::quota::Quotas;
 use crate::seam::HubLog;
 use crate::state::{HubState, JobPlan};
 
@@ -16,12 +17,13 @@ use crate::state::{HubState, JobPlan};
 pub(crate) struct JobRunner {
     state: Arc<HubState>,
     exchange: Arc<Exchange>,
+    quotas: Arc<Quotas>,
     log: HubLog,
 }
 
 impl JobRunner {
-    pub(crate) fn new(state: Arc<HubState>, exchange: Arc<Exchange>, log: HubLog) -> Self {
-        Self { state, exchange, log }
+    pub(crate) fn new(state: Arc<HubState>, exchange: Arc<Exchange>, quotas: Arc<Quotas>, log: HubLog) -> Self {
+        Self { state, exchange, quotas, log }
     }
 
     /// Until `stop`; then calls under way have `grace`, and jobs go on at the next start.
@@ -52,6 +54,7 @@ impl JobRunner {
         Run {
             state: Arc::clone(&self.state),
             exchange: Arc::clone(&self.exchange),
+            quotas: Arc::clone(&self.quotas),
             log: self.log.clone(),
             plan,
             stop: stop.clone(),

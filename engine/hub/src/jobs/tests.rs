@@ -15,6 +15,7 @@ use super::JobRunner;
 use crate::auth::Hosts;
 use crate::exchange::Exchange;
 use crate::link::{Answer, Ending, Link};
+use crate::quota::{Latency, Quota, Quotas, Tier};
 use crate::seam::HubLog;
 use crate::state::{Document, HubState};
 
@@ -32,10 +33,16 @@ struct Stage {
 
 impl Stage {
     async fn new(devices: usize, places: usize) -> Self {
+        Self::within(devices, places, None).await
+    }
+
+    /// With the limits of a tier.
+    async fn within(devices: usize, places: usize, quota: Option<Quota>) -> Self {
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let (clock, hand) = Clock::manual(now);
         let hosts = Hosts::new("127.0.0.1".parse().unwrap(), &[]);
         let exchange = Arc::new(Exchange::default());
+        let quotas = Arc::new(Quotas::new(quota, Latency::default(), &clock, Seed(1)));
         let (state, workers) = HubState::open(None, hosts, Arc::clone(&exchange), clock, Seed(1)).unwrap();
         let state = Arc::new(state.with_active_jobs(places));
         let acknowledged = tokio::spawn(workers.acknowledged.run());
@@ -44,7 +51,7 @@ impl Stage {
             state.put_identity(Document::Device(device), None).await.unwrap();
         }
         let stop = CancellationToken::new();
-        let runner = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), HubLog::none());
+        let runner = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), quotas, HubLog::none());
         let running = tokio::spawn(runner.run(stop.clone(), Duration::from_secs(5)));
         Self { state, exchange, hand, now, stop, tasks: vec![acknowledged, running] }
     }
@@ -238,5 +245,73 @@ async fn jobs_are_forgotten_after_thirty_days() {
     assert!(stage.job("new").is_ok());
     // The name is free again.
     stage.create("old", update).await.unwrap();
+    stage.end().await;
+}
+
+fn s1(change: impl FnOnce(&mut Quota)) -> Option<Quota> {
+    let mut quota = Quota::new(Tier::S1, 1).unwrap();
+    change(&mut quota);
+    Some(quota)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_lets_ten_devices_a_second_have_their_turn_and_none_fails_of_it() {
+    for queue in [0, 5] {
+        let stage = Stage::within(60, 1, s1(|quota| quota.queue = Duration::from_secs(queue))).await;
+        let links: Vec<_> = (0..40).map(|index| stage.connect(index)).collect();
+        stage.method("j", 0, 3600).await.unwrap();
+        let called = || links.iter().filter(|link| link.waiting() > 0).count();
+        assert_eq!(called(), 10, "a second's worth at once");
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(called(), 20);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!((called(), stage.counts("j")), (40, [0, 0, 40, 20]), "who is away takes nobody's turn");
+        links.iter().for_each(|link| answer(link));
+        sleep(Duration::from_secs(1)).await;
+        let late: Vec<_> = (40..60).map(|index| stage.connect(index)).collect();
+        sleep(MOMENT).await;
+        assert_eq!(late.iter().filter(|link| link.waiting() > 0).count(), 10, "rest fills the bucket");
+        sleep(Duration::from_secs(1)).await;
+        late.iter().for_each(|link| answer(link));
+        sleep(MOMENT).await;
+        assert_eq!((stage.status("j"), stage.counts("j")), (JobStatus::Completed, [0, 60, 0, 0]));
+        stage.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn twins_go_at_the_tiers_rate_and_what_comes_too_late_says_so() {
+    let stage = Stage::within(100, 1, s1(|_| {})).await;
+    let update = |most: u64| {
+        let patch = json!({"tags": {"a": most}});
+        json!({"type": "scheduleUpdateTwin", "updateTwin": patch, "queryCondition": "*",
+            "maxExecutionTimeInSeconds": most})
+        .to_string()
+    };
+    stage.create("j", &update(3600)).await.unwrap();
+    assert_eq!(stage.counts("j"), [0, 10, 0, 90]);
+    sleep(Duration::from_secs(4)).await;
+    assert_eq!(stage.counts("j"), [0, 50, 0, 50]);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!((stage.status("j"), stage.counts("j")), (JobStatus::Completed, [0, 100, 0, 0]));
+    stage.create("short", &update(2)).await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    let [failed, succeeded, running, pending] = stage.counts("short");
+    assert_eq!((failed + succeeded, running, pending), (100, 0, 0));
+    assert!((20..=31).contains(&succeeded), "{succeeded} in 2 s at 10 a second");
+    assert_eq!(stage.row("short", "d0099").await["error"]["code"], "GenericTimeout");
+    stage.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_waits_for_the_messages_of_the_next_day() {
+    let stage = Stage::within(3, 1, s1(|quota| quota.messages = Some(2))).await;
+    let update = r#"{"type":"scheduleUpdateTwin","updateTwin":{"tags":{"a":1}},"queryCondition":"*","maxExecutionTimeInSeconds":172800}"#;
+    stage.create("j", update).await.unwrap();
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!((stage.status("j"), stage.counts("j")), (JobStatus::Running, [0, 2, 0, 1]));
+    stage.hand.advance(Duration::from_secs(86_400));
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!((stage.status("j"), stage.counts("j")), (JobStatus::Completed, [0, 3, 0, 0]));
     stage.end().await;
 }

@@ -1,24 +1,22 @@
-//! The door: accepts TCP, does TLS within a deadline, lets CONNECT be judged, and runs the session.
+//! Port 8883: accepts TCP, does TLS within a deadline, and leads to the door.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use base::{Clock, Seed};
-use net::mqtt::{ConnAck, ConnectReturnCode, Connection, MqttError, Packet};
-use net::tls::{ServerStream, TlsAcceptor};
+use net::mqtt::ConnectReturnCode;
+use net::tls::TlsAcceptor;
 use rand::Rng;
 use rand::rngs::StdRng;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::time::{Instant, sleep, timeout};
 use wire::{Tracking, client_id};
 
-use super::admission::{Admission, Rejection, judge};
+use super::admission::{Admission, Rejection};
+use super::door::{DeviceStream, Door, greet};
 use super::session::Session;
-use super::settings::{ACCEPT_PAUSE, FAREWELL, FAREWELL_BYTES, LIMITS, MqttSettings, STRANGER};
+use super::settings::{ACCEPT_PAUSE, MqttSettings};
 use crate::exchange::Exchange;
 use crate::quota::{Kind, Quotas};
 use crate::seam::{Backing, HubEvent, HubLog};
@@ -56,7 +54,7 @@ impl<B: Backing> Mqtt<B> {
     }
 
     /// A connection's turn among new connections; one too many is told that the hub is not available now.
-    async fn turn(&self, admission: Admission) -> Result<Admission, Rejection> {
+    pub(super) async fn turn(&self, admission: Admission) -> Result<Admission, Rejection> {
         match self.quotas.pass(Kind::Connections, 0).await {
             Ok(()) => Ok(admission),
             Err(refusal) => Err(Rejection {
@@ -67,54 +65,33 @@ impl<B: Backing> Mqtt<B> {
         }
     }
 
-    fn refused(&self, peer: Option<SocketAddr>, client_id: Option<String>, reason: impl Into<String>) {
+    pub(super) fn refused(&self, peer: Option<SocketAddr>, client_id: Option<String>, reason: impl Into<String>) {
         self.log.say(HubEvent::Refused { client_id, peer, reason: reason.into() });
     }
 }
 
-/// Serves devices until `stop`; returns when every connection is closed. Meant for a runtime of one thread.
-pub(crate) async fn serve<B: Backing>(
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    hub: Arc<Mqtt<B>>,
-    stop: CancellationToken,
-) {
-    let half_open = Arc::new(Semaphore::new(hub.settings.half_open));
-    let connections = TaskTracker::new();
-    loop {
-        let permit = tokio::select! {
-            () = stop.cancelled() => break,
-            permit = Arc::clone(&half_open).acquire_owned() => permit.expect("the semaphore is never closed"),
-        };
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let (hub, tls, stop) = (Arc::clone(&hub), tls.clone(), stop.clone());
-                connections.spawn(async move {
-                    let entered = tokio::select! {
-                        biased;
-                        // Sessions are told by the exchange; this ends those that have not come so far.
-                        () = stop.cancelled() => None,
-                        entered = enter(&hub, &tls, stream, peer) => entered,
-                    };
-                    drop(permit);
-                    if let Some(session) = entered {
-                        session.run(Some(peer)).await;
-                    }
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a device");
-                sleep(ACCEPT_PAUSE).await;
+/// Serves devices until the door closes; returns when every connection is closed. Meant for a runtime of one thread.
+pub(crate) async fn serve<B: Backing>(listener: TcpListener, tls: TlsAcceptor, door: Door<B>) {
+    let half_open = Arc::new(Semaphore::new(door.hub.settings.half_open));
+    let accept = async {
+        loop {
+            let permit = Arc::clone(&half_open).acquire_owned().await.expect("the semaphore is never closed");
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    let (hub, tls) = (Arc::clone(&door.hub), tls.clone());
+                    door.run(peer, permit, async move { enter(&hub, &tls, stream, peer).await });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a device");
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
+    };
+    tokio::select! {
+        () = accept => {}
+        () = door.closed() => {}
     }
-    hub.exchange.stop();
-    connections.close();
-    connections.wait().await;
 }
 
 /// TLS and CONNECT, each within its deadline; `None` when the connection is over.
@@ -123,7 +100,7 @@ async fn enter<B: Backing>(
     tls: &TlsAcceptor,
     stream: TcpStream,
     peer: SocketAddr,
-) -> Option<Session<ServerStream<TcpStream>, B>> {
+) -> Option<Session<DeviceStream, B>> {
     let started = Instant::now();
     // Packets are small and already batched; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
@@ -138,49 +115,5 @@ async fn enter<B: Backing>(
             return None;
         }
     };
-    greet(hub, stream, Some(peer), started + hub.settings.connect_deadline).await
-}
-
-/// Reads CONNECT and lets it be judged; a refusal is answered and the connection closed.
-pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
-    hub: &Arc<Mqtt<B>>,
-    stream: S,
-    peer: Option<SocketAddr>,
-    deadline: Instant,
-) -> Option<Session<S, B>> {
-    let mut connection = Connection::new(stream, STRANGER);
-    let judged = match timeout_at(deadline, connection.read()).await {
-        Ok(first) => judge(&*hub.backing, first),
-        Err(_) => Err(Rejection::silent("it sent no CONNECT in time")),
-    };
-    let judged = match judged {
-        // Strangers cost nobody's quota: only who was let in counts.
-        Ok(admission) => Box::pin(hub.turn(admission)).await,
-        refused => refused,
-    };
-    match judged {
-        Ok(admission) => {
-            connection.set_limits(LIMITS);
-            Some(Session::new(Arc::clone(hub), connection, admission))
-        }
-        Err(Rejection { code, client_id, reason }) => {
-            hub.refused(peer, client_id, reason);
-            // The refusal stands whether or not the client hears of it.
-            let _ = timeout(FAREWELL, farewell(&mut connection, code)).await;
-            None
-        }
-    }
-}
-
-/// Says no, and closes so that the client can read it.
-async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(
-    connection: &mut Connection<S>,
-    code: Option<ConnectReturnCode>,
-) -> Result<(), MqttError> {
-    if let Some(code) = code {
-        connection.queue(&Packet::ConnAck(ConnAck { session_present: false, code }))?;
-        connection.close().await?;
-        connection.discard(FAREWELL_BYTES).await?;
-    }
-    Ok(())
+    greet(hub, DeviceStream::Plain(stream), Some(peer), started + hub.settings.connect_deadline).await
 }

@@ -1,8 +1,9 @@
-//! The device side of the hub: MQTT 3.1.1 over TLS as IoT Hub speaks it. Accepts connections, judges CONNECT, keeps
+//! The device side of the hub: MQTT 3.1.1 over TLS or WebSocket as IoT Hub speaks it. Accepts connections, judges CONNECT, keeps
 //! sessions, carries telemetry, twins and methods. The registry, the twins and the store are behind `seam::Backing`.
 
 mod admission;
 mod deliver;
+mod door;
 mod keep_alive;
 mod listener;
 mod publish;
@@ -14,5 +15,6 @@ mod telemetry;
 mod tests;
 mod window;
 
+pub(crate) use door::{DeviceStream, Door};
 pub(crate) use listener::{Mqtt, serve};
 pub(crate) use settings::{LIMITS, MqttSettings};

@@ -2,16 +2,14 @@
 //! unless asked for. Counts and says when; knows neither HTTP nor MQTT.
 
 mod daily;
-mod kind;
 mod quotas;
 mod settings;
 mod throttle;
-mod tier;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use kind::Kind;
 pub(crate) use quotas::{Quotas, Refusal};
-pub use settings::{Delays, Latency, LatencyError, Quota, QuotaError};
-pub use tier::{Tier, UnknownTier};
+pub use settings::{Delays, Latency, LatencyError, Quota};
+pub(crate) use wire::QuotaKind as Kind;
+pub use wire::{HubSizeError as QuotaError, Tier, UnknownTier};

@@ -7,15 +7,13 @@ use base::{Clock, Seed};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::time::{Instant, sleep, sleep_until};
+use wire::limits::METHOD_METER;
 use wire::{ErrorCode, HubError};
 
+use super::Kind;
 use super::daily::Daily;
-use super::kind::Kind;
 use super::settings::{Latency, Quota};
 use super::throttle::Throttle;
-
-/// Bytes of a method's payload that count as one call.
-const METHOD_METER: usize = 4 * 1024;
 
 /// See the module's description. One per hub, shared by all of its parts.
 #[derive(Debug)]
@@ -39,6 +37,8 @@ pub(crate) struct Refusal {
     pub(crate) error: HubError,
     /// When to ask again, if the hub says so.
     pub(crate) retry_after: Option<Duration>,
+    /// When it could be taken, for those whom the hub need not tell.
+    pub(crate) wait: Duration,
 }
 
 impl Quotas {
@@ -94,17 +94,17 @@ impl Quotas {
 
 impl Limits {
     fn new(quota: Quota, clock: Clock, now: Instant) -> Self {
-        let Quota { tier, units, queue, .. } = quota;
-        let throttles = Kind::ALL.map(|kind| Throttle::new(tier.rate(kind, units), queue, now));
-        let daily = Daily::new(quota.daily(), tier.meter(), clock);
+        let throttles = Kind::ALL.map(|kind| Throttle::new(quota.size.rate(kind), quota.queue, now));
+        let daily = Daily::new(quota.daily(), quota.size.tier().meter(), clock);
         Self { quota, throttles, daily }
     }
 
     fn take(&self, kind: Kind, count: usize, bytes: usize, now: Instant) -> Result<Option<Instant>, Refusal> {
-        let Quota { tier, units, .. } = self.quota;
+        let (tier, units) = (self.quota.size.tier(), self.quota.size.units());
         if !tier.has(kind) {
             let text = format!("A hub of tier {tier} has no {kind}.");
-            return Err(Refusal { error: HubError::new(ErrorCode::NOT_IN_TIER, text), retry_after: None });
+            let error = HubError::new(ErrorCode::NOT_IN_TIER, text);
+            return Err(Refusal { error, retry_after: None, wait: Duration::MAX });
         }
         if let Some(wait) = self.daily.exhausted().filter(|_| kind.is_metered()) {
             let text =
@@ -124,6 +124,6 @@ impl Limits {
     }
 
     fn refusal(&self, code: ErrorCode, text: String, wait: Duration) -> Refusal {
-        Refusal { error: HubError::new(code, text), retry_after: self.quota.retry_after.then_some(wait) }
+        Refusal { error: HubError::new(code, text), retry_after: self.quota.retry_after.then_some(wait), wait }
     }
 }

@@ -1,27 +1,21 @@
 //! What whoever starts a hub may ask for: a tier, a latency, lags.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 use base::{DurationError, format_duration, parse_duration};
 use thiserror::Error;
-
-use super::tier::Tier;
+use wire::{HubSize, HubSizeError, Tier};
 
 /// How long a burst may be queued before calls are refused: less than any client's patience with one call.
 const QUEUE: Duration = Duration::from_secs(5);
 /// The longest latency: the SDKs give up after 100 s.
 const LONGEST_LATENCY: Duration = Duration::from_secs(60);
-/// What one hub can have; S3 less, which nobody will mind.
-const UNITS: RangeInclusive<u32> = 1..=200;
-
 /// The limits of a hub as it is sold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
-    pub(super) tier: Tier,
-    pub(super) units: u32,
+    pub(super) size: HubSize,
     /// How long a call may wait for its turn at the limit's rate before calls are refused; zero refuses at once.
     pub queue: Duration,
     /// Whether a refusal says `Retry-After`. IoT Hub's documents promise none.
@@ -30,40 +24,23 @@ pub struct Quota {
     pub messages: Option<u64>,
 }
 
-/// A quota that nobody sells.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum QuotaError {
-    /// None or too many units.
-    #[error("a hub has 1 to 200 units, not {0}")]
-    Units(u32),
-    /// The free tier is one unit.
-    #[error("a free hub has one unit, not {0}")]
-    Free(u32),
-}
-
 impl Quota {
     /// So many units of a tier.
     ///
     /// # Errors
     /// When there is no such hub.
-    pub fn new(tier: Tier, units: u32) -> Result<Self, QuotaError> {
-        if !UNITS.contains(&units) {
-            return Err(QuotaError::Units(units));
-        }
-        if tier == Tier::Free && units != 1 {
-            return Err(QuotaError::Free(units));
-        }
-        Ok(Self { tier, units, queue: QUEUE, retry_after: false, messages: None })
+    pub fn new(tier: Tier, units: u32) -> Result<Self, HubSizeError> {
+        Ok(Self { size: HubSize::new(tier, units)?, queue: QUEUE, retry_after: false, messages: None })
     }
 
     /// Jobs that may run at once.
     pub(crate) fn active_jobs(&self) -> usize {
-        self.tier.active_jobs()
+        self.size.tier().active_jobs()
     }
 
     /// Messages a day, all units together.
     pub(super) fn daily(&self) -> u64 {
-        self.messages.unwrap_or(self.tier.messages() * u64::from(self.units))
+        self.messages.unwrap_or(self.size.messages())
     }
 }
 
@@ -123,16 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_hubs_that_are_sold() {
-        for (tier, units, wrong) in [
-            (Tier::S1, 1, None),
-            (Tier::S2, 200, None),
-            (Tier::S1, 0, Some(QuotaError::Units(0))),
-            (Tier::B1, 201, Some(QuotaError::Units(201))),
-            (Tier::Free, 2, Some(QuotaError::Free(2))),
-        ] {
-            assert_eq!(Quota::new(tier, units).err(), wrong, "{units} {tier}");
-        }
+    fn the_messages_of_a_day_can_be_set() {
         assert_eq!(Quota::new(Tier::S1, 3).unwrap().daily(), 1_200_000);
         assert_eq!(Quota { messages: Some(7), ..Quota::new(Tier::S1, 3).unwrap() }.daily(), 7);
     }

@@ -5,8 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
-
-use super::tier::Rate;
+use wire::Rate;
 
 /// A bucket that holds the limit of one window (a second's or a minute's worth) and fills at the limit's rate. What finds it
 /// empty is given the moment at which its turn comes: it pays at once, so those behind it are given later ones.

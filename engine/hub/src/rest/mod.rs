@@ -1,11 +1,12 @@
 //! The service side of the hub: HTTPS, and the REST calls that the service SDKs make.
-//! Speaks HTTP and JSON; what a call does is in `state` and `exchange`.
+//! Speaks HTTP and JSON; what a call does is in `state` and `exchange`. Devices that ask for a WebSocket are led to `mqtt`.
 
 mod body;
 mod bulk;
 mod call;
 mod charge;
 mod devices;
+mod http2;
 mod jobs;
 mod messages;
 mod methods;
@@ -17,6 +18,7 @@ mod server;
 mod service;
 mod statistics;
 mod twins;
+mod websocket;
 
-pub(crate) use server::serve;
+pub(crate) use server::{Https, serve};
 pub(crate) use service::Service;

@@ -101,7 +101,6 @@ fn not_supported(path: &HubPath, method: &str) -> Option<&'static str> {
         | (HubPath::Configuration(_), "GET" | "PUT" | "DELETE") => "Automatic device management (configurations)",
         (HubPath::DigitalTwin(_), "GET" | "PATCH")
         | (HubPath::DigitalTwinCommand(..) | HubPath::DigitalTwinComponentCommand(..), "POST") => "Digital twins",
-        (HubPath::WebSocket, "GET") => "MQTT over WebSocket",
         _ => return None,
     })
 }

@@ -1,4 +1,5 @@
-//! HTTPS: accepts, shakes hands, serves HTTP/1.1 with bounds on everything a client can hold open. Knows no paths.
+//! HTTPS: accepts, shakes hands, serves HTTP/1.1 with bounds on everything a client can hold open. Knows no paths. HTTP/2 is
+//! beside it, in `http2`.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -11,49 +12,61 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Service;
+use super::http2::{self, Streams};
+use super::websocket::Upgrade;
+use crate::mqtt::{DeviceStream, Door};
+use crate::state::HubState;
+use crate::tls::HTTP_2;
 
 /// Connections at once. A pending method call of an HTTP/1.1 client holds one, so a fleet's worth must fit; together with
 /// as many devices this stays below the usual limit of 20,000 open files. The next client waits in the listener's backlog.
-const CONNECTIONS: usize = 9_500;
+pub(super) const CONNECTIONS: usize = 9_500;
 /// Handshakes at once: each may hold some 30 kB of buffers before anyone is known.
 const HANDSHAKES: usize = 1_024;
 /// From accept to the end of the handshake: a client on a bad line needs two or three round trips.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// For the head of a request, and for an idle kept-alive connection: the SDKs' pools reuse within a minute.
-const HEAD: Duration = Duration::from_secs(75);
+pub(super) const HEAD: Duration = Duration::from_secs(75);
 /// Bytes of a request's head; a SAS token takes some 200, a continuation some 300.
-const HEAD_BYTES: usize = 16 * 1024;
+pub(super) const HEAD_BYTES: usize = 16 * 1024;
 /// Headers of one request; the SDKs send some ten.
 const HEADERS: usize = 64;
 /// After a failed accept, which is mostly "too many open files": time for some to close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What all connections share.
+#[derive(Clone)]
+pub(crate) struct Https {
+    pub(crate) tls: TlsAcceptor,
+    pub(crate) service: Arc<Service>,
+    /// Where devices go that come by WebSocket.
+    pub(crate) door: Door<HubState>,
+}
+
 /// Serves until `stop`, then lets requests in flight finish within `grace`.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    service: Arc<Service>,
-    stop: CancellationToken,
-    grace: Duration,
-) {
+pub(crate) async fn serve(listener: TcpListener, https: Https, stop: CancellationToken, grace: Duration) {
     let tasks = TaskTracker::new();
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     let cut = CancellationToken::new();
     while let Some((stream, peer, place)) = accept(&listener, &connections, &stop).await {
-        let (tls, service, stop) = (tls.clone(), Arc::clone(&service), stop.clone());
-        let (handshakes, cut) = (Arc::clone(&handshakes), cut.clone());
+        let (https, stop) = (https.clone(), stop.clone());
+        let (handshakes, cut, streams) = (Arc::clone(&handshakes), cut.clone(), Streams(tasks.clone()));
         tasks.spawn(async move {
-            tokio::select! {
-                () = connection(stream, peer, &tls, &handshakes, service, stop) => {}
-                () = cut.cancelled() => {}
+            let arrived = Instant::now();
+            let device = tokio::select! {
+                device = connection(stream, peer, &https, &handshakes, (stop, streams)) => device,
+                () = cut.cancelled() => None,
+            };
+            if let Some(device) = device {
+                https.door.admit(device, peer, arrived, place);
             }
-            drop(place);
         });
     }
     drop(listener);
@@ -88,32 +101,51 @@ async fn accept(
     }
 }
 
+/// Serves one connection to its end; a device's, if it became one.
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    tls: &TlsAcceptor,
+    https: &Https,
     handshakes: &Semaphore,
-    service: Arc<Service>,
-    stop: CancellationToken,
-) {
+    (stop, streams): (CancellationToken, Streams),
+) -> Option<DeviceStream> {
     let shake = async {
         // Without it an answer waits for the client's delayed acknowledgement of the one before.
         stream.set_nodelay(true)?;
         let _place = handshakes.acquire().await.map_err(std::io::Error::other)?;
-        tls.accept(stream).await
+        https.tls.accept(stream).await
     };
     let stream = match tokio::time::timeout(HANDSHAKE, shake).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%peer, %error, "HTTPS handshake failed"),
-        Err(_) => return tracing::debug!(%peer, "HTTPS handshake took too long"),
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "HTTPS handshake failed");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!(%peer, "HTTPS handshake took too long");
+            return None;
+        }
     };
-    let answer = service_fn(move |request| {
-        let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.answer(request, peer).await) }
+    if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
+        http2::serve(stream, peer, Arc::clone(&https.service), stop, streams).await;
+        return None;
+    }
+    let upgrade = Upgrade::default();
+    let answer = service_fn({
+        let (service, upgrade) = (Arc::clone(&https.service), upgrade.clone());
+        move |mut request| {
+            let (service, upgrade) = (Arc::clone(&service), upgrade.clone());
+            async move {
+                match upgrade.handshake(&mut request) {
+                    Some(reply) => Ok::<_, Infallible>(reply),
+                    None => Ok(service.answer(request, peer).await),
+                }
+            }
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
-    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), answer));
+    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), answer).with_upgrades());
     let served = tokio::select! {
         served = serving.as_mut() => served,
         () = stop.cancelled() => {
@@ -123,5 +155,7 @@ async fn connection(
     };
     if let Err(error) = served {
         tracing::debug!(%peer, %error, "HTTPS connection ended");
+        return None;
     }
+    upgrade.stream().await
 }

@@ -11,3 +11,4 @@ mod registry;
 mod several;
 pub(crate) mod stage;
 mod twins;
+mod websocket;

@@ -1,4 +1,5 @@
-//! What `net` promises, checked from outside: strict MQTT by table and property, TLS against rustls, Python and Node.
+//! What `net` promises, checked from outside: strict MQTT by table and property, TLS against rustls, Python and Node,
+//! WebSocket against another implementation.
 
 #[cfg(test)]
 mod connection;
@@ -8,3 +9,5 @@ mod hostile;
 mod properties;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod ws;

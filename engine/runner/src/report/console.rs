@@ -313,6 +313,7 @@ impl Reporter for Console {
                 self.play(name, file, *devices, first, steps);
             }
             RunEvent::WaveStarted { index, of, size } => self.wave(*index, *of, *size),
+            RunEvent::DeviceStarted { .. } => {}
             RunEvent::StepStarted { device, step, name } => self.started(device, *step, name),
             RunEvent::StepProgress { device, progress, .. } => {
                 if let Some(running) = self.state.borrow_mut().running.get_mut(device) {
@@ -328,6 +329,7 @@ impl Reporter for Console {
             RunEvent::DeviceWaiting { device, at_most } => self.waiting(device, *at_most),
             RunEvent::Stopped { diagnostic } => self.diagnostic(diagnostic),
             RunEvent::DeviceEnded { device, outcome, .. } => self.state.borrow_mut().device_ended(device, outcome),
+            RunEvent::VerifyFailed { .. } => {}
             RunEvent::WaveEnded { .. } | RunEvent::PlayEnded { .. } => self.flush_many(),
             RunEvent::RunEnded { counts, took, reason, .. } => return self.recap(*counts, *took, reason.as_deref()),
         }

@@ -1,14 +1,14 @@
 //! `--output json` (one document at the end) and `ndjson` (one object per event). The field names are a contract: they are
 //! added to, never renamed. Times are seconds as numbers; what `no_log` hides is absent.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::Write;
 use std::time::Duration;
 
-use base::{Diagnostic, Mask};
+use base::Diagnostic;
 use serde_json::{Map, Value, json};
 
+use super::masked::mask;
 use crate::{Counts, Failure, Outcome, Progress, Reporter, RunEvent, Skip};
 
 /// Which of the two.
@@ -71,9 +71,13 @@ impl Document {
                 self.head.insert("run".into(), json!(run));
                 self.head.insert("hub".into(), json!({ "title": hub.title, "local": hub.local }));
             }
-            RunEvent::PlayStarted { name, file, devices, .. } => {
-                self.plays.push(json!({ "name": name, "file": file, "size": devices, "devices": [] }));
+            RunEvent::PlayStarted { name, file, devices, waves, estimate, .. } => {
+                let estimate = estimate.map(seconds);
+                self.plays.push(json!({
+                    "name": name, "file": file, "size": devices, "waves": waves, "estimate": estimate, "devices": [],
+                }));
             }
+            RunEvent::VerifyFailed { device, .. } => self.fell(device, body(event)),
             RunEvent::DeviceEnded { .. } => {
                 if let Some(Value::Array(devices)) = self.plays.last_mut().and_then(|play| play.get_mut("devices")) {
                     devices.push(body(event));
@@ -103,26 +107,14 @@ impl Document {
         }
         None
     }
-}
 
-/// Hides known secrets in every text, keys too: in the written JSON a quote or a backslash in one would hide it from the mask.
-fn mask(value: &mut Value) {
-    match value {
-        Value::String(text) => {
-            if let Cow::Owned(masked) = Mask::process().apply(text) {
-                *text = masked;
-            }
+    /// What `verify` found of a device that had ended: what it counts as now, and why.
+    fn fell(&mut self, id: &str, found: Value) {
+        let devices = self.plays.last_mut().and_then(|play| play.get_mut("devices")).and_then(Value::as_array_mut);
+        let device = devices.and_then(|devices| devices.iter_mut().rfind(|device| device["device"] == id));
+        if let (Some(Value::Object(device)), Value::Object(found)) = (device, found) {
+            device.extend(found);
         }
-        Value::Array(items) => items.iter_mut().for_each(mask),
-        Value::Object(members) => {
-            let shown = |key: &String| matches!(Mask::process().apply(key), Cow::Borrowed(_));
-            if !members.keys().all(shown) {
-                let taken = std::mem::take(members);
-                members.extend(taken.into_iter().map(|(key, value)| (Mask::process().apply(&key).into_owned(), value)));
-            }
-            members.values_mut().for_each(mask);
-        }
-        _ => {}
     }
 }
 
@@ -141,6 +133,7 @@ fn name(event: &RunEvent) -> &'static str {
         RunEvent::RunStarted { .. } => "run_started",
         RunEvent::PlayStarted { .. } => "play_started",
         RunEvent::WaveStarted { .. } => "wave_started",
+        RunEvent::DeviceStarted { .. } => "device_started",
         RunEvent::StepStarted { .. } => "step_started",
         RunEvent::StepProgress { .. } => "step_progress",
         RunEvent::StepRetried { .. } => "step_retried",
@@ -150,6 +143,7 @@ fn name(event: &RunEvent) -> &'static str {
         RunEvent::DeviceWaiting { .. } => "device_waiting",
         RunEvent::Stopped { .. } => "stopped",
         RunEvent::DeviceEnded { .. } => "device_ended",
+        RunEvent::VerifyFailed { .. } => "verify_failed",
         RunEvent::WaveEnded { .. } => "wave_ended",
         RunEvent::PlayEnded { .. } => "play_ended",
         RunEvent::RunEnded { .. } => "run_ended",
@@ -161,10 +155,12 @@ fn body(event: &RunEvent) -> Value {
         RunEvent::RunStarted { run, hub } => {
             json!({ "run": run, "hub": { "title": hub.title, "local": hub.local } })
         }
-        RunEvent::PlayStarted { play, name, file, devices, .. } => {
-            json!({ "play": play, "name": name, "file": file, "devices": devices })
+        RunEvent::PlayStarted { play, name, file, devices, waves, estimate, .. } => {
+            let estimate = estimate.map(seconds);
+            json!({ "play": play, "name": name, "file": file, "devices": devices, "waves": waves, "estimate": estimate })
         }
         RunEvent::WaveStarted { index, of, size } => json!({ "index": index, "of": of, "size": size }),
+        RunEvent::DeviceStarted { device, wave } => json!({ "device": device, "wave": wave }),
         RunEvent::StepStarted { device, step, name } => json!({ "device": device, "step": step, "name": name }),
         RunEvent::StepProgress { device, step, progress } => match progress {
             Progress::Elapsed { spent, of } => {
@@ -180,8 +176,12 @@ fn body(event: &RunEvent) -> Value {
         RunEvent::Warned { text } => json!({ "text": text }),
         RunEvent::DeviceWaiting { device, at_most } => json!({ "device": device, "at_most": seconds(*at_most) }),
         RunEvent::Stopped { diagnostic } => finding(diagnostic),
-        RunEvent::DeviceEnded { device, outcome, error, took, vars } => {
-            json!({ "device": device, "outcome": outcome, "error": error, "seconds": seconds(*took), "vars": &**vars })
+        RunEvent::DeviceEnded { device, outcome, wave, error, took, waited, vars } => json!({
+            "device": device, "outcome": outcome, "wave": wave, "error": error, "seconds": seconds(*took),
+            "waited": seconds(*waited), "vars": &**vars,
+        }),
+        RunEvent::VerifyFailed { device, outcome, wave, error } => {
+            json!({ "device": device, "outcome": outcome, "wave": wave, "error": error })
         }
         RunEvent::WaveEnded { index, counts, waiting } => {
             json!({ "index": index, "counts": counted(*counts), "waiting": waiting })
@@ -194,14 +194,13 @@ fn body(event: &RunEvent) -> Value {
 }
 
 fn step_ended(event: &RunEvent) -> Value {
-    let RunEvent::StepEnded { device, step, name, outcome, ignored, attempts, took, summary, diagnostic, hidden } =
-        event
-    else {
+    let RunEvent::StepEnded { device, step, name, outcome, ignored, rescued, attempts, took, .. } = event else {
         return Value::Null;
     };
+    let RunEvent::StepEnded { summary, diagnostic, hidden, .. } = event else { return Value::Null };
     let mut whole = json!({
         "device": device, "step": step, "name": name, "outcome": word(outcome), "ignored": ignored,
-        "attempts": attempts, "seconds": seconds(*took),
+        "rescued": rescued, "attempts": attempts, "seconds": seconds(*took),
     });
     let Value::Object(fields) = &mut whole else { return whole };
     match outcome {

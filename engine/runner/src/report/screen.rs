@@ -88,6 +88,18 @@ impl Lines {
         take(&self.0).err(text);
     }
 
+    /// A line on stdout.
+    pub fn out(&self, text: &str) {
+        take(&self.0).out(text);
+    }
+
+    /// The live line below all others, or none. Returns whether there is a terminal to show it on.
+    pub fn live(&self, text: Option<String>) -> bool {
+        let mut screen = take(&self.0);
+        screen.live(text);
+        screen.terminal
+    }
+
     /// What a simulated device said: `sim-1 |    Rebooting device`; one line for each of the text's own.
     pub fn device(&self, device: &str, text: &str) {
         let mut screen = take(&self.0);

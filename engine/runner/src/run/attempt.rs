@@ -3,15 +3,16 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
 use base::format_duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::device::{Broken, Device, End};
+use super::device::{Broken, Device, End, HIDDEN};
 use super::frame::Frame;
-use super::nest::Nest;
+use super::nest::{Caught, Nest};
 use crate::book::{Body, Step};
 use crate::{Class, Effect, Failure, Outcome, Progress, Ready, RunEvent, Skip, StepContext};
 
@@ -34,12 +35,14 @@ pub(super) struct Tried {
     pub(super) inner: Option<Box<Broken>>,
     /// Repeating it does no harm.
     pub(super) again: bool,
+    /// Its failure was said as one that something around goes on from.
+    pub(super) caught: bool,
 }
 
 impl Tried {
     /// One attempt, or none.
     pub(super) fn once(outcome: Outcome) -> Self {
-        Self { outcome, attempts: 1, says: None, inner: None, again: true }
+        Self { outcome, attempts: 1, says: None, inner: None, again: true, caught: false }
     }
 }
 
@@ -102,11 +105,14 @@ impl Device<'_> {
         };
         let mut delay = step.retries.delay.unwrap_or(DELAY);
         let mut attempt = 1;
+        self.hidden.set(nest.hides(step));
         loop {
             frame.set("attempt", json!(attempt));
-            let mut tried = self.judged(step, frame, nest, limit, retries > 0).await?;
+            frame.round(step.index, attempt as usize);
+            let mut tried = self.judged(step, frame, nest, limit, attempt <= retries).await?;
             tried.attempts = attempt;
             let Some(reason) = again(&tried) else { return Ok(tried) };
+            let reason = if nest.hides(step) { HIDDEN.to_owned() } else { reason };
             if attempt > retries {
                 return Ok(tried);
             }
@@ -141,7 +147,7 @@ impl Device<'_> {
         repeats: bool,
     ) -> Result<Tried, End> {
         let mut tried = match &step.body {
-            Body::Verb { ready, effect, .. } => self.online(step, &**ready, *effect, frame, nest, limit).await?,
+            Body::Verb { ready, effect, .. } => self.online(step, ready, *effect, frame, nest, limit).await?,
             Body::Block { block, rescue, always } => {
                 self.block(step, [block, rescue, always], frame, nest, repeats).await?
             }
@@ -159,7 +165,7 @@ impl Device<'_> {
     pub(super) async fn call(
         &self,
         step: &Step,
-        ready: &dyn Ready,
+        ready: &Rc<dyn Ready>,
         effect: Effect,
         frame: &Frame<'_>,
         limit: Option<Duration>,
@@ -187,9 +193,12 @@ impl Device<'_> {
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
         };
-        let outcome = match self.rehearsal(ready, effect, &context) {
+        let outcome = match self.rehearsal(&**ready, effect, &context) {
             Some(outcome) => outcome,
-            None => self.perform(ready, effect, &context).await?,
+            None => match (&self.member, ready.gathers().filter(|_| !context.check_mode)) {
+                (Some(member), Some(_)) => self.served(member, ready, effect, frame.place(), &context).await?,
+                _ => self.perform(&**ready, effect, &context).await?,
+            },
         };
         if effect == Effect::Changes && matches!(outcome, Outcome::Skipped(Skip::Check(_))) {
             self.play.would_change.set(true);
@@ -205,11 +214,14 @@ impl Device<'_> {
     async fn perform(&self, ready: &dyn Ready, effect: Effect, context: &StepContext<'_>) -> Result<Outcome, End> {
         if ready.waits() {
             self.fork.release();
-            return tokio::select! {
+            let since = Instant::now();
+            let ended = tokio::select! {
                 biased;
                 outcome = ready.run(context) => Ok(outcome),
                 () = self.stop.cancelled() => Err(End::Stopped),
             };
+            self.idled.set(self.idled.get() + since.elapsed());
+            return ended;
         }
         self.fork.hold().await;
         // It may have been stopped while it queued.
@@ -239,7 +251,7 @@ impl Device<'_> {
         if let Progress::Says(text) = &progress {
             *says.borrow_mut() = Some(text.clone());
         }
-        if !step.no_log {
+        if !self.hidden.get() {
             let device = self.target.id.clone();
             self.play.events.say(&RunEvent::StepProgress { device, step: step.index, progress });
         }
@@ -259,8 +271,9 @@ impl Device<'_> {
         nest: &Nest<'_>,
         repeats: bool,
     ) -> Result<Tried, End> {
-        let inner = nest.inside(step, false);
-        let caught = !rescue.is_empty() || repeats || step.ignore_errors.is_some();
+        let inner = nest.inside(step, None);
+        let goes_on = (repeats || step.ignore_errors.is_some()).then_some(Caught::GoesOn);
+        let caught = if rescue.is_empty() { goes_on } else { Some(Caught::Rescue) };
         let mut result = self.steps(block, frame, nest.inside(step, caught)).await;
         if let Err(End::Failed(broken)) = &result
             && !rescue.is_empty()
@@ -268,7 +281,7 @@ impl Device<'_> {
         {
             let rescuing = Frame::inside(frame);
             rescuing.set("error", broken.value());
-            result = self.steps(rescue, &rescuing, nest.inside(step, repeats || step.ignore_errors.is_some())).await;
+            result = self.steps(rescue, &rescuing, nest.inside(step, goes_on)).await;
         }
         if !always.is_empty() && !matches!(result, Err(End::Stopped)) {
             let last = self.steps(always, frame, inner).await;

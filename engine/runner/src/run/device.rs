@@ -14,11 +14,15 @@ use tokio_util::sync::CancellationToken;
 use super::exit::Ended;
 use super::fork::Fork;
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
 use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
 use crate::book::{Expression, Step};
 use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
+
+/// What is told of a failure that `no_log` hides.
+pub(super) const HIDDEN: &str = "failed; why is hidden (no_log)";
 
 /// A device under way.
 pub(super) struct Device<'a> {
@@ -29,6 +33,8 @@ pub(super) struct Device<'a> {
     /// Index of its wave, from 0.
     pub(super) wave: usize,
     pub(super) fork: Fork,
+    /// Those it walks with, if somebody may serve them together.
+    pub(super) member: Option<Member>,
     /// Its steps end when this does.
     pub(super) stop: CancellationToken,
     pub(super) names: Names,
@@ -40,6 +46,10 @@ pub(super) struct Device<'a> {
     pub(super) waited_since: Cell<Option<Instant>>,
     /// Time spent on earlier such waits.
     pub(super) waited: Cell<Duration>,
+    /// Time spent in verbs that wait.
+    pub(super) idled: Cell<Duration>,
+    /// The present step's progress is not to be shown.
+    pub(super) hidden: Cell<bool>,
 }
 
 /// Why a device's steps do not go on.
@@ -62,6 +72,10 @@ pub(super) struct Broken {
     pub(super) at: String,
     /// Repeating it does no harm.
     pub(super) again: bool,
+    /// It was said that something around goes on.
+    pub(super) caught: bool,
+    /// `no_log`: what it says must not be shown.
+    pub(super) hidden: bool,
 }
 
 impl Broken {
@@ -84,6 +98,8 @@ pub(super) struct DeviceEnd {
     pub(super) ended: Ended,
     pub(super) error: Option<String>,
     pub(super) took: Duration,
+    /// Of `took`: waiting to come online, and in verbs that wait.
+    pub(super) waited: Duration,
     pub(super) vars: Arc<Value>,
 }
 
@@ -91,15 +107,18 @@ impl DeviceEnd {
     /// One that was never started.
     pub(super) fn not_reached(id: Arc<str>, wave: usize, why: &str) -> Self {
         let error = Some(why.to_owned());
-        Self { id, wave, ended: Ended::Skipped, error, took: Duration::ZERO, vars: Arc::new(json!({})) }
+        let (took, waited, vars) = (Duration::ZERO, Duration::ZERO, Arc::new(json!({})));
+        Self { id, wave, ended: Ended::Skipped, error, took, waited, vars }
     }
 
     pub(super) fn event(&self) -> RunEvent {
         RunEvent::DeviceEnded {
             device: Arc::clone(&self.id),
             outcome: self.ended.word(),
+            wave: self.wave + 1,
             error: self.error.clone(),
             took: self.took,
+            waited: self.waited,
             vars: Arc::clone(&self.vars),
         }
     }
@@ -128,13 +147,21 @@ impl<'a> Device<'a> {
             on_runner: false,
             wave,
             fork: Fork::new(Arc::clone(&play.forks), permit),
+            member: None,
             stop: play.stop.clone(),
             names: Names::default(),
             facts: RefCell::default(),
             in_call: Cell::new(false),
             waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
+            idled: Cell::new(Duration::ZERO),
+            hidden: Cell::new(false),
         }
+    }
+
+    /// One of a group that walks through the same steps.
+    pub(super) fn among(self, group: usize) -> Self {
+        Self { member: Some(self.play.gather.enter(group)), ..self }
     }
 
     /// The runner itself, for `before` and `after`.
@@ -146,6 +173,11 @@ impl<'a> Device<'a> {
     /// The runner once the devices are done with: only a person can stop it any more, not what stopped them.
     pub(super) fn last(play: &'a PlayRun<'a>) -> Self {
         Self { stop: play.options.cancel.child_token(), ..Self::runner(play) }
+    }
+
+    /// Time spent waiting: to come online, and in verbs that wait.
+    pub(super) fn all_waited(&self) -> Duration {
+        self.time_waited() + self.idled.get()
     }
 
     /// Whether the next step may start.
@@ -164,6 +196,7 @@ impl<'a> Device<'a> {
         let (ended, error) = match result {
             Ok(()) => (Ended::Ok, None),
             Err(End::Skip(skip)) => (Ended::Skipped, Some(skip.to_string())),
+            Err(End::Failed(broken)) if broken.hidden => (Ended::of(&broken.failure), Some(HIDDEN.to_owned())),
             Err(End::Failed(broken)) => (Ended::of(&broken.failure), Some(broken.failure.message)),
             Err(End::Stopped) => self.play.stopped_as(),
         };
@@ -173,6 +206,7 @@ impl<'a> Device<'a> {
             ended,
             error,
             took: started.elapsed(),
+            waited: self.all_waited(),
             vars: Arc::new(self.names.take()),
         }
     }
@@ -196,7 +230,14 @@ impl<'a> Device<'a> {
         let span = failure.span.unwrap_or(self.play.play.span);
         self.play.events.stopped(self.diagnostic(&failure, span));
         self.play.hub_gone(&failure);
-        End::Failed(Box::new(Broken { failure, step: "vars".into(), at: String::new(), again: false }))
+        End::Failed(Box::new(Broken {
+            failure,
+            step: "vars".into(),
+            at: String::new(),
+            again: false,
+            caught: false,
+            hidden: false,
+        }))
     }
 
     pub(super) fn scope<'s>(&'s self, frame: &'s Frame<'_>) -> DeviceScope<'s> {

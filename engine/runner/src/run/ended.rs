@@ -7,10 +7,10 @@ use base::{Diagnostic, Span};
 use serde_json::Value;
 
 use super::attempt::Tried;
-use super::device::Device;
-use super::nest::Nest;
+use super::device::{Device, HIDDEN};
+use super::nest::{Caught, Nest};
 use crate::book::{Body, Step};
-use crate::{Failure, Outcome, RunEvent, Skip};
+use crate::{Class, Failure, Outcome, RunEvent, Skip};
 
 impl Device<'_> {
     /// Says `StepEnded`. A block is only heard of when it fails by itself: its steps have said the rest.
@@ -23,14 +23,23 @@ impl Device<'_> {
         took: Duration,
         ignored: bool,
     ) -> Tried {
-        let own = matches!(step.body, Body::Verb { .. })
-            || (tried.inner.is_none() && !matches!(tried.outcome, Outcome::Done { .. }));
+        // The hub's own failures end the run, whatever stands around.
+        let caught =
+            nest.caught.filter(|_| !matches!(&tried.outcome, Outcome::Failed(failure) if failure.class == Class::Hub));
+        let rescued = !ignored && caught == Some(Caught::Rescue);
+        let ignored = ignored || caught.is_some();
+        // Its inner step was said to be caught, by this block; but then nothing went on.
+        let heard = tried.inner.as_ref().is_some_and(|inner| ignored || !inner.caught);
+        let own = matches!(step.body, Body::Verb { .. }) || !(heard || matches!(tried.outcome, Outcome::Done { .. }));
         if !own {
             return tried;
         }
+        let hidden = nest.hides(step);
         let diagnostic = match &tried.outcome {
             Outcome::Failed(failure) if !nest.quiet => {
-                Some(Box::new(self.diagnostic(failure, failure.span.unwrap_or_else(|| key(step)))))
+                let span = failure.span.unwrap_or_else(|| key(step));
+                let shown = hidden.then(|| Failure::new(failure.class, HIDDEN));
+                Some(Box::new(self.diagnostic(shown.as_ref().unwrap_or(failure), span)))
             }
             _ => None,
         };
@@ -41,16 +50,18 @@ impl Device<'_> {
             summary: self.summary(step, &tried),
             // Lent to the event and taken back: values may be large.
             outcome: std::mem::replace(&mut tried.outcome, Outcome::Skipped(Skip::NotReached)),
-            ignored: ignored || nest.rescued,
+            ignored,
+            rescued,
             attempts: tried.attempts,
             took,
             diagnostic,
-            hidden: nest.no_log || step.no_log,
+            hidden,
         };
         self.play.events.say(&event);
         if let RunEvent::StepEnded { outcome, .. } = event {
             tried.outcome = outcome;
         }
+        tried.caught = ignored;
         tried
     }
 
@@ -98,9 +109,9 @@ pub(super) fn key(step: &Step) -> Span {
 }
 
 /// Words that go on with a sentence whose subject is the device.
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "is", "was", "has", "had", "did", "does", "answered", "replied", "rejected", "refused", "dropped", "sent", "said",
-    "stayed", "never", "cannot", "could", "went", "lost", "took", "gave", "needs",
+    "stayed", "never", "cannot", "could", "went", "lost", "took", "gave", "needs", "failed;",
 ];
 
 /// A sentence about a device: `press-7 is not connected`, `press-7: no such method`.

@@ -5,6 +5,15 @@ use std::rc::Rc;
 use super::play::PlayRun;
 use crate::book::{Body, Offline, Step};
 
+/// Who goes on after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caught {
+    /// The `rescue` of a block around.
+    Rescue,
+    /// Another attempt of a block around, or its `ignore_errors`.
+    GoesOn,
+}
+
 /// What the steps around hand down.
 #[derive(Clone)]
 pub(super) struct Nest<'n> {
@@ -12,8 +21,8 @@ pub(super) struct Nest<'n> {
     tags: Rc<[&'n str]>,
     /// `offline` of the block around.
     pub(super) offline: Offline,
-    /// A failure does not end the device's run by itself: a `rescue`, another attempt or `ignore_errors` is around.
-    pub(super) rescued: bool,
+    /// A failure does not end the device's run by itself: the nearest that goes on.
+    pub(super) caught: Option<Caught>,
     pub(super) no_log: bool,
     /// Failures are shown by whoever asked for the step, if at all: a script may catch them.
     pub(super) quiet: bool,
@@ -24,7 +33,7 @@ pub(super) struct Nest<'n> {
 impl<'n> Nest<'n> {
     pub(super) fn outermost(play: &'n PlayRun<'_>) -> Self {
         let tags = play.play.tags.iter().map(AsRef::as_ref).collect();
-        Self { tags, offline: Offline::Fail, rescued: false, no_log: false, quiet: false, wanted: false }
+        Self { tags, offline: Offline::Fail, caught: None, no_log: false, quiet: false, wanted: false }
     }
 
     /// For one step of a script.
@@ -33,14 +42,14 @@ impl<'n> Nest<'n> {
     }
 
     /// Inside a block.
-    pub(super) fn inside(&self, step: &'n Step, rescued: bool) -> Self {
+    pub(super) fn inside(&self, step: &'n Step, caught: Option<Caught>) -> Self {
         let own = step.tags.iter().map(AsRef::as_ref);
         let tags =
             if step.tags.is_empty() { Rc::clone(&self.tags) } else { self.tags.iter().copied().chain(own).collect() };
         Self {
             tags,
             offline: if step.offline == Offline::Fail { self.offline } else { step.offline },
-            rescued: self.rescued || rescued,
+            caught: caught.or(self.caught),
             no_log: self.no_log || step.no_log,
             quiet: self.quiet,
             wanted: self.wanted
@@ -48,6 +57,11 @@ impl<'n> Nest<'n> {
                 || step.failed_when.is_some()
                 || step.retries.until.is_some(),
         }
+    }
+
+    /// `no_log`: neither values nor messages of this step are shown.
+    pub(super) fn hides(&self, step: &Step) -> bool {
+        self.no_log || step.no_log
     }
 
     fn tags<'s>(&'s self, step: &'s Step) -> impl Iterator<Item = &'s str> {

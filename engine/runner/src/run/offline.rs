@@ -1,6 +1,7 @@
 //! `offline`: what becomes of a device that is not connected. Waiting for one holds neither a fork nor a wave; it is tried
 //! again with a growing pause, and its connection state is never asked for.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use base::Backoff;
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 use super::attempt::Tried;
 use super::device::{Device, End};
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
 use crate::book::{Offline, Step};
 use crate::{Class, Effect, Outcome, Ready, RunEvent, Skip};
@@ -47,7 +49,7 @@ impl Device<'_> {
     pub(super) async fn online(
         &self,
         step: &Step,
-        ready: &dyn Ready,
+        ready: &Rc<dyn Ready>,
         effect: Effect,
         frame: &Frame<'_>,
         nest: &Nest<'_>,
@@ -68,12 +70,13 @@ impl Device<'_> {
     async fn wait_online(
         &self,
         step: &Step,
-        ready: &dyn Ready,
+        ready: &Rc<dyn Ready>,
         effect: Effect,
         frame: &Frame<'_>,
         (limit, at_most): (Option<Duration>, Duration),
         first: Tried,
     ) -> Result<Tried, End> {
+        let _rest = self.member.as_ref().map(Member::rest);
         let waiting = Waiting::new(self);
         self.play.events.say(&RunEvent::DeviceWaiting { device: self.target.id.clone(), at_most });
         let until = Instant::now() + at_most;

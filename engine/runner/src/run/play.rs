@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::device::{Broken, DeviceEnd};
 use super::events::Events;
 use super::exit::{self, Ended, Tally, graver};
+use super::gather::Gather;
 use super::step::Came;
 use super::values::Values;
 use super::wave::Wave;
@@ -40,6 +41,8 @@ pub(super) struct PlayRun<'a> {
     pub(super) give_up: CancellationToken,
     /// A device began or ended to be waited for.
     pub(super) moved: Notify,
+    /// Where devices meet whom one call serves.
+    pub(super) gather: Rc<Gather>,
     pub(super) waves: RefCell<Vec<Wave>>,
     pub(super) tally: RefCell<Tally>,
     /// Devices under way, and whether a call that must not be repeated blindly is in flight.
@@ -81,6 +84,7 @@ impl<'a> PlayRun<'a> {
         for steps in [&play.before, &play.steps, &play.after, &play.on_abort] {
             collect_registers(steps, &mut registers);
         }
+        let stop = options.cancel.child_token();
         let forks = options.forks.or(play.forks).unwrap_or(super::fork::DEFAULT_FORKS).max(1);
         Self {
             book,
@@ -93,7 +97,8 @@ impl<'a> PlayRun<'a> {
             values,
             registers,
             forks: Arc::new(Semaphore::new(forks.min(Semaphore::MAX_PERMITS))),
-            stop: options.cancel.child_token(),
+            gather: Rc::new(Gather::new(options, stop.clone())),
+            stop,
             give_up: CancellationToken::new(),
             moved: Notify::new(),
             waves: RefCell::default(),

@@ -110,6 +110,9 @@ impl Runner {
             Planned::Refused(diagnostic, code) => return sum.refuse(events, code, *diagnostic),
         };
         let targets: Vec<Target> = targets.into_iter().filter(|target| !sum.lost.contains(&target.id)).collect();
+        if let Some(diagnostic) = plan::too_many_forks(play, targets.len(), options) {
+            return sum.refuse(events, exit::USAGE, diagnostic);
+        }
         match plan::ask(plan::changing(play), &targets, &self.inventory.hub(), options).await {
             Asked::Allowed => {}
             Asked::Refused(diagnostic) => return sum.refuse(events, exit::USAGE, *diagnostic),
@@ -125,6 +128,8 @@ impl Runner {
             devices: targets.len(),
             first: targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
             steps: book.steps.iter().map(|(name, _)| Arc::clone(name)).collect(),
+            waves: plan::waves(&play.serial, targets.len()).len(),
+            estimate: None,
         });
         let doors = Doors { events, inventory: &*self.inventory, expressions: &self.expressions };
         let run = PlayRun::new(book, play, options, doors, values, targets.len());

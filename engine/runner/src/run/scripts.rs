@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::{Diagnostic, Source, Span};
 use script::{Budget, Dynamic, Script, ScriptResult};
@@ -30,8 +31,14 @@ pub(crate) enum CallEnd {
     Failed(Failure),
 }
 
-/// Runs one step on one device, or on the runner. All that a play has is there, for one step.
-pub(crate) async fn run_step(session: &Rc<Session>, step: Step, name: &Arc<str>, target: Option<Target>) -> CallEnd {
+/// Runs one step on one device, or on the runner. All that a play has is there, for one step. Gives how it ended, and how
+/// much of its time was waiting.
+pub(crate) async fn run_step(
+    session: &Rc<Session>,
+    step: Step,
+    name: &Arc<str>,
+    target: Option<Target>,
+) -> (CallEnd, Duration) {
     let book = Book {
         source: session.source.clone(),
         plays: vec![Play::empty(session.source.name(), Span::default())],
@@ -47,11 +54,12 @@ pub(crate) async fn run_step(session: &Rc<Session>, step: Step, name: &Arc<str>,
         None => Device::runner(&run),
     };
     let frame = Frame::default();
-    match device.step_value(&step, &frame, &Nest::quiet(&run)).await {
+    let end = match device.step_value(&step, &frame, &Nest::quiet(&run)).await {
         Ok(Some(value)) => CallEnd::Value(value),
         Ok(None) | Err(End::Skip(_) | End::Stopped) => CallEnd::Skipped,
         Err(End::Failed(broken)) => CallEnd::Failed(broken.failure),
-    }
+    };
+    (end, device.all_waited())
 }
 
 impl Runner {
@@ -97,9 +105,12 @@ impl Runner {
             devices: targets.len(),
             first: targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
             steps: self.step_names(&session.source),
+            waves: usize::from(!targets.is_empty()),
+            estimate: None,
         });
         let result = with_ticks(events, execute(session, &script)).await;
         let end = conclude(session, result);
+        session.devices_ended();
         events.say(&RunEvent::PlayEnded { counts: session.tally().counts() });
         end
     }

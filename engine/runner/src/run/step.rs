@@ -1,6 +1,7 @@
 //! One step on one device: tags, `run_once`, `throttle`, `loop`, `when`, `register`, and what its end means for the device.
 //! The attempts are in `attempt`.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::attempt::Tried;
 use super::device::{Broken, Device, End};
 use super::ended::key;
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
 use super::scope::Kind;
 use crate::book::{Body, Step};
@@ -65,6 +67,11 @@ impl Device<'_> {
         if !nest.chosen(step, self.play) {
             return Ok(Value::Null);
         }
+        if let Some(member) = &self.member {
+            let mut place = frame.place();
+            place.push((step.index, 0));
+            member.at(place);
+        }
         if let Some(name) = &step.register {
             self.names.forget(name);
         }
@@ -79,7 +86,7 @@ impl Device<'_> {
         match &step.register {
             None => Ok(value),
             Some(name) => {
-                let kind = if nest.no_log || step.no_log { Kind::Hidden } else { Kind::Registered };
+                let kind = if nest.hides(step) { Kind::Hidden } else { Kind::Registered };
                 let last = if wanted { value.clone() } else { Value::Null };
                 self.names.set(name, value, kind);
                 Ok(last)
@@ -106,8 +113,11 @@ impl Device<'_> {
         if !first {
             self.fork.release();
         }
+        // Who waits for another's result comes to no meeting before it is there.
+        let rest = RefCell::new(self.member.as_ref().map(Member::rest));
         let result = cell
             .get_or_try_init(|| async {
+                drop(rest.take());
                 match self.items(step, frame, nest).await {
                     Ok(came) => Ok(Ok(came)),
                     Err(End::Failed(broken)) => Ok(Err(broken)),
@@ -115,6 +125,7 @@ impl Device<'_> {
                 }
             })
             .await?;
+        drop(rest.take());
         result.clone().map_err(End::Failed)
     }
 
@@ -133,9 +144,10 @@ impl Device<'_> {
         };
         let mut values = Vec::with_capacity(list.len());
         let mut first: Option<Box<Broken>> = None;
-        for item in list {
+        for (index, item) in list.into_iter().enumerate() {
             self.go_on()?;
             let inner = Frame::inside(frame);
+            inner.round(step.index, index + 1);
             inner.set("item", item);
             match self.one(step, &inner, nest, limit).await {
                 Ok(Came::Value(value)) => values.push(value),
@@ -169,6 +181,7 @@ impl Device<'_> {
             return Some(turn);
         }
         self.fork.release();
+        let _rest = self.member.as_ref().map(Member::rest);
         turns.acquire_owned().await.ok()
     }
 
@@ -239,7 +252,11 @@ impl Device<'_> {
         let name = Arc::clone(&self.play.book.steps[step.index].0);
         let tried = self.ended(step, nest, Tried::once(self.unready(failure)), &name, Duration::ZERO, false);
         match tried.outcome {
-            Outcome::Failed(failure) => Err(End::Failed(Box::new(self.broken(step, failure, name, false)))),
+            Outcome::Failed(failure) => {
+                let caught = tried.caught;
+                let hidden = nest.hides(step);
+                Err(End::Failed(Box::new(Broken { caught, hidden, ..self.broken(step, failure, name, false) })))
+            }
             _ => Ok(Came::Nothing),
         }
     }
@@ -285,8 +302,11 @@ impl Device<'_> {
             Outcome::Skipped(_) => Ok(Came::Nothing),
             Outcome::Failed(failure) => {
                 self.play.hub_gone(&failure);
-                let broken =
-                    tried.inner.unwrap_or_else(|| Box::new(self.broken(step, failure, Arc::clone(name), tried.again)));
+                let broken = tried.inner.unwrap_or_else(|| {
+                    let caught = tried.caught;
+                    let hidden = nest.hides(step);
+                    Box::new(Broken { caught, hidden, ..self.broken(step, failure, Arc::clone(name), tried.again) })
+                });
                 if ignored {
                     return Ok(Came::Value(json!({ "failed": true, "error": broken.value() })));
                 }
@@ -297,6 +317,13 @@ impl Device<'_> {
 
     fn broken(&self, step: &Step, failure: Failure, name: Arc<str>, again: bool) -> Broken {
         let span = failure.span.unwrap_or_else(|| key(step));
-        Broken { at: self.play.book.source.place(span).label(), failure, step: name, again }
+        Broken {
+            at: self.play.book.source.place(span).label(),
+            failure,
+            step: name,
+            again,
+            caught: false,
+            hidden: false,
+        }
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Driver<'r, 'a> {
     tick: Interval,
     /// `abort_if` with `continue` is said once.
     warned: bool,
+    /// Where the devices of the present wave meet.
+    group: usize,
 }
 
 /// Whether the play goes on with the next wave.
@@ -49,7 +51,7 @@ impl<'r, 'a> Driver<'r, 'a> {
     pub(super) fn new(play: &'r PlayRun<'a>) -> Self {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        Self { play, walks: Walks::new(), pace: Pace::new(play.play.rollout.clone()), tick, warned: false }
+        Self { play, walks: Walks::new(), pace: Pace::new(play.play.rollout.clone()), tick, warned: false, group: 0 }
     }
 
     /// Runs all waves; every target has ended when this returns.
@@ -75,6 +77,7 @@ impl<'r, 'a> Driver<'r, 'a> {
         if sizes.len() > 1 {
             play.events.say(&RunEvent::WaveStarted { index: index + 1, of: sizes.len(), size: coming.len() });
         }
+        self.group = play.gather.open(index + 1, coming.len());
         let between = play.play.between_waves.as_ref();
         let looked_at = between.is_some_and(|between| !between.verify.is_empty()) || !play.play.on_abort.is_empty();
         let kept: Vec<Target> = if looked_at { coming.clone() } else { Vec::new() };
@@ -113,6 +116,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => break,
+                () = play.gather.drive() => {}
                 permit = Arc::clone(&play.forks).acquire_owned(), if next.is_some() && due.is_none() => {
                     if let Some(target) = next.take() {
                         self.start(target, index, permit.ok());
@@ -129,6 +133,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             }
             if tripped.is_some() && next.is_some() {
                 let left: Vec<Target> = next.take().into_iter().chain(coming.by_ref()).collect();
+                play.gather.unborn(self.group, left.len());
                 self.not_reached(left, index);
             }
         }
@@ -139,10 +144,12 @@ impl<'r, 'a> Driver<'r, 'a> {
     fn start(&mut self, target: Target, wave: usize, permit: Option<OwnedSemaphorePermit>) {
         let play = self.play;
         play.active.borrow_mut().insert(Arc::clone(&target.id), (wave, false));
+        play.events.say(&RunEvent::DeviceStarted { device: Arc::clone(&target.id), wave: wave + 1 });
         self.pace.started(Instant::now(), play.tally.borrow().ok);
+        let group = self.group;
         self.walks.push(
             async move {
-                let device = Device::new(play, target, wave, permit);
+                let device = Device::new(play, target, wave, permit).among(group);
                 device.walk(&play.play.steps).await
             }
             .boxed_local(),
@@ -183,12 +190,14 @@ impl<'r, 'a> Driver<'r, 'a> {
         if let Some(between) = between.filter(|between| !between.verify.is_empty()) {
             let failed = self.on_devices(&between.verify, kept, index).await;
             let mut waves = play.waves.borrow_mut();
-            for ended in failed {
+            for end in failed {
                 // What was ok is not any more: the wave's counts are what the gate looks at.
                 for tally in [&mut waves[index].tally, &mut *play.tally.borrow_mut()] {
                     tally.ok = tally.ok.saturating_sub(1);
-                    tally.add(ended);
+                    tally.add(end.ended);
                 }
+                let (outcome, wave) = (end.ended.word(), index + 1);
+                play.events.say(&RunEvent::VerifyFailed { device: end.id, outcome, wave, error: end.error });
             }
         }
         if play.stop.is_cancelled() {
@@ -264,19 +273,17 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// Steps on those devices of a wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
-    async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<Ended> {
+    async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<DeviceEnd> {
         let play = self.play;
-        let mut walks: Walks<'_> = targets
-            .iter()
-            .filter(|target| play.is_ok(&target.id))
-            .cloned()
-            .map(|target| async move { Device::new(play, target, wave, None).walk(steps).await }.boxed_local())
-            .collect();
+        let chosen: Vec<Target> = targets.iter().filter(|target| play.is_ok(&target.id)).cloned().collect();
+        let group = play.gather.open(wave + 1, chosen.len());
+        let walk = |target| async move { Device::new(play, target, wave, None).among(group).walk(steps).await };
+        let mut walks: Walks<'_> = chosen.into_iter().map(|target| walk(target).boxed_local()).collect();
         let mut failed = Vec::new();
         while let Some(Some(end)) = self.beside(walks.next()).await {
             if !matches!(end.ended, Ended::Ok | Ended::Skipped) {
-                play.lost.borrow_mut().insert(end.id);
-                failed.push(end.ended);
+                play.lost.borrow_mut().insert(Arc::clone(&end.id));
+                failed.push(end);
             }
         }
         failed
@@ -290,6 +297,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => return None,
+                () = play.gather.drive() => {}
                 done = &mut work => return Some(done),
                 Some(end) = self.walks.next(), if !self.walks.is_empty() => play.ended(end),
                 _ = self.tick.tick() => play.events.tick(),
@@ -301,13 +309,14 @@ impl<'r, 'a> Driver<'r, 'a> {
     async fn settle(&mut self) {
         let play = self.play;
         let mut grace = None;
-        while !self.walks.is_empty() {
+        while !self.walks.is_empty() || play.gather.is_serving() {
             if play.stop.is_cancelled() && grace.is_none() {
                 grace = Some(Instant::now() + GRACE);
             }
             tokio::select! {
                 biased;
-                Some(end) = self.walks.next() => play.ended(end),
+                () = play.gather.drive() => {}
+                Some(end) = self.walks.next(), if !self.walks.is_empty() => play.ended(end),
                 () = play.stop.cancelled(), if grace.is_none() => {}
                 () = tokio::time::sleep_until(grace.unwrap_or_else(Instant::now)), if grace.is_some() => break,
                 _ = self.tick.tick() => play.events.tick(),

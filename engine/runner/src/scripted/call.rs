@@ -8,6 +8,7 @@ use std::time::Duration;
 use base::{Diagnostics, Span, parse_duration};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::session::Session;
 use crate::book::{Body, Check, Filled, Known, Node, Offline, Retries, Step, Template};
@@ -38,7 +39,7 @@ pub(super) fn prepare(
     };
     let (index, name) = session.step(&name);
     let ready = check(session, &**action, &parameters, span)?;
-    let body = Body::Verb { verb: action.name(), span, effect: action.effect(), ready };
+    let body = Body::Verb { verb: action.name(), span, effect: action.effect(), ready: ready.into() };
     let step = Step {
         index,
         name: Template::of(Value::String(name.to_string()), span),
@@ -180,11 +181,15 @@ pub(super) async fn perform(
 ) -> Result<Value, Failure> {
     let device = target.as_ref().map(|target| Arc::clone(&target.id));
     let changes = matches!(&prepared.step.body, Body::Verb { effect: Effect::Changes, .. });
-    let end = run_step(session, prepared.step, &prepared.name, target).await;
+    if let Some(device) = &device {
+        session.begin(device);
+    }
+    let started = Instant::now();
+    let (end, waited) = run_step(session, prepared.step, &prepared.name, target).await;
     match end {
         CallEnd::Value(value) => {
             if let Some(device) = device {
-                session.note(&device, crate::run::Ended::Ok);
+                session.note(&device, None, started.elapsed(), waited);
             }
             Ok(value)
         }
@@ -196,7 +201,7 @@ pub(super) async fn perform(
         }
         CallEnd::Failed(failure) => {
             if let Some(device) = device {
-                session.note(&device, crate::run::Ended::of(&failure));
+                session.note(&device, Some(&failure), started.elapsed(), waited);
             }
             if failure.class == Class::Hub {
                 session.end(crate::run::HUB, format!("the hub refused or is away: {}", failure.message));

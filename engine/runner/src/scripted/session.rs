@@ -4,13 +4,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::{Diagnostic, Source};
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::plan::{self, Planned};
 use crate::run::{Ended, Events, Tally};
-use crate::{Inventory, Registry, Reporter, RunEvent, RunOptions, Selection, Target};
+use crate::{Failure, Inventory, Registry, Reporter, RunEvent, RunOptions, Selection, Target};
 
 /// What the functions of one script share.
 pub(crate) struct Session {
@@ -26,11 +28,21 @@ pub(crate) struct Session {
     targets: RefCell<Option<Rc<[Target]>>>,
     /// The names of its steps so far: their indices in events.
     steps: RefCell<Vec<Arc<str>>>,
-    /// How the last call of each device ended.
-    ends: RefCell<BTreeMap<Arc<str>, Ended>>,
+    /// What the calls of each device have come to.
+    ends: RefCell<BTreeMap<Arc<str>, Calls>>,
     /// Why the run ends, whatever the script makes of it.
     ending: RefCell<Option<(u8, String)>>,
     would_change: Cell<bool>,
+}
+
+/// What the calls of one device have come to.
+#[derive(Default)]
+struct Calls {
+    /// How the last one ended; none when none has.
+    ended: Option<Ended>,
+    error: Option<String>,
+    took: Duration,
+    waited: Duration,
 }
 
 impl Session {
@@ -113,8 +125,39 @@ impl Session {
         (steps.len() - 1, Arc::clone(&steps[steps.len() - 1]))
     }
 
-    pub(crate) fn note(&self, device: &Arc<str>, ended: Ended) {
-        self.ends.borrow_mut().insert(Arc::clone(device), ended);
+    /// A call of a device begins.
+    pub(crate) fn begin(&self, device: &Arc<str>) {
+        if !self.ends.borrow().contains_key(device) {
+            self.ends.borrow_mut().insert(Arc::clone(device), Calls::default());
+            self.events().say(&RunEvent::DeviceStarted { device: Arc::clone(device), wave: 1 });
+        }
+    }
+
+    /// A call of a device has ended: well, or so.
+    pub(crate) fn note(&self, device: &Arc<str>, failure: Option<&Failure>, took: Duration, waited: Duration) {
+        let mut ends = self.ends.borrow_mut();
+        let calls = ends.entry(Arc::clone(device)).or_default();
+        calls.ended = Some(failure.map_or(Ended::Ok, Ended::of));
+        calls.error = failure.map(|failure| failure.message.clone());
+        calls.took += took;
+        calls.waited += waited;
+    }
+
+    /// Says how each device that was called has ended.
+    pub(crate) fn devices_ended(&self) {
+        let vars = Arc::new(Value::Object(Map::new()));
+        for (device, calls) in self.ends.borrow().iter() {
+            let Some(ended) = calls.ended else { continue };
+            self.events().say(&RunEvent::DeviceEnded {
+                device: Arc::clone(device),
+                outcome: ended.word(),
+                wave: 1,
+                error: calls.error.clone(),
+                took: calls.took,
+                waited: calls.waited,
+                vars: Arc::clone(&vars),
+            });
+        }
     }
 
     pub(crate) fn note_change(&self) {
@@ -138,7 +181,7 @@ impl Session {
     /// Devices by how their last call ended.
     pub(crate) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        self.ends.borrow().values().for_each(|ended| tally.add(*ended));
+        self.ends.borrow().values().filter_map(|calls| calls.ended).for_each(|ended| tally.add(ended));
         tally
     }
 

@@ -14,7 +14,7 @@ use super::call::duration;
 use super::functions::{device_id, session, target};
 use super::session::Session;
 use super::thrown::{caught, refuse, throw};
-use crate::run::{Ended, fact_failed};
+use crate::run::fact_failed;
 use crate::{Class, Failure, Outcome, RunEvent, Skip};
 
 /// How long when `timeout` does not say.
@@ -88,6 +88,9 @@ impl Wait {
             Some(device) => Some(target(session, device).await?.id),
             None => None,
         };
+        if let Some(id) = &id {
+            session.begin(id);
+        }
         let (step, name) = session.step("wait_until");
         let shown: Arc<str> = id.clone().unwrap_or_else(|| "runner".into());
         let events = session.events();
@@ -113,6 +116,7 @@ impl Wait {
             name,
             outcome,
             ignored: false,
+            rescued: false,
             attempts: 1,
             took: started.elapsed(),
             summary: String::new(),
@@ -127,7 +131,7 @@ impl Wait {
             Outcome::Skipped(_) => Ok(Value::Null),
             Outcome::Failed(failure) => {
                 if let Some(id) = &id {
-                    session.note(id, Ended::of(&failure));
+                    session.note(id, Some(&failure), started.elapsed(), started.elapsed());
                 }
                 Err(failure)
             }

@@ -2,11 +2,14 @@
 
 mod fake;
 mod fleet;
+mod gather;
 mod language;
 mod made;
 mod outcomes;
 mod safety;
 mod screen;
 mod scripts;
+mod together;
+mod told;
 mod verbs;
 mod world;

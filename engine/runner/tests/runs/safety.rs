@@ -197,3 +197,16 @@ async fn a_rate_spaces_the_starts() {
     run_with(&world, &format!("rollout: {{ rate: 2/s }}\n{CALL}"), &options()).await;
     assert_eq!(started.elapsed().as_millis(), 4_500);
 }
+
+#[tokio::test(start_paused = true)]
+async fn more_calls_in_flight_than_connections_are_refused_before_anything_is_sent() {
+    let world = world(["a", "b", "c"]);
+    let few = RunOptions { most_forks: Some(2), ..options() };
+    let ran = run_with(&world, &format!("forks: 9\n{CALL}"), &few).await;
+    assert_eq!(ran.result.exit, 2);
+    assert!(ran.events.failures()[0].contains("3 calls in flight (`forks`)"), "{:?}", ran.events.failures());
+    assert!(world.borrow().order.is_empty());
+    let ran = run_with(&world, &format!("forks: 9\n{CALL}"), &RunOptions { forks: Some(2), ..few.clone() }).await;
+    assert_eq!(ran.result.exit, 0, "-f wins");
+    assert_eq!(run_with(&world, CALL, &few).await.result.exit, 0, "the default needs no advice");
+}

@@ -169,6 +169,7 @@ async fn json_is_one_document_and_ndjson_one_object_a_line() {
     let expected = [
         "run_started",
         "play_started",
+        "device_started",
         "step_started",
         "step_progress",
         "step_progress",

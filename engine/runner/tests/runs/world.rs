@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
-use iotplay_runner::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
+use iotplay_runner::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target};
 use serde_json::{Value, json};
 
 /// What a device answers to the next call.
@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) most_in_flight: usize,
     pub(crate) reads: usize,
     pub(crate) order: Vec<String>,
+    /// Devices served together: the batch's name, and who was in it.
+    pub(crate) batches: Vec<(String, Vec<String>)>,
 }
 
 pub(crate) type Shared = Rc<RefCell<World>>;
@@ -102,15 +104,11 @@ impl Inventory for FakeInventory {
         async { Ok(self.0.borrow().devices.len()) }.boxed_local()
     }
 
-    fn facts<'a>(
-        &'a self,
-        devices: &'a [Arc<str>],
-        fact: &'a str,
-    ) -> LocalBoxFuture<'a, Result<BTreeMap<Arc<str>, Facts>, InventoryError>> {
+    fn facts<'a>(&'a self, devices: &'a [Ask], fact: &'a str) -> LocalBoxFuture<'a, Result<Round, InventoryError>> {
         async move {
             let mut rows = BTreeMap::new();
-            for device in devices {
-                rows.insert(Arc::clone(device), self.fact(device, fact).await?);
+            for ask in devices {
+                rows.insert(Arc::clone(&ask.device), Some(self.fact(&ask.device, fact).await?));
             }
             Ok(rows)
         }

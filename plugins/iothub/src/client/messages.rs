@@ -6,8 +6,8 @@ use wire::{CloudMessage, DeviceId, HubPath};
 
 use super::call::Call;
 use super::error::ClientError;
+use super::governor::Kind;
 use super::hub_client::HubClient;
-use super::pace::Kind;
 use super::send::unreadable;
 
 /// A message that the hub has taken.

@@ -4,10 +4,11 @@
 mod call;
 mod devices;
 mod error;
+mod governor;
 mod hub_client;
 mod messages;
 mod methods;
-mod pace;
+mod newest;
 mod query;
 mod send;
 mod token;

@@ -1,10 +1,9 @@
 //! The client's calls and the inventory.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use iotplay_iothub::Statistics;
-use runner::{InventoryError, Selection};
+use runner::{Ask, InventoryError, Selection};
 use serde_json::json;
 use wire::{DeviceDocument, ErrorCode, Identity, IfMatch, MethodCall, Status};
 
@@ -144,12 +143,31 @@ fn facts_are_twins_read_directly() {
         assert!(fact.direct);
         assert_eq!(fact.value["id"], "d");
         assert_eq!(fact.value["reported"], json!({}));
-        let devices: Vec<Arc<str>> = vec!["d".into(), "gone".into()];
-        let facts = inventory.facts(&devices, "twin").await.unwrap();
-        assert_eq!(facts.keys().map(AsRef::as_ref).collect::<Vec<&str>>(), ["d"]);
+        let asks = ["d", "gone"].map(|id| Ask { device: id.into(), seen: None, direct: false });
+        let facts = inventory.facts(&asks, "twin").await.unwrap();
+        assert_eq!(facts["d"].as_ref().unwrap(), &fact);
+        assert_eq!(facts["gone"], None, "looked at in vain");
         let patch = json!({ "tags": { "t": 1 } });
         stage.client.patch_twin(&"d".parse().unwrap(), &patch, &IfMatch::Any).await.unwrap();
         assert!(inventory.fact("d", "twin").await.unwrap().version > fact.version);
         assert!(matches!(inventory.fact("dd", "twin").await, Err(InventoryError::Unknown(_))));
+    });
+}
+
+/// Connections to a port of this machine, as the kernel lists them.
+fn connections_to(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let peer = format!(":{port:04X}");
+    table.lines().filter(|line| line.split_whitespace().nth(2).is_some_and(|peers| peers.ends_with(&peer))).count()
+}
+
+#[test]
+fn calls_in_flight_share_one_connection_to_a_local_hub() {
+    on_stage(|stage| async move {
+        stage.client.statistics().await.unwrap();
+        let calls = (0..300).map(|_| stage.client.statistics());
+        let answers = futures_util::future::join_all(calls).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(connections_to(stage.hub.https().port()), 1);
     });
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fake::Fake;
 use super::stage::connect;
-use crate::mqtt::{LIMITS, Mqtt, MqttSettings, serve};
+use crate::mqtt::{Door as Entrance, LIMITS, Mqtt, MqttSettings, serve};
 use crate::quota::Quotas;
 use crate::seam::HubLog;
 
@@ -38,7 +38,7 @@ async fn door(settings: MqttSettings) -> Door {
     let hub =
         Mqtt::new(Arc::default(), Arc::default(), Arc::new(Quotas::none()), HubLog::none(), clock, Seed(1), settings);
     let stop = CancellationToken::new();
-    let served = tokio::spawn(serve(listener, acceptor, Arc::clone(&hub), stop.clone()));
+    let served = tokio::spawn(serve(listener, acceptor, Entrance::new(Arc::clone(&hub), stop.clone())));
     Door { hub, port, connector, stop, served }
 }
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Duration, Instant};
 
 use super::stage::{DESIRED, Device, METHODS, Stage, connect, identity, settle};
-use crate::mqtt::listener::greet;
+use crate::mqtt::door::greet;
 
 /// A packet with the shortest right remaining length.
 fn packet(lead: u8, body: &[u8]) -> Vec<u8> {

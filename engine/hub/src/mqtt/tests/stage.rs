@@ -14,7 +14,8 @@ use wire::{HubError, Identity, MethodCall, MethodReply, Username};
 
 use super::fake::{Fake, PASSWORD};
 use crate::exchange::Exchange;
-use crate::mqtt::listener::{Mqtt, greet};
+use crate::mqtt::door::greet;
+use crate::mqtt::listener::Mqtt;
 use crate::mqtt::settings::MqttSettings;
 use crate::quota::Quotas;
 use crate::seam::{HubEvent, HubLog, Telemetry};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::kind::Kind;
+use super::QuotaKind;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -32,9 +32,18 @@ pub enum Tier {
 
 /// So many in so much time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rate {
-    pub(super) count: u32,
-    pub(super) window: Duration,
+pub struct Rate {
+    /// How many.
+    pub count: u32,
+    /// In how long: a second or a minute.
+    pub window: Duration,
+}
+
+impl Rate {
+    /// How many in a second.
+    pub fn per_second(self) -> f64 {
+        f64::from(self.count) / self.window.as_secs_f64()
+    }
 }
 
 /// `40 a second`
@@ -50,8 +59,8 @@ impl Tier {
     pub const ALL: [Self; 7] = [Self::Free, Self::B1, Self::B2, Self::B3, Self::S1, Self::S2, Self::S3];
 
     /// What a hub of so many units allows.
-    pub(super) fn rate(self, kind: Kind, units: u32) -> Rate {
-        use Kind::{
+    pub fn rate(self, kind: QuotaKind, units: u32) -> Rate {
+        use QuotaKind::{
             Connections, Identities, JobDevices, Jobs, Messages, Methods, Queries, Telemetry, TwinReads, TwinWrites,
         };
         // Fixed for the whole hub, and for each unit; the larger one holds. The three columns: 1, 2 and 3.
@@ -74,7 +83,7 @@ impl Tier {
     }
 
     /// Messages a day and unit.
-    pub(super) fn messages(self) -> u64 {
+    pub fn messages(self) -> u64 {
         match self {
             Self::Free => 8_000,
             Self::B1 | Self::S1 => 400_000,
@@ -84,7 +93,7 @@ impl Tier {
     }
 
     /// Jobs that may run at once.
-    pub(super) fn active_jobs(self) -> usize {
+    pub fn active_jobs(self) -> usize {
         match self {
             Self::Free | Self::B1 | Self::S1 => 1,
             Self::B2 | Self::S2 => 5,
@@ -93,12 +102,12 @@ impl Tier {
     }
 
     /// Bytes that count as one message.
-    pub(super) fn meter(self) -> usize {
+    pub fn meter(self) -> usize {
         if self == Self::Free { 512 } else { 4 * 1024 }
     }
 
     /// Whether it has the operation at all.
-    pub(super) fn has(self, kind: Kind) -> bool {
+    pub fn has(self, kind: QuotaKind) -> bool {
         kind.is_basic() || !matches!(self, Self::B1 | Self::B2 | Self::B3)
     }
 }
@@ -137,7 +146,7 @@ impl fmt::Display for Tier {
 mod tests {
     use super::*;
 
-    /// Count per second of the kinds in [`Kind::ALL`]'s order; those of a minute are per minute.
+    /// Count per second of the kinds in [`QuotaKind::ALL`]'s order; those of a minute are per minute.
     #[test]
     fn limits_by_table() {
         for (tier, units, counts) in [
@@ -151,8 +160,8 @@ mod tests {
             (Tier::B3, 1, [5_000, 6_000, 6_000, 1_000, 6_144, 500, 250, 5_000, 5_000, 50]),
             (Tier::S3, 2, [10_000, 12_000, 12_000, 2_000, 12_288, 1_000, 500, 10_000, 10_000, 100]),
         ] {
-            let minutes = [Kind::Identities, Kind::Queries, Kind::Messages, Kind::Jobs];
-            for (kind, count) in Kind::ALL.into_iter().zip(counts) {
+            let minutes = [QuotaKind::Identities, QuotaKind::Queries, QuotaKind::Messages, QuotaKind::Jobs];
+            for (kind, count) in QuotaKind::ALL.into_iter().zip(counts) {
                 let window = if minutes.contains(&kind) { MINUTE } else { SECOND };
                 assert_eq!(tier.rate(kind, units), Rate { count, window }, "{kind} of {units} {tier}");
             }
@@ -161,7 +170,7 @@ mod tests {
 
     #[test]
     fn kinds_are_numbered_as_they_are_listed() {
-        for (index, kind) in Kind::ALL.into_iter().enumerate() {
+        for (index, kind) in QuotaKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
         }
     }
@@ -174,7 +183,7 @@ mod tests {
 
     #[test]
     fn basic_hubs_take_messages_only() {
-        let has = |tier: Tier| Kind::ALL.into_iter().filter(|kind| tier.has(*kind)).count();
+        let has = |tier: Tier| QuotaKind::ALL.into_iter().filter(|kind| tier.has(*kind)).count();
         for tier in Tier::ALL {
             let basic = matches!(tier, Tier::B1 | Tier::B2 | Tier::B3);
             assert_eq!(has(tier), if basic { 4 } else { 10 }, "{tier}");

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// An operation that has a limit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum QuotaKind {
     /// Reads and writes of the identity registry; a bulk call is one per device.
     Identities,
     /// New connections of devices.
@@ -27,9 +27,9 @@ pub(crate) enum Kind {
     JobDevices,
 }
 
-impl Kind {
+impl QuotaKind {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 10] = [
+    pub const ALL: [Self; 10] = [
         Self::Identities,
         Self::Connections,
         Self::Telemetry,
@@ -43,18 +43,18 @@ impl Kind {
     ];
 
     /// Whether it is paid for by the message: the registry, connections and the jobs themselves are free.
-    pub(super) fn is_metered(self) -> bool {
+    pub fn is_metered(self) -> bool {
         !matches!(self, Self::Identities | Self::Connections | Self::Jobs)
     }
 
     /// Whether hubs of the basic tiers have it: they take messages, and that is all.
-    pub(super) fn is_basic(self) -> bool {
+    pub fn is_basic(self) -> bool {
         matches!(self, Self::Identities | Self::Connections | Self::Telemetry | Self::Queries)
     }
 }
 
 /// As in `direct methods`.
-impl fmt::Display for Kind {
+impl fmt::Display for QuotaKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Identities => "identity operations",
