@@ -21,5 +21,6 @@ mod secrets;
 mod signals;
 mod snapshots;
 mod stage_set;
+mod telemetry;
 mod throttled;
 mod watch;
