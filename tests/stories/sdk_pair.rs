@@ -71,6 +71,28 @@ impl Language {
         assert!(device.line("called").contains(self.from_playbook), "{}", device.line("called"));
     }
 
+    /// Their device by port 443, our runner; and our agent beside it.
+    pub(crate) fn their_device_by_websocket(&self) {
+        let Some(mut scene) = self.scene() else { return };
+        if scene.hub.endpoint().https.port() != 443 {
+            assert!(std::env::var_os("CI").is_none(), "port 443 cannot be listened on");
+            return eprintln!("SKIPPED: port 443 cannot be listened on");
+        }
+        let connection = scene.hub.device("press-6");
+        let variables = [("DEVICE", connection.as_str()), ("REBOOT_SECONDS", "1"), ("WEBSOCKET", "1")];
+        let mut device = scene.program("device", &variables);
+        device.line("listening");
+        let run = scene.set.iotplay.run(&["run", "reboot.yaml"]);
+        assert_eq!(run.code, Some(0), "{}", run.err);
+        let reported = device.line("reported").replace("reported ", "");
+        assert_eq!(run.out, format!("Last reboot time: {reported}"));
+        assert!(scene.hub.program().line("press-6  telemetry").contains(&reported));
+        let mut agent = scene.set.iotplay.start(&["agent", "--websocket", "--sim-reboot", "1s"]);
+        agent.line("connected");
+        let called = scene.set.iotplay.run(&["invoke", "sim-1", "rebootDevice", "{}"]);
+        assert_eq!(called.code, Some(0), "{}", called.err);
+    }
+
     /// Our agent, their service.
     pub(crate) fn our_agent_with_their_service(&self) {
         let Some(scene) = self.scene() else { return };
@@ -194,6 +216,7 @@ macro_rules! stories {
             their_jobs_reach_their_device,
             their_registrar_finds_its_way,
             their_module_is_served,
+            their_device_by_websocket,
             their_service_is_told_when_nobody_listens,
             their_device_with_a_wrong_key_is_turned_away,
         );

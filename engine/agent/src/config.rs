@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base::{Clock, Secret, Seed, Source};
 use net::tls::Roots;
+use net::ws::Proxy;
 use script::WatchMode;
 use wire::DeviceConnection;
 
@@ -120,9 +121,24 @@ pub struct ClientCertificate {
     pub key: Secret,
 }
 
+/// What carries MQTT.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// TLS, port 8883 unless the connection string names another.
+    #[default]
+    Mqtt,
+    /// A WebSocket over TLS, port 443 unless the connection string names another: for networks that let nothing else out.
+    WebSocket {
+        /// The proxy to go through.
+        proxy: Option<Proxy>,
+    },
+}
+
 /// How connections are made and kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkConfig {
+    /// What carries them.
+    pub transport: Transport,
     /// Silence after which a ping is sent; held within 30 s to 1177 s, the most that IoT Hub honours.
     pub keep_alive: Duration,
     /// How long a minted token lives. The link renews it ahead of time.
@@ -144,6 +160,7 @@ pub struct LinkConfig {
 impl Default for LinkConfig {
     fn default() -> Self {
         Self {
+            transport: Transport::default(),
             keep_alive: Duration::from_secs(60),
             token_lifetime: Duration::from_secs(3600),
             back_off: Duration::from_secs(1),

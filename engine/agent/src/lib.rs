@@ -31,7 +31,9 @@ mod twin;
 
 pub use agent::{Agent, AgentStartError, RunningAgent};
 pub use check::check_scripts;
-pub use config::{AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig};
+pub use config::{
+    AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig, Transport,
+};
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};
 pub use faults::{FaultPlan, FaultProfile};

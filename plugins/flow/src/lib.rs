@@ -15,6 +15,7 @@ mod script;
 mod set;
 mod show;
 mod sleep;
+mod ticket;
 mod verb;
 mod wait_until;
 

@@ -1,4 +1,4 @@
-//! From nothing to a [`Line`]: TCP, TLS, login, subscriptions, each attempt within one deadline, few at a time.
+//! From nothing to a [`Line`]: a stream, login, subscriptions, each attempt within one deadline, few at a time.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -8,20 +8,17 @@ use std::time::Duration;
 
 use base::{Clock, Diagnostic};
 use net::mqtt::{ConnAck, ConnectReturnCode, Connection, Limits, MqttError, Packet, QoS, Subscribe, SubscribeFilter};
-use net::tls::{ClientStream, TlsConnector, server_name};
+use net::tls::TlsConnector;
 use rand::Rng;
 use rand::rngs::StdRng;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wire::{DeviceFilter, limits};
 
 use super::line::{Line, granted, reason};
 use super::login::{Login, keep_alive, refused};
+use super::open::DeviceStream;
 use crate::config::LinkConfig;
-
-/// Where IoT Hub listens for MQTT over TLS.
-const PORT: u16 = 8883;
 
 /// The largest packet: the largest message and the longest topic beside it, and a header.
 const MOST_BYTES: usize = limits::D2C_BYTES + limits::TOPIC_BYTES + 64;
@@ -31,9 +28,6 @@ const MOST_EARLY: usize = 64;
 
 /// The packet id of the one SUBSCRIBE, which is the first packet that needs one.
 const SUBSCRIBE_ID: u16 = 1;
-
-/// The stream below a device's connection.
-pub(crate) type DeviceStream = ClientStream<TcpStream>;
 
 /// Why there is no line.
 #[derive(Debug)]
@@ -51,7 +45,7 @@ pub(crate) struct Dialer {
     pub(crate) config: LinkConfig,
     pub(crate) clock: Clock,
     pub(crate) rng: RefCell<StdRng>,
-    connector: TlsConnector,
+    pub(super) connector: TlsConnector,
     gate: Semaphore,
 }
 
@@ -83,7 +77,7 @@ impl Dialer {
 
     async fn attempt(&self, login: &Login) -> Result<Line<DeviceStream>, DialError> {
         let (connect, valid) = login.connect(&self.config, &self.clock).map_err(DialError::Never)?;
-        let stream = self.open(login).await?;
+        let stream = self.open(login.dial()).await?;
         let mut connection = Connection::new(stream, Limits { max_packet: MOST_BYTES });
         queue(&mut connection, &Packet::Connect(connect))?;
         match next(&mut connection).await? {
@@ -96,33 +90,10 @@ impl Dialer {
         Ok(Line::new(connection, login.identity().clone(), keep_alive(&self.config), valid, early, jitter))
     }
 
-    async fn open(&self, login: &Login) -> Result<DeviceStream, DialError> {
-        let peer = login.dial();
-        let unreachable = |error: &dyn std::error::Error| DialError::Unreachable(format!("{peer}: {}", reason(error)));
-        let name = server_name(&peer.host).map_err(|error| DialError::Never(Diagnostic::error(error.to_string())))?;
-        let stream = TcpStream::connect((peer.host.as_str(), peer.port_or(PORT))).await.map_err(|e| unreachable(&e))?;
-        // Requests and answers are small and waited for.
-        stream.set_nodelay(true).map_err(|e| unreachable(&e))?;
-        self.connector.connect(name, stream).await.map_err(|error| tls_failed(peer, &error))
-    }
-
     /// A pause out of `backoff`'s row.
     pub(super) fn pause(&self, backoff: &mut base::Backoff) -> Duration {
         backoff.next(&mut *self.rng.borrow_mut())
     }
-}
-
-/// A certificate that is not trusted is the commonest trouble of a first start; rustls' words are for those who know it.
-fn tls_failed(peer: &wire::HostPort, error: &std::io::Error) -> DialError {
-    let why = reason(error);
-    let hint = if why.contains("UnknownIssuer") {
-        " (its certificate is signed by nobody that is trusted here; --ca-file or SSL_CERT_FILE names who is)"
-    } else if why.contains("NotValidForName") {
-        " (its certificate is for another name)"
-    } else {
-        ""
-    };
-    DialError::Unreachable(format!("{peer}: {why}{hint}"))
 }
 
 fn no(login: &Login, code: ConnectReturnCode) -> DialError {

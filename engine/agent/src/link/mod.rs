@@ -1,4 +1,4 @@
-//! A device's line to its hub: how the session sees it, and the real one over MQTT and TLS.
+//! A device's line to its hub: how the session sees it, and the real one over MQTT and TLS, in a WebSocket or without.
 
 mod device_link;
 mod dial;
@@ -9,6 +9,7 @@ mod line;
 mod line_tests;
 mod login;
 mod mqtt;
+mod open;
 
 pub(crate) use device_link::{DeviceLink, Down, Inbound, Outbound};
 pub(crate) use dial::Dialer;

@@ -8,9 +8,10 @@ use base::Backoff;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::dial::{DeviceStream, DialError, Dialer};
+use super::dial::{DialError, Dialer};
 use super::line::{Line, Step, never};
 use super::login::Login;
+use super::open::DeviceStream;
 use super::{DeviceLink, Down, Inbound, Outbound};
 
 /// A connection that lasted this long was a good one; a shorter one, as two clients with one name give each other, is

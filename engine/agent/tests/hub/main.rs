@@ -6,3 +6,4 @@ mod connections;
 mod fleet;
 mod handlers;
 mod stage;
+mod websocket;

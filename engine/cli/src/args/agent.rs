@@ -50,6 +50,9 @@ pub(crate) struct AgentArgs {
     /// The certificate's key, PEM
     #[arg(long, value_name = "FILE", requires = "cert_file")]
     pub(crate) key_file: Option<PathBuf>,
+    /// MQTT over WebSocket, port 443 unless the connection string names another; through HTTPS_PROXY where it is set
+    #[arg(long)]
+    pub(crate) websocket: bool,
     /// Do not ask before making identities on a hub that is not local
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     pub(crate) yes: Option<String>,

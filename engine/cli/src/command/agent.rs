@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{Agent, AgentConfig, AgentEvent, Board, ClientCertificate, RunningAgent, SimConfig};
+use agent::{Agent, AgentConfig, AgentEvent, Board, ClientCertificate, RunningAgent, SimConfig, Transport};
 use base::{Diagnostic, Secret};
 use net::tls::Roots;
 use runner::Lines;
@@ -108,18 +108,24 @@ async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
         [] => String::new(),
     };
     let client = world::client(&chosen)?;
-    let devices = world::identities(&client, &ids).await?;
+    let mut devices = world::identities(&client, &ids).await?;
+    if args.websocket {
+        // Where services are, not where the other port is.
+        devices.iter_mut().for_each(|device| device.host = chosen.connection.host.clone());
+    }
     Ok(Crew { devices, roots: chosen.roots, hub: chosen.title, title })
 }
 
 fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Result<AgentConfig, Trouble> {
     let (few, alone) = (crew.devices.len() <= FEW, crew.devices.len() == 1);
     let certificate = certificate(args, &crew.devices)?;
+    let transport = transport(args, &crew.devices)?;
     let mut config =
         AgentConfig::new(crew.devices, world::place(handlers), Arc::new(move |event| show(&lines, &event, few, alone)));
     config.watch = args.watch.then_some(WatchMode::Native);
     config.roots = crew.roots;
     config.certificate = certificate;
+    config.link.transport = transport;
     config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };
     if let Some(command) = &args.reboot_command {
         config.board = Some(Board::new(command.split_whitespace().map(str::to_owned).collect()));
@@ -129,6 +135,17 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Res
         config.state = Some(STATE.into());
     }
     Ok(config)
+}
+
+/// All devices of an agent are behind one host.
+fn transport(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Transport, Trouble> {
+    let Some(device) = devices.first().filter(|_| args.websocket) else { return Ok(Transport::Mqtt) };
+    let peer = device.gateway.as_ref().unwrap_or(&device.host);
+    let proxy = project::proxy_for(&peer.host)?;
+    if let Some(proxy) = &proxy {
+        err(&format!("proxy   {proxy}"));
+    }
+    Ok(Transport::WebSocket { proxy })
 }
 
 fn certificate(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Option<ClientCertificate>, Trouble> {

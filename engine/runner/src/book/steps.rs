@@ -226,7 +226,7 @@ impl Reading {
         }
         self.step.run_once |= ready.once();
         let effect = ready.effect().unwrap_or_else(|| action.effect());
-        self.step.body = Body::Verb { verb: action.name(), span: key.span, effect, ready };
+        self.step.body = Body::Verb { verb: action.name(), span: key.span, effect, ready: ready.into() };
     }
 
     /// `block`, `rescue` and `always`, in this order.

@@ -222,7 +222,7 @@ async fn call(
         }
         return Ok(Value::Null);
     }
-    let outcome = match timeout.filter(|_| !ready.waits()) {
+    let outcome = match timeout.filter(|_| !ready.waits() && ready.gathers().is_none()) {
         None => ready.run(&inner).await,
         Some(limit) => tokio::time::timeout(limit, ready.run(&inner)).await.unwrap_or_else(|_| {
             let in_doubt = !ready.repeatable();

@@ -1,41 +1,63 @@
 //! A person's word: asked for by a gate, by a budget that pauses, and by a step. Without it the run ends in good order, and
-//! says how it goes on.
+//! the journal holds the place at which it goes on.
 
-use base::Diagnostic;
 use serde_json::json;
 
 use super::attempt::Tried;
 use super::device::{Device, End};
 use super::exit;
 use super::play::PlayRun;
+use crate::journal::{Journal, Kind, Record};
 use crate::{Outcome, Question, Skip};
 
+/// What a person said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Yes,
+    No,
+    /// There was nobody to ask; a later process may ask again.
+    Nobody,
+}
+
 impl PlayRun<'_> {
-    /// Asks a person; nobody to ask is a no. `--yes` is not an approval: it was given before anything was seen.
-    pub(super) async fn approved(&self, sentence: String) -> bool {
+    /// Asks a person. `--yes` is not an approval: it was given before anything was seen; `resume --approve` is one.
+    pub(super) async fn approved(&self, sentence: String) -> Answer {
+        if self.journal.is_some_and(Journal::take_approval) {
+            return Answer::Yes;
+        }
+        let Some(confirm) = &self.options.confirm else { return self.nobody() };
         let question = Question {
             hub: self.inventory().hub().title,
             devices: 0,
             first: Vec::new(),
             verbs: Vec::new(),
-            approve: Some(sentence.clone()),
+            approve: Some(sentence),
         };
         let expected = question.expected();
-        let (answer, why) = match &self.options.confirm {
-            Some(confirm) => (confirm(question).await, "It was not approved"),
-            None => (None, "There is no terminal to ask on"),
-        };
-        let yes = answer.is_some_and(|answer| answer.trim() == expected);
-        if !yes && !self.stop.is_cancelled() {
-            let finding = Diagnostic::error(format!("{sentence} {why}")).labelled("waiting");
-            self.events.stopped(finding.help(format!("to go on: iotplay resume {} --approve", self.options.run)));
+        match confirm(question).await {
+            None => self.nobody(),
+            Some(answer) if answer.trim() == expected => Answer::Yes,
+            Some(_) => Answer::No,
         }
-        yes
+    }
+
+    /// Without a journal nothing can be gone on with later: then silence is a no.
+    pub(super) fn nobody(&self) -> Answer {
+        if self.journal.is_some() { Answer::Nobody } else { Answer::No }
+    }
+
+    /// Nobody can be asked: the run ends for now.
+    pub(super) fn pause(&self, why: String, wave: usize) {
+        if self.stop.is_cancelled() {
+            return;
+        }
+        self.note(|| Record::new(Kind::Paused).wave(wave).text(&why));
+        self.paused.set(true);
+        self.end(exit::ABORTED, why);
     }
 
     /// No device starts another step: what is under way ends in good order.
-    pub(super) fn halt(&self, reason: String) {
-        self.end(exit::ABORTED, reason);
+    fn halt(&self) {
         self.halted.cancel();
         // Nor is anybody waited for who is not there.
         self.give_up.cancel();
@@ -51,15 +73,17 @@ impl Device<'_> {
         }
         self.fork.release();
         self.go_on()?;
-        let approved = tokio::select! {
+        let answer = tokio::select! {
             biased;
-            approved = self.play.approved(sentence.clone()) => approved,
+            answer = self.play.approved(sentence.clone()) => answer,
             () = self.stop.cancelled() => return Err(End::Stopped),
         };
-        if approved {
-            return Ok(Tried::once(Outcome::read(json!(true))));
+        match answer {
+            Answer::Yes => return Ok(Tried::once(Outcome::read(json!(true)))),
+            Answer::No => self.play.end(exit::ABORTED, format!("not approved: {sentence}")),
+            Answer::Nobody => self.play.pause(format!("waits for an approval: {sentence}"), self.wave),
         }
-        self.play.halt(format!("not approved: {sentence}"));
+        self.play.halt();
         Err(End::Stopped)
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn prepare(
     let (index, name) = session.step(&name);
     let ready = check(session, &**action, &parameters, span)?;
     let effect = ready.effect().unwrap_or_else(|| action.effect());
-    let body = Body::Verb { verb: action.name(), span, effect, ready };
+    let body = Body::Verb { verb: action.name(), span, effect, ready: ready.into() };
     let name_of_step = Template::of(Value::String(name.to_string()), span);
     let step = Step {
         retries: retries(&beside)?,

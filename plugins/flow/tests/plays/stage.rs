@@ -12,8 +12,8 @@ use futures_util::future::LocalBoxFuture;
 use iotplay_flow::Flow;
 use runner::book::{self, Book, Check, Filled, Node};
 use runner::{
-    Action, Class, Effect, Facts, Failure, HubInfo, Inventory, InventoryError, Outcome, Plugin, Ready, Registry,
-    Reporter, RunEvent, RunOptions, RunResult, Runner, Selection, StepContext, Target,
+    Action, Ask, Class, Effect, Facts, Failure, HubInfo, Inventory, InventoryError, Outcome, Plugin, Ready, Registry,
+    Reporter, Round, RunEvent, RunOptions, RunResult, Runner, Selection, StepContext, Target,
 };
 use schemars::{JsonSchema, SchemaGenerator};
 use script::Expressions;
@@ -55,15 +55,11 @@ impl Inventory for Hub {
         Box::pin(async { Ok(self.0.devices.len()) })
     }
 
-    fn facts<'a>(
-        &'a self,
-        devices: &'a [Arc<str>],
-        fact: &'a str,
-    ) -> LocalBoxFuture<'a, Result<BTreeMap<Arc<str>, Facts>, InventoryError>> {
+    fn facts<'a>(&'a self, devices: &'a [Ask], fact: &'a str) -> LocalBoxFuture<'a, Result<Round, InventoryError>> {
         Box::pin(async move {
             let mut found = BTreeMap::new();
-            for device in devices {
-                found.insert(Arc::clone(device), self.fact(device, fact).await?);
+            for ask in devices {
+                found.insert(Arc::clone(&ask.device), Some(self.fact(&ask.device, fact).await?));
             }
             Ok(found)
         })

@@ -1,7 +1,8 @@
 """A board that can be restarted from afar, on azure-iot-device.
 
 It blocks until somebody calls `rebootDevice`, takes its time, writes down in its twin when it came back, and only then
-answers. Environment: DEVICE (connection string), REBOOT_SECONDS, TOKEN_SECONDS (life of its SAS tokens).
+answers. Environment: DEVICE (connection string), REBOOT_SECONDS, TOKEN_SECONDS (life of its SAS tokens), WEBSOCKET (to come
+by port 443).
 It says one word per line about what it does, so that a story can follow it.
 """
 
@@ -28,6 +29,7 @@ def serve_reboots(board):
         came_back = str(datetime.datetime.now())
         board.patch_twin_reported_properties({"rebootTime": came_back})
         say("reported", came_back)
+        board.send_message(json.dumps({"rebootTime": came_back}))
         answer = {"text": "back again", "rebootTime": came_back}
         board.send_method_response(MethodResponse(call.request_id, 200, answer))
         say("answered")
@@ -45,6 +47,8 @@ def main():
     options = {}
     if "TOKEN_SECONDS" in os.environ:
         options["sastoken_ttl"] = int(os.environ["TOKEN_SECONDS"])
+    if "WEBSOCKET" in os.environ:
+        options["websockets"] = True
     board = IoTHubDeviceClient.create_from_connection_string(os.environ["DEVICE"], **options)
     board.on_connection_state_change = lambda: say("connected" if board.connected else "disconnected")
     threading.Thread(target=serve_reboots, args=(board,), daemon=True).start()
