@@ -15,6 +15,7 @@ mod newcomer;
 mod output;
 mod reports;
 mod reports_read;
+mod resume_words;
 mod resumes;
 mod scripts;
 mod sdk_drops;

@@ -121,9 +121,10 @@ impl Device<'_> {
         if ready.repeatable() || ready.gathers().is_some() {
             return None;
         }
-        let outcome = if let Some(value) = ready.lost() {
-            Outcome::changed(value)
-        } else if self.trail.probe.get() {
+        if let Some(value) = ready.lost() {
+            return Some(Tried { again: false, ..Tried::once(Outcome::changed(value)) });
+        }
+        let outcome = if self.trail.probe.get() {
             let doubt = (self.trail.here.get(), self.written(step), when);
             self.trail.doubts.borrow_mut().push(doubt);
             Outcome::changed(json!({ "lost": true }))
