@@ -3,6 +3,7 @@
 
 mod agent;
 mod bad_input;
+mod canaries;
 mod devices;
 mod durability;
 mod examples;
@@ -10,7 +11,9 @@ mod faults;
 mod fleets;
 mod jobs;
 mod kills;
+mod kills_messages;
 mod main_job;
+mod messages;
 mod newcomer;
 mod output;
 mod reports;
@@ -26,6 +29,7 @@ mod secrets;
 mod signals;
 mod snapshots;
 mod stage_set;
+mod telemetry;
 mod throttled;
 mod told;
 mod watch;

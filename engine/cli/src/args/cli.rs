@@ -6,7 +6,7 @@ use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
     AgentArgs, CheckArgs, CompletionsArgs, DevicesCommand, HubArgs, InitArgs, InvokeArgs, PluginsCommand, ResumeArgs,
-    RetryArgs, RunArgs, RunsArgs, ShowArgs, TwinCommand,
+    RetryArgs, RunArgs, RunsArgs, SendArgs, ShowArgs, TwinCommand,
 };
 
 /// Automates fleets of devices behind Azure IoT Hub: runner, agent and local hub in one binary.
@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Call one direct method and print the reply's payload
     Invoke(InvokeArgs),
+    /// Send a cloud-to-device message through the local hub
+    Send(SendArgs),
     /// Read or patch a device's twin
     #[command(subcommand)]
     Twin(TwinCommand),

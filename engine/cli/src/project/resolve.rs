@@ -165,6 +165,14 @@ pub(crate) fn hide(key: &str) {
     Mask::process().add(key);
 }
 
+/// Hides every key that this process was given, used or not: what is typed in the wrong place is repeated by error messages, and
+/// programs that are started must not be handed it.
+pub(crate) fn hide_given() {
+    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let variables = std::env::vars_os().map(|(_, value)| value.to_string_lossy().into_owned());
+    arguments.chain(variables).for_each(|text| wire::secrets_in(&text).for_each(hide));
+}
+
 fn unusable(error: &ConnectionStringError, origin: &str) -> Trouble {
     let diagnostic = Diagnostic::error(format!("{origin}: {error}"));
     Trouble::new(Exit::USAGE, diagnostic.help(error.help().unwrap_or_default()))

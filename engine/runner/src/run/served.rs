@@ -70,6 +70,7 @@ impl Device<'_> {
             }
             if news.begun && still.take().is_some() {
                 self.keep_begun(effect);
+                self.called.set(self.called.get() || effect == Effect::Changes);
                 self.in_call.set(effect == Effect::Changes && !ready.repeatable());
                 self.play.calling(&self.target.id, self.in_call.get());
             }
