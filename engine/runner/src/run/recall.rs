@@ -26,7 +26,12 @@ impl Device<'_> {
         frame: &Frame<'_>,
         nest: &Nest<'_>,
     ) -> Option<Result<Came, End>> {
-        let end = self.trail.end(mark).cloned();
+        // Names that were set from a secret are set anew: that calls nobody.
+        let sets = matches!(&step.body, Body::Verb { ready, .. } if ready.sets());
+        let end = self.trail.end(mark).filter(|end| !(sets && end.withheld)).cloned();
+        if sets && end.is_none() && self.trail.end(mark).is_some() {
+            return None;
+        }
         match (&step.body, end) {
             (Body::Block { .. }, Some(end)) if end.attempts > 0 => Some(self.retraced(step, &end, frame, nest).await),
             (_, Some(end)) => {
