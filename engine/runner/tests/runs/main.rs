@@ -16,4 +16,5 @@ mod scripts;
 mod together;
 mod told;
 mod verbs;
+mod when;
 mod world;

@@ -66,6 +66,7 @@ impl<P: serde::de::DeserializeOwned + 'static> Action for Verb<P> {
             "invoke_method" => &["name", "payload"],
             "ping" => &["name"],
             "log" | "fail" => &["text"],
+            "sleep" => &["for"],
             _ => &[],
         }
     }
