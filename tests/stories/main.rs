@@ -20,6 +20,7 @@ mod output;
 mod plays;
 mod reports;
 mod reports_read;
+mod resume_words;
 mod resumes;
 mod scripts;
 mod sdk_drops;
