@@ -28,6 +28,7 @@ mod secrets;
 mod signals;
 mod snapshots;
 mod stage_set;
+mod telemetry;
 mod throttled;
 mod told;
 mod watch;

@@ -113,7 +113,7 @@ pub enum HubEvent {
         reason: String,
     },
     /// A device-to-cloud message.
-    Telemetry(Telemetry),
+    Telemetry(Arc<Telemetry>),
     /// A service's call was refused with 401.
     ServiceRefused {
         /// From where.

@@ -79,6 +79,8 @@ pub enum HubPath {
     WebSocket,
     /// POST: send a cloud-to-device message. Ours: the service takes them over AMQP only and knows no such path.
     OwnSend(DeviceId),
+    /// GET: device-to-cloud messages. Ours: at the service they are in an Event Hub.
+    OwnTelemetry,
 }
 
 fn owned(segment: &str) -> String {
@@ -106,6 +108,7 @@ impl HubPath {
             ["statistics", "service"] => Some(Self::StatisticsService),
             ["jobs", rest @ ..] => Self::parse_jobs(rest),
             [OWN, "devices", device, "messages"] => Some(Self::OwnSend(device.parse().ok()?)),
+            [OWN, "telemetry"] => Some(Self::OwnTelemetry),
             ["configurations"] => Some(Self::Configurations),
             ["configurations", "testQueries"] => Some(Self::ConfigurationTestQueries),
             ["configurations", id] => Some(Self::Configuration(owned(id))),
@@ -261,6 +264,7 @@ impl fmt::Display for HubPath {
             Self::FeedbackLock(lock) => write!(f, "/messages/serviceBound/feedback/{}", encode(lock)),
             Self::FeedbackAbandon(lock) => write!(f, "/messages/serviceBound/feedback/{}/abandon", encode(lock)),
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
+            Self::OwnTelemetry => write!(f, "/{OWN}/telemetry"),
             Self::OwnSend(id) => write!(f, "/{OWN}/devices/{}/messages", encode(id.as_str())),
         }
     }
@@ -310,6 +314,7 @@ mod tests {
             "/messages/serviceBound/feedback/l1/abandon",
             "/$iothub/websocket",
             "/iotplay/devices/d1/messages",
+            "/iotplay/telemetry",
         ] {
             match HubPath::parse(text) {
                 // A blank is no character of an id.

@@ -10,6 +10,7 @@ mod quota;
 mod run;
 mod send;
 mod small;
+mod tail;
 
 pub(crate) use agent::AgentArgs;
 pub(crate) use cli::{Cli, Command, Common, parse};
@@ -23,3 +24,4 @@ pub(crate) use send::SendArgs;
 pub(crate) use small::{
     CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand, TwinPatchArgs,
 };
+pub(crate) use tail::{Since, TailArgs, TailOutput};

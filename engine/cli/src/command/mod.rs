@@ -11,6 +11,7 @@ mod hub;
 mod hub_env;
 mod hub_quota;
 mod hub_snapshot;
+mod hub_tail;
 mod init;
 mod invoke;
 mod plugins;

@@ -269,13 +269,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
     /// Passes a device-to-cloud message on.
     pub(super) fn report(&self, message: Message) {
         let Message { properties, body } = message;
-        self.hub.log.say(HubEvent::Telemetry(Telemetry {
+        self.hub.log.say(HubEvent::Telemetry(Arc::new(Telemetry {
             identity: self.login.identity.clone(),
             sender: Arc::clone(&self.sender),
             properties,
             body,
             enqueued: self.hub.clock.now(),
-        }));
+        })));
     }
 }
 

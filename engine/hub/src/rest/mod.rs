@@ -17,6 +17,7 @@ mod route;
 mod server;
 mod service;
 mod statistics;
+mod telemetry;
 mod twins;
 mod websocket;
 
