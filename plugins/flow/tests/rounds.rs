@@ -158,7 +158,6 @@ async fn wait(fleet: &Fleet, ready: &dyn Ready, device: &str, timeout: u64) -> O
         cancel: &cancel,
         check_mode: false,
         files: std::path::Path::new("."),
-        called: false,
         run: "r".into(),
     };
     ready.run(&step).await
