@@ -56,12 +56,18 @@ impl Device<'_> {
         self.fork.release();
         let mut still = Some(Still::new(self));
         let sitting = member.sit(place, ready, Seat::new(self.target.clone(), share, context.timeout));
+        let mut stopping = false;
         loop {
             tokio::select! {
                 biased;
                 () = sitting.seat.moved.notified() => {}
-                // Once it is served, whoever serves it ends soon.
-                () = self.stop.cancelled(), if sitting.waits() => return Err(End::Stopped),
+                () = self.stop.cancelled(), if !stopping => {
+                    // Once it is served, whoever serves it ends soon.
+                    if sitting.waits() {
+                        return Err(End::Stopped);
+                    }
+                    stopping = true;
+                }
             }
             let news = sitting.seat.take();
             for text in news.warnings {

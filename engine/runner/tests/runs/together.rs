@@ -24,6 +24,9 @@ struct Parameters {
     /// Served, but some never get an outcome.
     #[serde(default)]
     forgets: bool,
+    /// Nothing begins.
+    #[serde(default)]
+    stuck: bool,
 }
 
 struct Prepared {
@@ -66,7 +69,10 @@ impl Gathers for Prepared {
             let all = join_all((0..batch.len()).map(|at| self.one(batch, at)));
             tokio::select! {
                 _ = all => {}
-                () = batch.cancel().cancelled() => batch.warn("called off".into()),
+                () = batch.cancel().cancelled() => {
+                    sleep(Duration::from_secs(1)).await;
+                    batch.warn("called off".into());
+                }
             }
         }
         .boxed_local()
@@ -85,6 +91,9 @@ impl Prepared {
         };
         if self.parameters.forgets {
             return;
+        }
+        if self.parameters.stuck {
+            std::future::pending::<()>().await;
         }
         batch.begun(at);
         let limit = batch.timeout(at).unwrap_or(LONG);
