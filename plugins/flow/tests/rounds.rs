@@ -135,10 +135,10 @@ fn steps(texts: &[&str]) -> Vec<Box<dyn Ready>> {
     let step = |text: &&str| {
         let source = Source::new("t.yaml", *text);
         let mut found = Diagnostics::default();
-        let node: Node = read_yaml(&source, &mut found).unwrap();
+        let node: Node = read_yaml(&source, &mut found).expect("good YAML");
         let known = Known { names: ["twin".to_owned()].into(), ..Known::default() };
         let mut check = Check::new(&source, &mut found, &known, &EXPRESSIONS);
-        registry.get("wait_until").unwrap().check(&node, &mut check).expect("a good step")
+        registry.get("wait_until").expect("a verb of flow").check(&node, &mut check).expect("a good step")
     };
     texts.iter().map(step).collect()
 }
@@ -156,8 +156,10 @@ async fn wait(fleet: &Fleet, ready: &dyn Ready, device: &str, timeout: u64) -> O
         progress: &|_: Progress| {},
         say: &|_, _| {},
         cancel: &cancel,
+        called: false,
         check_mode: false,
         files: std::path::Path::new("."),
+        called: false,
         run: "r".into(),
     };
     ready.run(&step).await

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::book::{Body, Play, Step};
-use crate::{Effect, RunOptions};
+use crate::{Effect, RunOptions, Work};
 
 /// A step without this tag runs only when it is named.
 const NEVER: &str = "never";
@@ -13,7 +13,7 @@ const NEVER: &str = "never";
 const ALWAYS: &str = "always";
 
 /// Runs of each verb, and readings of each fact.
-pub(crate) fn work(play: &Play, devices: usize, options: &RunOptions) -> Vec<(Arc<str>, usize)> {
+pub(crate) fn work(play: &Play, devices: usize, options: &RunOptions) -> Vec<Work> {
     let mut count = Count { options, work: BTreeMap::new() };
     let tags: Vec<&str> = play.tags.iter().map(AsRef::as_ref).collect();
     for steps in [&play.before, &play.after] {
@@ -23,12 +23,12 @@ pub(crate) fn work(play: &Play, devices: usize, options: &RunOptions) -> Vec<(Ar
     if let Some(between) = &play.between_waves {
         count.steps(&between.verify, &tags, devices);
     }
-    count.work.into_iter().collect()
+    count.work.into_iter().map(|((name, gathered), count)| Work { name, gathered, count }).collect()
 }
 
 struct Count<'o> {
     options: &'o RunOptions,
-    work: BTreeMap<Arc<str>, usize>,
+    work: BTreeMap<(Arc<str>, bool), usize>,
 }
 
 impl Count<'_> {
@@ -41,10 +41,10 @@ impl Count<'_> {
                     self.steps(block, &tags, times);
                     self.steps(always, &tags, times);
                 }
-                Body::Verb { verb, effect, .. } if self.chosen(&tags) => {
-                    step.facts.iter().for_each(|fact| self.add(Arc::clone(fact), times));
+                Body::Verb { verb, effect, ready, .. } if self.chosen(&tags) => {
+                    step.facts.iter().for_each(|fact| self.add(Arc::clone(fact), false, times));
                     if !(self.options.check && *effect == Effect::Changes) {
-                        self.add((*verb).into(), times);
+                        self.add((*verb).into(), ready.gathers().is_some(), times);
                     }
                 }
                 Body::Verb { .. } => {}
@@ -59,7 +59,7 @@ impl Count<'_> {
         takes && !named(&self.options.skip_tags)
     }
 
-    fn add(&mut self, name: Arc<str>, times: usize) {
-        *self.work.entry(name).or_default() += times;
+    fn add(&mut self, name: Arc<str>, gathered: bool, times: usize) {
+        *self.work.entry((name, gathered)).or_default() += times;
     }
 }
