@@ -57,7 +57,7 @@ impl Device<'_> {
         self.fork.release();
         let mut still = Some(Still::new(self));
         let sitting = member.sit(place, ready, Seat::new(self.target.clone(), share, context.timeout));
-        let mut stopping = false;
+        let (mut begun, mut stopping) = (false, false);
         loop {
             tokio::select! {
                 biased;
@@ -74,7 +74,12 @@ impl Device<'_> {
             for text in news.warnings {
                 self.play.events.say(&RunEvent::Warned { text });
             }
-            if news.begun && still.take().is_some() {
+            if news.runs {
+                still = None;
+            } else if still.is_none() {
+                still = Some(Still::new(self));
+            }
+            if news.begun && !std::mem::replace(&mut begun, true) {
                 self.keep_begun(effect);
                 self.called.set(self.called.get() || effect == Effect::Changes);
                 self.in_call.set(effect == Effect::Changes && !ready.repeatable());

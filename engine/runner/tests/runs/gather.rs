@@ -97,6 +97,14 @@ async fn the_time_of_waiting_for_others_is_not_the_steps() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_of_finding_out_is_not_the_steps_either() {
+    let world = world(["a", "b"]);
+    let text = "steps:\n  - together: { name: t, slow: true }\n    timeout: 1m\n";
+    let ran = run(&world, text).await;
+    assert_eq!((ran.result.exit, ran.result.counts.ok), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn verify_and_on_abort_meet_too() {
     let world = world(["a", "b", "c", "d"]);
     let text = "serial: [2, rest]\nsteps:\n  - noop:\nbetween_waves:\n  verify: [ { together: { name: v } } ]\n  gate: false\non_abort: [ { together: { name: x } } ]\n";

@@ -27,6 +27,9 @@ struct Parameters {
     /// Nothing begins.
     #[serde(default)]
     stuck: bool,
+    /// What became of a device is found out an hour later.
+    #[serde(default)]
+    slow: bool,
 }
 
 struct Prepared {
@@ -111,6 +114,10 @@ impl Prepared {
             }
         };
         let outcome = outcome.unwrap_or_else(|_| Failure::new(Class::Timeout, "its time was over").into());
+        if self.parameters.slow {
+            batch.over(at);
+            sleep(Duration::from_secs(3600)).await;
+        }
         if let Outcome::Done { value, .. } = &outcome {
             batch.progress(at, Progress::Says(format!("{} together", value["status"])));
         }
