@@ -5,6 +5,7 @@ mod backoff;
 mod clock;
 mod diagnostic;
 mod duration;
+mod encodings;
 mod mask;
 mod secret;
 mod seed;

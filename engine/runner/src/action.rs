@@ -83,6 +83,17 @@ pub trait Ready {
         false
     }
 
+    /// The value of a call whose reply nobody will ever know, because the runner ended in the middle of it, where that counts as
+    /// success (`accept: [lost]`); `None`: it is a failure in doubt.
+    fn lost(&self) -> Option<Value> {
+        None
+    }
+
+    /// Whether it looks at the device until something holds, and so tells whether an earlier call was carried out (`wait_until`).
+    fn probes(&self) -> bool {
+        false
+    }
+
     /// For `--check`: what it would send, in one line. Asked only of verbs that change.
     fn preview(&self, _step: &StepContext<'_>) -> String {
         String::new()

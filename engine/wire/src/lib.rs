@@ -3,11 +3,13 @@
 
 mod api_version;
 mod bag;
+mod cloud_message;
 mod connection;
 mod document;
 mod error;
 mod etag;
 mod filter;
+mod given;
 pub mod headers;
 mod host;
 mod identity;
@@ -19,12 +21,14 @@ mod path;
 mod percent;
 mod quota;
 mod sas;
+mod telemetry;
 mod topic;
 mod twin;
 mod username;
 
 pub use api_version::API_VERSION;
 pub use bag::{BagError, PropertyBag, property};
+pub use cloud_message::{Ack, CloudMessage, FeedbackRecord, MessageEnd, UnknownAck};
 pub use connection::{ConnectionString, ConnectionStringError, DeviceConnection, DeviceCredential, ServiceConnection};
 pub use document::{
     AuthKind, Authentication, Capabilities, ConnectionState, DeviceDocument, ModuleDocument, Status, SymmetricKey,
@@ -33,6 +37,7 @@ pub use document::{
 pub use error::{ErrorCode, HubError, Tracking, framework_body, twin_error_body};
 pub use etag::{IfMatch, identity_etag, quoted_etag, twin_etag};
 pub use filter::DeviceFilter;
+pub use given::secrets_in;
 pub use host::{HostError, HostPort};
 pub use identity::{DeviceId, IdError, Identity, JobId, ModuleId};
 pub use job::{DeviceJobStatus, JobAction, JobDocument, JobRequest, JobStatistics, JobStatus, JobType};
@@ -41,6 +46,7 @@ pub use method::{MethodCall, MethodReply};
 pub use path::{HubPath, WEBSOCKET_PATH, WEBSOCKET_PROTOCOL};
 pub use quota::{HubSize, HubSizeError, QuotaKind, Rate, Tier, UnknownTier};
 pub use sas::{SasError, SasKey, SasResource, SasToken, device_resource, sign};
+pub use telemetry::{TelemetryDocument, TelemetryPage, TelemetryQuery, TelemetryQueryError};
 pub use topic::{DeviceTopic, TopicError};
 pub use twin::{Changed, Section, SectionKind, Twin, check_limits, counted_size};
 pub use username::{Username, UsernameError, client_id};

@@ -7,6 +7,8 @@ use crate::{DeviceId, Identity};
 
 /// Where MQTT over WebSocket is spoken, on port 443.
 pub const WEBSOCKET_PATH: &str = "/$iothub/websocket";
+/// Where the paths begin that only a local hub of iotplay has.
+const OWN: &str = "iotplay";
 /// The sub-protocol that a WebSocket client asks for and must be granted.
 pub const WEBSOCKET_PROTOCOL: &str = "mqtt";
 
@@ -75,6 +77,10 @@ pub enum HubPath {
     FeedbackAbandon(String),
     /// GET: upgrade to WebSocket.
     WebSocket,
+    /// POST: send a cloud-to-device message. Ours: the service takes them over AMQP only and knows no such path.
+    OwnSend(DeviceId),
+    /// GET: device-to-cloud messages. Ours: at the service they are in an Event Hub.
+    OwnTelemetry,
 }
 
 fn owned(segment: &str) -> String {
@@ -101,6 +107,8 @@ impl HubPath {
             ["statistics", "devices"] => Some(Self::StatisticsDevices),
             ["statistics", "service"] => Some(Self::StatisticsService),
             ["jobs", rest @ ..] => Self::parse_jobs(rest),
+            [OWN, "devices", device, "messages"] => Some(Self::OwnSend(device.parse().ok()?)),
+            [OWN, "telemetry"] => Some(Self::OwnTelemetry),
             ["configurations"] => Some(Self::Configurations),
             ["configurations", "testQueries"] => Some(Self::ConfigurationTestQueries),
             ["configurations", id] => Some(Self::Configuration(owned(id))),
@@ -256,6 +264,8 @@ impl fmt::Display for HubPath {
             Self::FeedbackLock(lock) => write!(f, "/messages/serviceBound/feedback/{}", encode(lock)),
             Self::FeedbackAbandon(lock) => write!(f, "/messages/serviceBound/feedback/{}/abandon", encode(lock)),
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
+            Self::OwnTelemetry => write!(f, "/{OWN}/telemetry"),
+            Self::OwnSend(id) => write!(f, "/{OWN}/devices/{}/messages", encode(id.as_str())),
         }
     }
 }
@@ -303,6 +313,8 @@ mod tests {
             "/messages/serviceBound/feedback/l1",
             "/messages/serviceBound/feedback/l1/abandon",
             "/$iothub/websocket",
+            "/iotplay/devices/d1/messages",
+            "/iotplay/telemetry",
         ] {
             match HubPath::parse(text) {
                 // A blank is no character of an id.

@@ -98,6 +98,10 @@ impl Ready for WaitUntil {
     fn rehearses(&self) -> bool {
         true
     }
+
+    fn probes(&self) -> bool {
+        true
+    }
 }
 
 /// How a wait ended.

@@ -1,11 +1,11 @@
-//! Flags of `hub` and of what else it can do: `env`, `snapshot`, `restore`.
+//! Flags of `hub` and of what else it can do: `env`, `snapshot`, `restore`, `tail`.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::QuotaArgs;
+use super::{QuotaArgs, TailArgs};
 
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
@@ -64,6 +64,8 @@ pub(crate) enum HubCommand {
     Env,
     /// Write the whole state of this folder's hub, running or not, to one file
     Snapshot(SnapshotArgs),
+    /// Print the messages that devices have sent to the hub
+    Tail(TailArgs),
     /// Make a snapshot the state of this folder's hub, which must not run
     Restore(SnapshotArgs),
 }

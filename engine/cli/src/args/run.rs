@@ -9,7 +9,7 @@ use super::PaceArgs;
 use runner::ReportFile;
 
 /// `iotplay run`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct RunArgs {
     /// The playbook or script: as given, else in playbooks/, else a built-in one (reboot.yaml)
     #[arg(value_name = "FILE")]
@@ -96,6 +96,12 @@ pub(crate) struct SimArgs {
     /// Which devices have the faults: the same number chooses the same ones
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Simulated devices")]
     pub(crate) sim_seed: u64,
+}
+
+impl Default for SimArgs {
+    fn default() -> Self {
+        Self { sim: 1, sim_reboot: SIM_REBOOT, scripts: None, sim_faults: None, sim_seed: 1 }
+    }
 }
 
 impl SimArgs {

@@ -11,11 +11,17 @@ mod hub;
 mod hub_env;
 mod hub_quota;
 mod hub_snapshot;
+mod hub_tail;
 mod init;
 mod invoke;
 mod plugins;
+mod resume;
+mod retry;
 mod run;
+mod runs;
 mod schema;
+mod send;
+mod show;
 mod twin;
 
 pub(crate) use device_id::device_id;

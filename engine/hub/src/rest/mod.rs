@@ -8,6 +8,7 @@ mod charge;
 mod devices;
 mod http2;
 mod jobs;
+mod messages;
 mod methods;
 mod modules;
 mod query;
@@ -16,6 +17,7 @@ mod route;
 mod server;
 mod service;
 mod statistics;
+mod telemetry;
 mod twins;
 mod websocket;
 

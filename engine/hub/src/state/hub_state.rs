@@ -11,6 +11,7 @@ use wire::{ErrorCode, HubError, Identity, SasKey};
 
 use super::effect::Effect;
 use super::jobs::Jobs;
+use super::messages::Mail;
 use super::registry::{Counts, Registry};
 use super::rules::not_found;
 use crate::auth::ServiceAuth;
@@ -32,6 +33,7 @@ pub(crate) struct HubState {
 pub(crate) struct Inner {
     pub(super) registry: Registry,
     pub(super) jobs: Jobs,
+    pub(super) mail: Mail,
     /// Etags.
     pub(super) rng: StdRng,
     pub(super) last_generation: u64,

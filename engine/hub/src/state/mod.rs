@@ -11,6 +11,7 @@ mod job_rows;
 mod jobs;
 mod lag;
 mod login;
+mod messages;
 mod open;
 mod record;
 mod registry;

@@ -11,6 +11,7 @@ use super::HubState;
 use super::device_side::read_session;
 use super::hub_state::Inner;
 use super::jobs::Jobs;
+use super::messages::Mail;
 use super::record::{Document, Record};
 use super::registry::{Entry, EntryMut, Registry};
 use crate::auth::{Hosts, Policies, ServiceAuth};
@@ -32,6 +33,7 @@ const FORMAT_NOW: &[u8] = b"1";
 struct Loaded {
     registry: Registry,
     jobs: Jobs,
+    mail: Mail,
     policies: Option<Policies>,
     last_generation: u64,
 }
@@ -86,6 +88,7 @@ impl HubState {
         let inner = Inner {
             registry: loaded.registry,
             jobs: loaded.jobs,
+            mail: loaded.mail,
             rng: seed.of("etags").rng(),
             last_generation: loaded.last_generation,
             seen: HashSet::new(),
@@ -135,6 +138,7 @@ impl Loaded {
                 self.entry(key)?.session = Some(read_session(value)?);
                 Ok(())
             }
+            Table::Messages | Table::Feedback => self.mail.load(&mut self.registry, table, key, value),
             Table::Jobs | Table::JobTargets | Table::JobDevices => self.jobs.load(table, key, value, clock.now()),
         }
     }

@@ -16,6 +16,10 @@ pub(crate) enum Table {
     Twins,
     /// Kept MQTT subscriptions, by the same key.
     Sessions,
+    /// Cloud-to-device messages that wait, by device and number.
+    Messages,
+    /// What became of such messages, by number.
+    Feedback,
     /// Jobs, by id.
     Jobs,
     /// The devices of a job, by the job's id.
@@ -26,8 +30,17 @@ pub(crate) enum Table {
 
 impl Table {
     /// All tables, in the order in which they are read at start: an identity before its twin, a job before its devices.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Meta, Self::Identities, Self::Twins, Self::Sessions, Self::Jobs, Self::JobTargets, Self::JobDevices];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Meta,
+        Self::Identities,
+        Self::Twins,
+        Self::Sessions,
+        Self::Messages,
+        Self::Feedback,
+        Self::Jobs,
+        Self::JobTargets,
+        Self::JobDevices,
+    ];
 
     /// Its name on the disk and in a snapshot.
     pub(crate) fn name(self) -> &'static str {
@@ -36,6 +49,8 @@ impl Table {
             Self::Identities => "identities",
             Self::Twins => "twins",
             Self::Sessions => "sessions",
+            Self::Messages => "messages",
+            Self::Feedback => "feedback",
             Self::Jobs => "jobs",
             Self::JobTargets => "job-targets",
             Self::JobDevices => "job-devices",

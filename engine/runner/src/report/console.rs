@@ -173,6 +173,12 @@ impl Console {
         }
     }
 
+    fn play_ended(&self) {
+        self.flush_many();
+        let unsaid = self.state.borrow().unsaid();
+        unsaid.iter().for_each(|line| self.err(line));
+    }
+
     fn recap(&self, counts: Counts, took: Duration, reason: Option<&str>) {
         take(&self.screen).live(Vec::new());
         if !self.state.borrow().has_begun() {
@@ -227,12 +233,21 @@ impl Reporter for Console {
             RunEvent::StepRetried { device, attempt, reason, .. } => self.retried(device, *attempt, reason),
             RunEvent::StepEnded { .. } => self.step_ended(event),
             RunEvent::Said { device, level, text } => self.said(device.as_ref(), level, text),
-            RunEvent::Warned { text } => self.err(&format!("warning: {text}")),
+            RunEvent::Warned { text } => {
+                if self.state.borrow_mut().warned() {
+                    self.err(&format!("warning: {text}"));
+                }
+            }
             RunEvent::DeviceWaiting { device, at_most } => self.waiting(device, *at_most),
-            RunEvent::Stopped { diagnostic } => self.diagnostic(diagnostic),
+            RunEvent::Stopped { diagnostic } => {
+                if self.state.borrow_mut().stopped() {
+                    self.diagnostic(diagnostic);
+                }
+            }
             RunEvent::DeviceEnded { device, outcome, .. } => self.state.borrow_mut().device_ended(device, outcome),
             RunEvent::VerifyFailed { outcome, .. } => self.state.borrow_mut().verify_failed(outcome),
-            RunEvent::WaveEnded { .. } | RunEvent::PlayEnded { .. } => self.flush_many(),
+            RunEvent::WaveEnded { .. } => self.flush_many(),
+            RunEvent::PlayEnded { .. } => self.play_ended(),
             RunEvent::RunEnded { counts, took, reason, .. } => return self.recap(*counts, *took, reason.as_deref()),
         }
         // Thousands of events a second must not draw thousands of times: many devices are drawn by `tick`.

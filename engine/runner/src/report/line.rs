@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base::format_duration;
+use base::{Mask, format_duration};
 
 use crate::{Class, Outcome, Progress, Skip};
 
@@ -111,12 +111,10 @@ pub(super) fn together(done: usize, of: usize, by: &str) -> String {
 
 /// One line of a text that may hold several, cut where it gets too long to read.
 pub(super) fn one_line(text: &str, longest: usize) -> String {
-    let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() > longest {
-        line = line.chars().take(longest.saturating_sub(2)).collect();
-        line.push_str("..");
-    }
-    line
+    let masked = Mask::process().apply(text);
+    let line: String = masked.split_whitespace().collect::<Vec<_>>().join(" ");
+    let fits = line.chars().count() <= longest;
+    if fits { line } else { Mask::process().shorten(&line, longest.saturating_sub(2)) }
 }
 
 #[cfg(test)]

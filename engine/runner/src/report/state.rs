@@ -13,6 +13,8 @@ use crate::Counts;
 
 /// Up to so many devices, each step has a line for each of them.
 const FEW: usize = 10;
+/// Warnings of a play that are printed, and as many findings.
+const SAID: usize = 20;
 /// Widest device column.
 const WIDEST_ID: usize = 24;
 
@@ -44,6 +46,9 @@ pub(super) struct State {
     ended: Counts,
     /// Not connected, and waited for.
     waiting: BTreeSet<Arc<str>>,
+    /// Warnings, and findings that stopped something: each said so often, and how often in all.
+    warned: usize,
+    stopped: usize,
     rhythm: Option<Rhythm>,
     estimate: Option<Duration>,
 }
@@ -94,6 +99,25 @@ impl State {
     /// A device is not connected.
     pub(super) fn waits(&mut self, device: &Arc<str>) {
         self.waiting.insert(Arc::clone(device));
+    }
+
+    /// A warning: whether it is printed. One of each of ten thousand devices would bury all else.
+    pub(super) fn warned(&mut self) -> bool {
+        self.warned += 1;
+        self.warned <= SAID
+    }
+
+    /// A finding that stopped the run or a device: whether it is printed.
+    pub(super) fn stopped(&mut self) -> bool {
+        self.stopped += 1;
+        self.stopped <= SAID
+    }
+
+    /// What was not printed: `12 more warnings`.
+    pub(super) fn unsaid(&self) -> Vec<String> {
+        let counts = [(self.warned, "warnings"), (self.stopped, "errors like those above")];
+        let more = counts.iter().filter(|(count, _)| *count > SAID);
+        more.map(|(count, noun)| format!("{} more {noun}", count - SAID)).collect()
     }
 
     /// A step has ended: whatever it waited for, it does not any more.

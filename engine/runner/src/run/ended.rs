@@ -66,7 +66,7 @@ impl Device<'_> {
     }
 
     /// What the step's line shows: what the verb said last, else what later expressions read of its value.
-    fn summary(&self, step: &Step, tried: &Tried) -> String {
+    pub(super) fn summary(&self, step: &Step, tried: &Tried) -> String {
         let Outcome::Done { value, .. } = &tried.outcome else { return String::new() };
         if let Some(says) = &tried.says {
             return says.clone();

@@ -131,8 +131,13 @@ impl Wait {
         events.say(&event);
         let RunEvent::StepEnded { outcome, .. } = event else { return Ok(Value::Null) };
         match outcome {
-            Outcome::Done { value, .. } => Ok(value),
             Outcome::Skipped(_) => Ok(Value::Null),
+            Outcome::Done { value, .. } => {
+                if let Some(id) = &id {
+                    session.note(id, None, started.elapsed(), started.elapsed());
+                }
+                Ok(value)
+            }
             Outcome::Failed(failure) => {
                 if let Some(id) = &id {
                     session.note(id, Some(&failure), started.elapsed(), started.elapsed());

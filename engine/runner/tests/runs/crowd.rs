@@ -57,6 +57,15 @@ async fn failures_of_every_wave_are_bounded_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_stops_every_device_is_said_some_times_and_counted() {
+    let world = crowd(500);
+    let text = "vars: { line: '${{ device.nothing.at.all + 1 }}' }\nsteps:\n  - noop:\n";
+    let err = screen(&world, text, ConsoleOptions::default()).await;
+    assert!(err.contains("\n480 more errors like those above\n"), "{err}");
+    assert!(err.lines().count() < 20 * 8, "{}", err.lines().count());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_terminal_has_a_block_that_counts() {
     let world = crowd(200);
     for n in 0..200 {

@@ -40,12 +40,18 @@ pub(crate) struct World {
     pub(crate) most_in_flight: usize,
     pub(crate) reads: usize,
     pub(crate) order: Vec<String>,
+    /// Decides a reply by device, method and payload, where replies must not depend on the order of calls.
+    pub(crate) decide: Option<Decide>,
+    /// What was sent: device, method, payload.
+    pub(crate) sent: Vec<(String, String, String)>,
     /// Devices served together: the batch's name, and who was in it.
     pub(crate) batches: Vec<(String, Vec<String>)>,
     /// What was to be estimated, and how long each takes; none when nothing is known of the hub.
     pub(crate) estimated: Vec<Work>,
     pub(crate) each: Option<Duration>,
 }
+
+pub(crate) type Decide = Rc<dyn Fn(&str, &str, &Value) -> Reply>;
 
 pub(crate) type Shared = Rc<RefCell<World>>;
 

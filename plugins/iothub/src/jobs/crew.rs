@@ -26,8 +26,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// Jobs of others may take long; a day without a place is no run any more.
 const PLACE_PATIENCE: Duration = Duration::from_secs(24 * 3600);
-/// How long a job is asked to stop: a runner that is told to stop has two seconds.
-const CALL_OFF: Duration = Duration::from_millis(1_500);
+/// How long a job is asked to stop: a runner that is told to stop has two seconds, and must still say what came of it.
+const CALL_OFF: Duration = Duration::from_millis(1_200);
 
 /// See the module's description.
 pub(super) struct Crew<'a> {
@@ -186,7 +186,7 @@ impl<'a> Crew<'a> {
     /// Tells the hub to do no more of a job, and says what that means.
     pub(super) async fn call_off(&self, id: &JobId) {
         match timeout(CALL_OFF, self.client.cancel_job(id)).await {
-            Ok(Ok(job)) if job.status == JobStatus::Completed => {}
+            Ok(Ok(job)) if matches!(job.status, JobStatus::Completed | JobStatus::Failed) => {}
             Ok(Ok(_)) => self.batch.warn(format!(
                 "the job {id} was called off; devices that had its call by then may have carried it out"
             )),

@@ -53,7 +53,7 @@ enum Over {
     Ended(JobDocument),
     /// Its time is over by our clock.
     Late(JobDocument),
-    /// The run stops, or nobody waits any more.
+    /// Nobody waits any more.
     Unwanted,
     Lost(ClientError),
 }
@@ -73,15 +73,24 @@ impl<'a> Follow<'a> {
         if self.members.is_empty() {
             return;
         }
-        match self.watch().await {
-            Over::Ended(job) => self.settle(&job).await,
-            Over::Late(job) => {
-                self.crew.call_off(&self.id).await;
-                self.settle(&job).await;
+        let crew = self.crew;
+        let work = async {
+            match self.watch().await {
+                Over::Ended(job) => self.settle(&job).await,
+                Over::Late(job) => {
+                    crew.call_off(&self.id).await;
+                    self.settle(&job).await;
+                }
+                Over::Unwanted => crew.call_off(&self.id).await,
+                Over::Lost(error) => self.all_failed(&error),
             }
-            Over::Unwanted => self.crew.call_off(&self.id).await,
-            Over::Lost(error) => self.all_failed(&error),
+        };
+        tokio::select! {
+            biased;
+            () = crew.cancel().cancelled() => {}
+            () = work => return,
         }
+        crew.call_off(&self.id).await;
     }
 
     fn all_failed(&mut self, error: &ClientError) {
@@ -97,12 +106,9 @@ impl<'a> Follow<'a> {
         let crew = self.crew;
         let (made, mut known, mut pause) = (Instant::now(), Known::default(), FIRST_PAUSE);
         loop {
-            let job = tokio::select! {
-                job = crew.client.job(&self.id) => match job {
-                    Ok(job) => job,
-                    Err(error) => return Over::Lost(error),
-                },
-                () = crew.cancel().cancelled() => return Over::Unwanted,
+            let job = match crew.client.job(&self.id).await {
+                Ok(job) => job,
+                Err(error) => return Over::Lost(error),
             };
             self.note(&job, &mut known);
             if job.status.is_final() {
@@ -121,10 +127,7 @@ impl<'a> Follow<'a> {
             if late {
                 return Over::Late(job);
             }
-            tokio::select! {
-                () = sleep(pause * crew.places.taken()) => {}
-                () = crew.cancel().cancelled() => return Over::Unwanted,
-            }
+            sleep(pause * crew.places.taken()).await;
             pause = pause.mul_f64(GROWTH).min(LONGEST_PAUSE);
         }
     }
@@ -183,10 +186,7 @@ impl<'a> Follow<'a> {
     async fn settle(&mut self, job: &JobDocument) {
         let mut open = HashMap::new();
         for pause in [0].into_iter().chain(LATE_ROWS) {
-            tokio::select! {
-                () = sleep(Duration::from_secs(pause)) => {}
-                () = self.crew.cancel().cancelled() => return,
-            }
+            sleep(Duration::from_secs(pause)).await;
             match self.rows().await {
                 Ok((rows, count)) => {
                     // All rows are there: whoever has none was not there when the job began.

@@ -16,7 +16,7 @@ use super::via::{Via, alone, serve};
 use crate::client::{ClientError, HubClient};
 use crate::door::{Door, identity, told};
 use crate::jobs::{Hosts, JobEnd, Work, longest};
-use crate::verdict::{Accept, judge, summary};
+use crate::verdict::{Accept, judge, lost_value, summary};
 
 /// A direct method of the step's device.
 #[derive(Deserialize, JsonSchema)]
@@ -241,6 +241,10 @@ impl Ready for Invoke {
 
     fn repeatable(&self) -> bool {
         self.parameters.idempotent
+    }
+
+    fn lost(&self) -> Option<Value> {
+        self.parameters.accept.0.contains(&Accept::Lost).then(lost_value)
     }
 
     fn preview(&self, step: &StepContext<'_>) -> String {
