@@ -11,6 +11,7 @@ mod kills_messages;
 mod main_job;
 mod messages;
 mod newcomer;
+mod operations;
 mod output;
 mod scripts;
 mod sdk_drops;

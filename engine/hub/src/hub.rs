@@ -17,6 +17,7 @@ use crate::data_dir::{DataDir, Endpoint};
 use crate::exchange::Exchange;
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
+use crate::metrics::{self, Metrics, Watched};
 use crate::mqtt::{self, Door, Mqtt, MqttSettings};
 use crate::quota::{Quota, Quotas};
 use crate::rest::{self, Service};
@@ -65,6 +66,7 @@ struct Facts {
     ca_pem: String,
     ca_file: Option<PathBuf>,
     seeded: Option<Seeded>,
+    metrics: Option<SocketAddr>,
 }
 
 /// A hub that listens. Dropping it stops it without waiting.
@@ -90,6 +92,11 @@ impl RunningHub {
     /// Where services connect, HTTPS.
     pub fn https(&self) -> SocketAddr {
         self.facts.https
+    }
+
+    /// Where Prometheus finds the hub's numbers, if that was asked for.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.facts.metrics
     }
 
     /// The CA certificate to trust.
@@ -238,6 +245,7 @@ impl Parts {
             ca_pem: certificates.ca_pem.clone(),
             ca_file: data_dir.as_ref().map(DataDir::ca),
             seeded,
+            metrics: listeners.metrics.as_ref().map(|(_, at)| *at),
         };
         if let Some(data_dir) = &data_dir {
             data_dir.write_endpoint(&Endpoint {
@@ -257,16 +265,20 @@ impl Parts {
         let endpoint = HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string();
         let quotas = Arc::new(Quotas::new(config.quota, config.delays.latency, &config.clock, config.seed));
         let telemetry = Arc::new(TelemetryLog::new(config.clock.clone(), stop.clone()));
-        let log = telemetry.before(config.log);
+        let metrics = Arc::new(Metrics::new());
+        let log = metrics.before(telemetry.before(config.log));
+        let watched = Watched { metrics, state: Arc::clone(&state), exchange: Arc::clone(&exchange), telemetry };
         let service = Service::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
             Arc::clone(&quotas),
-            telemetry,
+            watched.clone(),
             log.clone(),
             &endpoint,
             config.seed,
         );
+        let numbers =
+            listeners.metrics.map(|(listener, _)| tokio::spawn(metrics::serve(listener, watched, stop.clone())));
         let settled = CancellationToken::new();
         let activity = tokio::spawn({
             let (state, settled) = (Arc::clone(&state), settled.clone());
@@ -298,6 +310,11 @@ impl Parts {
         }
         if let Err(error) = sweep.await {
             tracing::error!(%error, "the end of messages failed");
+        }
+        if let Some(numbers) = numbers
+            && let Err(error) = numbers.await
+        {
+            tracing::error!(%error, "serving the numbers failed");
         }
         devices.cancel();
         if let Err(error) = mqtt.await {
