@@ -198,6 +198,29 @@ fn run(config: HubConfig, stop: &CancellationToken, ready: oneshot::Sender<Resul
 /// The task that answers what is on the disk.
 type JoinedTask = tokio::task::JoinHandle<()>;
 
+/// Waits for a task that was told to end.
+async fn ended(what: &'static str, task: JoinedTask) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, what, "a part of the hub failed");
+    }
+}
+
+/// What goes on beside the listeners until the hub is told to stop.
+#[derive(Default)]
+struct Chores(Vec<(&'static str, JoinedTask)>);
+
+impl Chores {
+    fn begin(&mut self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.push((what, tokio::spawn(work)));
+    }
+
+    async fn end(self) {
+        for (what, task) in self.0 {
+            ended(what, task).await;
+        }
+    }
+}
+
 /// Everything that runs.
 struct Parts {
     listeners: Listeners,
@@ -277,19 +300,21 @@ impl Parts {
             &endpoint,
             config.seed,
         );
-        let numbers =
-            listeners.metrics.map(|(listener, _)| tokio::spawn(metrics::serve(listener, watched, stop.clone())));
+        let mut chores = Chores::default();
+        if let Some((listener, _)) = listeners.metrics {
+            chores.begin("serving the numbers", metrics::serve(listener, watched, stop.clone()));
+        }
+        chores.begin("the end of messages", {
+            let (state, stop) = (Arc::clone(&state), stop.clone());
+            async move { state.keep_messages(stop).await }
+        });
+        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
+        chores.begin("the jobs", jobs.run(stop.clone(), GRACE));
         let settled = CancellationToken::new();
         let activity = tokio::spawn({
             let (state, settled) = (Arc::clone(&state), settled.clone());
             async move { state.keep_activity(settled).await }
         });
-        let sweep = tokio::spawn({
-            let (state, stop) = (Arc::clone(&state), stop.clone());
-            async move { state.keep_messages(stop).await }
-        });
-        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
-        let jobs = tokio::spawn(jobs.run(stop.clone(), GRACE));
         // Devices stay until the calls that are in flight have had their time.
         let devices = CancellationToken::new();
         let hub = Mqtt::new(
@@ -305,30 +330,14 @@ impl Parts {
         let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.mqtt, door.clone()));
         let https = rest::Https { tls: certificates.https, service: Arc::new(service), door };
         rest::serve(listeners.https.0, https, stop.clone(), GRACE).await;
-        if let Err(error) = jobs.await {
-            tracing::error!(%error, "the jobs failed");
-        }
-        if let Err(error) = sweep.await {
-            tracing::error!(%error, "the end of messages failed");
-        }
-        if let Some(numbers) = numbers
-            && let Err(error) = numbers.await
-        {
-            tracing::error!(%error, "serving the numbers failed");
-        }
+        chores.end().await;
         devices.cancel();
-        if let Err(error) = mqtt.await {
-            tracing::error!(%error, "the MQTT side failed");
-        }
+        ended("the MQTT side", mqtt).await;
         settled.cancel();
-        if let Err(error) = activity.await {
-            tracing::error!(%error, "keeping the times of activity failed");
-        }
+        ended("keeping the times of activity", activity).await;
         // Brings every change to the disk; acknowledgements end with the writer.
         state.close();
-        if let Err(error) = acknowledged.await {
-            tracing::error!(%error, "the acknowledgements failed");
-        }
+        ended("the acknowledgements", acknowledged).await;
         if writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the store's writer panicked");
         }

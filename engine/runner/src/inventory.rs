@@ -53,6 +53,17 @@ pub struct Ask {
 /// What a round came to, of the devices that it came to.
 pub type Round = BTreeMap<Arc<str>, Option<Facts>>;
 
+/// Runs of a verb, or readings of a fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// The verb or the fact.
+    pub name: Arc<str>,
+    /// One call serves the devices of a wave.
+    pub gathered: bool,
+    /// How many.
+    pub count: usize,
+}
+
 /// What the first line of a run says about the hub, and what safety needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubInfo {
@@ -103,9 +114,8 @@ pub trait Inventory {
     /// A fact of one device, read directly from its source.
     fn fact<'a>(&'a self, device: &'a str, fact: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>>;
 
-    /// The least time that so many runs of each verb, and readings of each fact, take under the limits that are known of the hub;
-    /// none when nothing is known of them.
-    fn estimate(&self, _work: &[(Arc<str>, usize)]) -> Option<Duration> {
+    /// The least time that this takes under the limits that are known of the hub; none when nothing is known of them.
+    fn estimate(&self, _work: &[Work]) -> Option<Duration> {
         None
     }
 }

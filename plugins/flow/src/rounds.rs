@@ -14,6 +14,9 @@ use crate::ticket::{Ticket, Want, Word};
 
 /// How long a round gathers devices: short beside a request, long beside the work of one lane.
 const GATHER: Duration = Duration::from_millis(20);
+/// The more devices wait, the longer a round gathers them, up to a second: a few large rounds cost less than many small ones.
+const GATHER_EACH: Duration = Duration::from_micros(50);
+const GATHER_MOST: Duration = Duration::from_secs(1);
 /// After a round that came to nobody, as when a hub throttles: its quota comes back within seconds.
 const IN_VAIN: Duration = Duration::from_millis(500);
 
@@ -128,7 +131,7 @@ impl Rounds {
         let _leading = Leading(self);
         loop {
             self.until_due().await;
-            sleep(GATHER).await;
+            sleep(self.gathers()).await;
             let mut batch = Batch { rounds: self, tickets: self.due(Instant::now()) };
             if batch.tickets.is_empty() {
                 continue;
@@ -145,6 +148,11 @@ impl Rounds {
                 sleep(IN_VAIN).await;
             }
         }
+    }
+
+    fn gathers(&self) -> Duration {
+        let waiting = u32::try_from(self.waiting.get()).unwrap_or(u32::MAX);
+        (GATHER + GATHER_EACH.saturating_mul(waiting)).min(GATHER_MOST)
     }
 
     /// Waits until a device is due: one that comes meanwhile may be due at once.

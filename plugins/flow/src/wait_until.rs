@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::{Diagnostic, NEVER, format_duration, parse_time, rfc3339_millis};
+use base::{Diagnostic, NEVER, format_duration, local_time, parse_time};
 use futures_util::future::LocalBoxFuture;
 use runner::book::{Check, DurationText, Expression, Filled, Node, Sides};
 use runner::{Action, Class, Failure, Outcome, Progress, Ready, StepContext};
@@ -98,6 +98,10 @@ impl Ready for WaitUntil {
     fn rehearses(&self) -> bool {
         true
     }
+
+    fn probes(&self) -> bool {
+        true
+    }
 }
 
 /// How a wait ended.
@@ -182,7 +186,9 @@ impl WaitUntil {
             if now >= deadline {
                 return Ok(Ended::TimeUp);
             }
-            when = When { due: (now + pause).min(deadline), early: pause.mul_f64(EARLY), deadline };
+            // The last look is at the deadline, not before.
+            let early = if now + pause < deadline { pause.mul_f64(EARLY) } else { Duration::ZERO };
+            when = When { due: (now + pause).min(deadline), early, deadline };
             pause = pause.mul_f64(self.backoff.unwrap_or(BACKOFF)).min(longest);
         }
     }
@@ -253,37 +259,36 @@ impl WaitUntil {
     }
 
     fn time_up(&self, step: &StepContext<'_>, seen: &Seen, limit: Duration, value: Value) -> Failure {
-        let looks = match seen.looks {
-            0 => "it could not be read once".to_owned(),
-            1 => "looked once".to_owned(),
-            looks => format!("looked {looks} times"),
+        // What differs from device to device is in the note: thousands that wait in vain have one message.
+        let (unread, looks) = match seen.looks {
+            0 => (": it could not be read once", String::new()),
+            1 => ("", "; looked once".to_owned()),
+            looks => ("", format!("; looked {looks} times")),
         };
-        let heard = last_heard(&value);
-        let message =
-            format!("`{}` did not come true within {}: {looks}{heard}", self.that.text(), format_duration(limit));
-        let note = seen.last.as_ref().map_or_else(|| "never true".to_owned(), both);
+        let message = format!("`{}` did not come true within {}{unread}", self.that.text(), format_duration(limit));
+        let sides = seen.last.as_ref().map_or_else(|| "never true".to_owned(), both);
+        let note = format!("{sides}{looks}{}", last_heard(&value));
+        let at_work = step.called.then(|| {
+            let id = &step.target.id;
+            format!("if the call before this was answered, {id} may still be at work: do not send it again blindly")
+        });
+        let longer = "to wait longer: `timeout: 30m` beside wait_until".to_owned();
         Failure {
             note: Some(note),
             value,
             span: Some(self.that.span()),
-            help: vec![
-                format!(
-                    "if the call before this was answered, {} may still be at work: do not send it again blindly",
-                    step.target.id
-                ),
-                "to wait longer: `timeout: 30m` beside wait_until".to_owned(),
-            ],
+            help: at_work.into_iter().chain([longer]).collect(),
             ..Failure::new(Class::Timeout, message)
         }
     }
 }
 
-/// When the device last said something, where the fact tells: `, last heard 2026-..`.
+/// When the device last said something, where the fact tells: `, last heard 2026-11-23 14:27:42 +01:00`.
 fn last_heard(value: &Value) -> String {
     match value.get("last_activity_time").and_then(Value::as_str) {
         None => String::new(),
         Some(never) if never.starts_with(&NEVER[..4]) => ", never heard".to_owned(),
-        Some(when) => format!(", last heard {}", parse_time(when).map_or_else(|| when.to_owned(), rfc3339_millis)),
+        Some(when) => format!(", last heard {}", parse_time(when).map_or_else(|| when.to_owned(), local_time)),
     }
 }
 

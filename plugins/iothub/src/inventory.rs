@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::did_you_mean;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{StreamExt as _, stream};
-use runner::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target};
+use runner::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
 use serde_json::{Value, json};
 use wire::{ErrorCode, Identity, QuotaKind};
 
@@ -89,8 +89,9 @@ fn facts(twin: &Value) -> Facts {
 }
 
 /// What a verb of this plugin costs, or a reading of the fact: the least that it can do with.
-fn costs(work: &str) -> &'static [QuotaKind] {
-    match work {
+fn costs(work: &Work) -> &'static [QuotaKind] {
+    match &*work.name {
+        "invoke_method" | "patch_twin" if work.gathered => &[QuotaKind::JobDevices],
         "invoke_method" => &[QuotaKind::Methods],
         // A wait ends with one reading, whatever came before it.
         TWIN | "get_twin" | "wait_until" => &[QuotaKind::TwinReads],
@@ -155,11 +156,11 @@ impl Inventory for IotHubInventory {
         })
     }
 
-    fn estimate(&self, work: &[(Arc<str>, usize)]) -> Option<Duration> {
+    fn estimate(&self, work: &[Work]) -> Option<Duration> {
         let mut calls = QuotaKind::ALL.map(|kind| (kind, 0));
-        for (name, count) in work {
-            for kind in costs(name) {
-                calls[*kind as usize].1 += count;
+        for work in work {
+            for kind in costs(work) {
+                calls[*kind as usize].1 += work.count;
             }
         }
         self.client.least(&calls)

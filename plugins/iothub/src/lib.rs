@@ -5,6 +5,7 @@ mod client;
 mod door;
 mod failure;
 mod inventory;
+mod jobs;
 mod plugin;
 mod round;
 mod seen;

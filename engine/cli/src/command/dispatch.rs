@@ -6,7 +6,7 @@ use tokio::task::LocalSet;
 
 use super::{
     agent, check, completions, devices, hub, hub_env, hub_snapshot, hub_status, hub_tail, init, invoke, plugins,
-    run as play, schema, send, twin,
+    resume, retry, run as play, runs, schema, send, show, twin,
 };
 use crate::args::{Cli, Command, HubCommand};
 use crate::process::{CommandResult, Trouble};
@@ -16,6 +16,10 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
     let common = cli.common;
     match cli.command {
         Command::Run(args) => on_lane(play::run(&common, args)),
+        Command::Resume(args) => on_lane(resume::run(&common, args)),
+        Command::Retry(args) => on_lane(retry::run(&common, args)),
+        Command::Runs(args) => runs::run(&args),
+        Command::Show(args) => show::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Invoke(args) => on_lane(invoke::run(&common, args)),
         Command::Send(args) => on_lane(send::run(&common, args)),

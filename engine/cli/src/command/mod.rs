@@ -17,9 +17,13 @@ mod hub_tail;
 mod init;
 mod invoke;
 mod plugins;
+mod resume;
+mod retry;
 mod run;
+mod runs;
 mod schema;
 mod send;
+mod show;
 mod twin;
 
 pub(crate) use device_id::device_id;

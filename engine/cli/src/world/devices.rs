@@ -1,12 +1,11 @@
 //! Identities of simulated devices, made over REST like any client would, and errors of the hub in words for people.
 
-use base::{Diagnostic, did_you_mean};
+use base::{Diagnostic, Mask, did_you_mean};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use iothub::{ClientError, Created, HubClient};
 use wire::{DeviceConnection, DeviceCredential, DeviceDocument, DeviceId, ErrorCode, HostPort, Identity};
 
 use crate::process::{Exit, Trouble};
-use crate::project;
 
 /// Identities that are made at the same time: enough to hide the round trips, few enough for a hub with quotas.
 const AT_ONCE: usize = 16;
@@ -40,7 +39,7 @@ pub(crate) fn connection(client: &HubClient, device: &DeviceDocument) -> Result<
                 .help("use a policy with the right to write the registry, such as iothubowner"),
         ));
     };
-    project::hide(key.expose());
+    Mask::process().add_one_of_many(key.expose());
     let host = client.device_endpoint().unwrap_or_else(|| HostPort::new(client.connection().host.host.clone()));
     // SDKs dial 8883 by themselves, and the Python one cannot read a port.
     let host = if host.port == Some(MQTT) { HostPort::new(host.host) } else { host };

@@ -167,6 +167,9 @@ fn body(event: &RunEvent) -> Value {
                 json!({ "device": device, "step": step, "seconds": seconds(*spent), "of": of.map(seconds) })
             }
             Progress::Says(text) => json!({ "device": device, "step": step, "says": text }),
+            Progress::Together { done, of, by } => {
+                json!({ "device": device, "step": step, "done": done, "of": of, "by": by })
+            }
         },
         RunEvent::StepRetried { device, step, attempt, reason } => {
             json!({ "device": device, "step": step, "attempt": attempt, "reason": reason })
@@ -237,7 +240,7 @@ fn word(outcome: &Outcome) -> String {
 fn failed(failure: &Failure) -> Value {
     json!({
         "class": failure.class.to_string(), "message": failure.message, "status": failure.status,
-        "in_doubt": failure.in_doubt, "value": failure.value, "help": failure.help,
+        "in_doubt": failure.in_doubt, "value": failure.value, "note": failure.note, "help": failure.help,
     })
 }
 

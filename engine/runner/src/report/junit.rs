@@ -70,7 +70,7 @@ impl Junit<'_> {
     fn finding(&self, found: &super::record::Finding) -> String {
         let texts = &self.record.texts;
         let mut text = format!("{}: {}", texts.get(found.label), texts.or_empty(found.message));
-        for (word, more) in [("at", found.at), ("help", found.help)] {
+        for (word, more) in [("at", found.at), ("note", found.note), ("help", found.help)] {
             if let Some(more) = more {
                 text = format!("{text}\n{word}: {}", texts.get(more));
             }
@@ -173,7 +173,7 @@ impl Junit<'_> {
             if !said.is_empty() && !message.ends_with(said) {
                 lines.push(said.to_owned());
             }
-            for (word, text) in [("at", step.at), ("help", step.help), ("reply", step.value)] {
+            for (word, text) in [("at", step.at), ("note", step.note), ("help", step.help), ("reply", step.value)] {
                 if let Some(text) = text {
                     lines.extend(texts.get(text).lines().map(|line| format!("{word}: {line}")));
                 }

@@ -11,7 +11,9 @@ mod many;
 mod masked;
 mod record;
 mod reports;
+mod rhythm;
 mod screen;
+mod state;
 mod summary;
 
 pub use console::{Console, ConsoleOptions};

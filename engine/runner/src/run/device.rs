@@ -18,6 +18,7 @@ use super::gather::Member;
 use super::nest::Nest;
 use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
+use super::trail::Trail;
 use crate::book::{Expression, Step};
 use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
 
@@ -38,10 +39,14 @@ pub(super) struct Device<'a> {
     /// Its steps end when this does.
     pub(super) stop: CancellationToken,
     pub(super) names: Names,
+    /// Where it is, and what earlier processes have written of it.
+    pub(super) trail: Trail,
     /// Facts read for the present step.
     pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
     /// A call that must not be repeated blindly is in flight.
     pub(super) in_call: Cell<bool>,
+    /// A verb that changes has run.
+    pub(super) called: Cell<bool>,
     /// It is not connected, and waited for since then.
     pub(super) waited_since: Cell<Option<Instant>>,
     /// Time spent on earlier such waits.
@@ -101,14 +106,16 @@ pub(super) struct DeviceEnd {
     /// Of `took`: waiting to come online, and in verbs that wait.
     pub(super) waited: Duration,
     pub(super) vars: Arc<Value>,
+    /// The run stopped around it: a resumed run goes on with it.
+    pub(super) open: bool,
 }
 
 impl DeviceEnd {
-    /// One that was never started.
-    pub(super) fn not_reached(id: Arc<str>, wave: usize, why: &str) -> Self {
+    /// One that was never started; `open` when a resumed run will reach it.
+    pub(super) fn not_reached(id: Arc<str>, wave: usize, why: &str, open: bool) -> Self {
         let error = Some(why.to_owned());
         let (took, waited, vars) = (Duration::ZERO, Duration::ZERO, Arc::new(json!({})));
-        Self { id, wave, ended: Ended::Skipped, error, took, waited, vars }
+        Self { id, wave, ended: Ended::Skipped, error, took, waited, vars, open }
     }
 
     pub(super) fn event(&self) -> RunEvent {
@@ -143,6 +150,7 @@ impl<'a> Device<'a> {
     ) -> Self {
         Self {
             play,
+            trail: Trail::new(play.past.as_ref().and_then(|past| past.device(Some(&target.id)))),
             target,
             on_runner: false,
             wave,
@@ -152,6 +160,7 @@ impl<'a> Device<'a> {
             names: Names::default(),
             facts: RefCell::default(),
             in_call: Cell::new(false),
+            called: Cell::new(false),
             waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
             idled: Cell::new(Duration::ZERO),
@@ -167,7 +176,8 @@ impl<'a> Device<'a> {
     /// The runner itself, for `before` and `after`.
     pub(super) fn runner(play: &'a PlayRun<'a>) -> Self {
         let target = Target { id: "runner".into(), attributes: Arc::new(Value::Null) };
-        Self { on_runner: true, ..Self::new(play, target, 0, None) }
+        let trail = Trail::new(play.past.as_ref().and_then(|past| past.device(None)));
+        Self { on_runner: true, trail, ..Self::new(play, target, 0, None) }
     }
 
     /// The runner once the devices are done with: only a person can stop it any more, not what stopped them.
@@ -193,6 +203,15 @@ impl<'a> Device<'a> {
             Ok(()) => self.steps(steps, &frame, Nest::outermost(self.play)).await.map(|_| ()),
             Err(failure) => Err(self.vars_failed(failure)),
         };
+        let result = match result {
+            Ok(()) => self.unsettled().map_or(Ok(()), Err),
+            other => other,
+        };
+        let open = match &result {
+            Err(End::Stopped) => self.play.is_held(),
+            Err(End::Failed(broken)) => broken.failure.class == Class::Hub,
+            _ => false,
+        };
         let (ended, error) = match result {
             Ok(()) => (Ended::Ok, None),
             Err(End::Skip(skip)) => (Ended::Skipped, Some(skip.to_string())),
@@ -208,21 +227,29 @@ impl<'a> Device<'a> {
             took: started.elapsed(),
             waited: self.all_waited(),
             vars: Arc::new(self.names.take()),
+            open,
         }
     }
 
     /// Variables whose defaults name something of the device; the runner has none of these.
     async fn own_vars(&self, frame: &Frame<'_>) -> Result<(), Failure> {
-        if self.on_runner {
+        if self.on_runner || self.play.values.own.is_empty() {
             return Ok(());
         }
+        if let Some(Value::Object(vars)) = self.trail.vars() {
+            vars.iter().for_each(|(name, value)| self.names.set(&Arc::from(name.as_str()), value.clone(), Kind::Var));
+            return Ok(());
+        }
+        let mut kept = serde_json::Map::new();
         for (name, template) in &self.play.values.own {
             for expression in template.expressions() {
                 self.need(expression).await?;
             }
             let value = template.fill_value(&self.scope(frame), self.play.expressions())?;
+            kept.insert((*name).to_owned(), value.clone());
             self.names.set(&Arc::from(*name), value, Kind::Var);
         }
+        self.keep_vars(&Value::Object(kept));
         Ok(())
     }
 

@@ -25,7 +25,7 @@ impl Device<'_> {
     ) -> Tried {
         // The hub's own failures end the run, whatever stands around.
         let caught =
-            nest.caught.filter(|_| !matches!(&tried.outcome, Outcome::Failed(failure) if failure.class == Class::Hub));
+            nest.caught.filter(|_| matches!(&tried.outcome, Outcome::Failed(failure) if failure.class != Class::Hub));
         let rescued = !ignored && caught == Some(Caught::Rescue);
         let ignored = ignored || caught.is_some();
         // Its inner step was said to be caught, by this block; but then nothing went on.
@@ -66,7 +66,7 @@ impl Device<'_> {
     }
 
     /// What the step's line shows: what the verb said last, else what later expressions read of its value.
-    fn summary(&self, step: &Step, tried: &Tried) -> String {
+    pub(super) fn summary(&self, step: &Step, tried: &Tried) -> String {
         let Outcome::Done { value, .. } = &tried.outcome else { return String::new() };
         if let Some(says) = &tried.says {
             return says.clone();

@@ -53,6 +53,7 @@ impl Device<'_> {
             Ok(share) => share,
             Err(outcome) => return Ok(outcome),
         };
+        self.about_to_call(Effect::Reads).await?;
         self.fork.release();
         let mut still = Some(Still::new(self));
         let sitting = member.sit(place, ready, Seat::new(self.target.clone(), share, context.timeout));
@@ -68,6 +69,8 @@ impl Device<'_> {
                 self.play.events.say(&RunEvent::Warned { text });
             }
             if news.begun && still.take().is_some() {
+                self.keep_begun(effect);
+                self.called.set(self.called.get() || effect == Effect::Changes);
                 self.in_call.set(effect == Effect::Changes && !ready.repeatable());
                 self.play.calling(&self.target.id, self.in_call.get());
             }

@@ -37,9 +37,9 @@ fn the_data_names_every_device_step_and_reply() {
     let late = &devices[2];
     assert_eq!((late[2].as_u64(), late[4].as_u64(), late[5].as_u64()), (Some(2), Some(2_500), Some(700)));
     let step = &late[8][0];
-    let said: Vec<String> = [1, 7, 8, 9, 10].iter().map(|at| text(&data, &step[*at])).collect();
+    let said: Vec<String> = [1, 7, 8, 9, 11].iter().map(|at| text(&data, &step[*at])).collect();
     assert_eq!(said, ["Ask", "did not answer in time", "{\"lost\":true}", "reboot.yaml:2:5", "look at it"]);
-    assert_eq!((step[11][0][0].as_u64(), text(&data, &step[11][0][1])), (Some(1), "is busy".to_owned()));
+    assert_eq!((step[12][0][0].as_u64(), text(&data, &step[12][0][1])), (Some(1), "is busy".to_owned()));
     assert_eq!((data["exit"].as_u64(), data["began"].as_str()), (Some(4), Some("2026-11-23T13:27:42.118Z")));
 }
 

@@ -40,18 +40,18 @@ pub(crate) fn parse(xml: &str) -> Element {
     loop {
         match reader.read_event().unwrap_or_else(|error| panic!("{error} in {xml}")) {
             Event::Start(start) => open.push(element(&start)),
-            Event::Empty(start) => open.last_mut().unwrap().children.push(element(&start)),
+            Event::Empty(start) => open.last_mut().expect("an open element").children.push(element(&start)),
             Event::End(_) => {
-                let done = open.pop().unwrap();
-                open.last_mut().unwrap().children.push(done);
+                let done = open.pop().expect("an open element");
+                open.last_mut().expect("an open element").children.push(done);
             }
-            Event::Text(text) => open.last_mut().unwrap().text.push_str(&text),
+            Event::Text(text) => open.last_mut().expect("an open element").text.push_str(&text),
             Event::GeneralRef(name) => {
-                let known = match name.resolve_char_ref().unwrap() {
+                let known = match name.resolve_char_ref().expect("a character") {
                     Some(c) => c.to_string(),
-                    None => quick_xml::escape::resolve_predefined_entity(&name).unwrap().to_owned(),
+                    None => quick_xml::escape::resolve_predefined_entity(&name).expect("a known name").to_owned(),
                 };
-                open.last_mut().unwrap().text.push_str(&known);
+                open.last_mut().expect("an open element").text.push_str(&known);
             }
             Event::Decl(_) => {}
             Event::Eof => break,
@@ -59,15 +59,15 @@ pub(crate) fn parse(xml: &str) -> Element {
         }
     }
     assert_eq!(open.len(), 1, "every element is closed");
-    let mut root = open.pop().unwrap();
+    let mut root = open.pop().expect("an open element");
     assert_eq!(root.children.len(), 1);
-    root.children.pop().unwrap()
+    root.children.pop().expect("one root")
 }
 
 fn element(start: &quick_xml::events::BytesStart<'_>) -> Element {
     let attributes = start.attributes().map(|attribute| {
-        let attribute = attribute.unwrap();
-        let value = attribute.normalized_value(quick_xml::XmlVersion::Explicit1_0).unwrap().into_owned();
+        let attribute = attribute.expect("an attribute");
+        let value = attribute.normalized_value(quick_xml::XmlVersion::Explicit1_0).expect("a value").into_owned();
         (attribute.key.as_ref().to_owned(), value)
     });
     let name = start.name().as_ref().to_owned();

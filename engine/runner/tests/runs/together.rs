@@ -41,10 +41,6 @@ impl Ready for Prepared {
         false
     }
 
-    fn waits(&self) -> bool {
-        true
-    }
-
     fn gathers(&self) -> Option<&dyn Gathers> {
         Some(self)
     }

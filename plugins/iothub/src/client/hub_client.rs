@@ -117,6 +117,16 @@ impl HubClient {
         self.0.governor.expect_size(size);
     }
 
+    /// The size that is expected.
+    pub fn size(&self) -> Option<HubSize> {
+        self.0.governor.size()
+    }
+
+    /// How many calls of a kind were sent so far, those that were sent again counted again.
+    pub fn sent(&self, kind: QuotaKind) -> u64 {
+        self.0.governor.turns(kind)
+    }
+
     /// The least time that so many calls of each kind take; none when the hub's size is not known.
     pub fn least(&self, calls: &[(QuotaKind, usize)]) -> Option<Duration> {
         self.0.governor.least(calls)

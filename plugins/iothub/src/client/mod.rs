@@ -6,6 +6,7 @@ mod devices;
 mod error;
 mod governor;
 mod hub_client;
+mod jobs;
 mod messages;
 mod methods;
 mod newest;

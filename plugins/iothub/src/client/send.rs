@@ -126,11 +126,13 @@ impl HubClient {
         throttled: &mut Throttled,
         refused: ClientError,
     ) -> Result<Duration, ClientError> {
-        // That as many jobs run as may says nothing about how fast they may be asked for.
-        let pause = self.delay(&mut throttled.backoff);
-        if refused.code() != Some(ErrorCode::TOO_MANY_ACTIVE_JOBS) {
-            self.0.governor.refused(turn, retry_after, pause);
+        // That as many jobs run as may says nothing about how fast they may be asked for: one must end first, and whoever wants
+        // another knows how long to wait for that.
+        if refused.code() == Some(ErrorCode::TOO_MANY_ACTIVE_JOBS) {
+            return Err(refused);
         }
+        let pause = self.delay(&mut throttled.backoff);
+        self.0.governor.refused(turn, retry_after, pause);
         let since = *throttled.since.get_or_insert_with(Instant::now);
         let moved = self.0.governor.accepted_at(call.kind).map_or(since, |at| at.max(since));
         if call.turn_by.is_some() || moved.elapsed() > THROTTLE_PATIENCE {
@@ -146,7 +148,8 @@ impl HubClient {
         self.0.rng.lock().expect("a generator: no panic while held").random()
     }
 
-    fn delay(&self, backoff: &mut Backoff) -> Duration {
+    /// The next pause of a back-off.
+    pub(crate) fn delay(&self, backoff: &mut Backoff) -> Duration {
         backoff.next(&mut *self.0.rng.lock().expect("a generator: no panic while held"))
     }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use iotplay_iothub::Statistics;
-use runner::{Ask, InventoryError, Selection};
+use runner::{Ask, InventoryError, Registry, Selection, Work};
 use serde_json::json;
-use wire::{DeviceDocument, ErrorCode, Identity, IfMatch, MethodCall, Status};
+use wire::{DeviceDocument, ErrorCode, HubSize, Identity, IfMatch, MethodCall, Status, Tier};
 
 use crate::device::Answer;
 use crate::stage::{id, on_stage};
@@ -130,6 +130,33 @@ fn the_inventory_knows_its_devices() {
         assert_eq!(unknown, [("pres-1".to_owned(), Some("press-1".to_owned())), ("a b".to_owned(), None)]);
         let bad = inventory.select(&Selection::Query("tags.line == == 'B'".into())).await;
         assert!(matches!(bad, Err(InventoryError::Query(_))), "{bad:?}");
+    });
+}
+
+#[test]
+fn what_a_play_costs_under_a_known_tier() {
+    on_stage(|stage| async move {
+        let inventory = stage.inventory();
+        let work = |name: &str, gathered, count| Work { name: name.into(), gathered, count };
+        let calls = work("invoke_method", false, 1_000);
+        assert_eq!(inventory.estimate(std::slice::from_ref(&calls)), None, "nothing is known");
+        stage.client.expect_size(HubSize::new(Tier::S1, 1).unwrap());
+        for (work, seconds) in [
+            (vec![calls.clone()], 24),
+            (vec![calls.clone(), work("twin", false, 2_000), work("wait_until", false, 2_000)], 39),
+            (vec![calls, work("get_twin", false, 10), work("log", false, 1_000_000)], 24),
+            (vec![work("patch_twin", false, 1_000)], 19),
+            (vec![work("patch_twin", true, 1_000), work("own", false, 9)], 99),
+            (vec![work("set_device_status", false, 100)], 89),
+            (vec![], 0),
+        ] {
+            assert_eq!(inventory.estimate(&work).unwrap().as_secs(), seconds, "{work:?}");
+        }
+        // Every verb of the plugin is on the list.
+        for (_, action) in Registry::new(&[&stage.plugin]).iter() {
+            let work = [work(action.name(), false, 1_000_000)];
+            assert!(!inventory.estimate(&work).unwrap().is_zero(), "{}", action.name());
+        }
     });
 }
 

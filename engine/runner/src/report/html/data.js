@@ -14,14 +14,14 @@ const Report = (() => {
     const raw = JSON.parse(json);
     const text = (place) => (place ? raw.texts[place - 1] : "");
     const step = (row) => {
-      const [index, name, outcome, flags = 0, attempts = 1, began = 0, took = 0, said = 0, value = 0, at = 0, help = 0, retries = []] = row;
+      const [index, name, outcome, flags = 0, attempts = 1, began = 0, took = 0, said = 0, value = 0, at = 0, note = 0, help = 0, retries = []] = row;
       const bad = BAD.has(raw.words[outcome]);
       const word = bad && flags & RESCUED ? "rescued" : bad && flags & IGNORED ? "ignored" : raw.words[outcome];
       return {
         index, name: text(name), outcome: raw.words[outcome], word, changed: (flags & CHANGED) !== 0, attempts, began, took,
-        text: text(said), value: text(value), at: text(at), help: text(help),
+        text: text(said), value: text(value), at: text(at), note: text(note), help: text(help),
         retries: retries.map(([attempt, why]) => ({ attempt, why: text(why) })),
-        places: [name, said, value, ...retries.map(([, why]) => why)],
+        places: [name, said, value, note, ...retries.map(([, why]) => why)],
       };
     };
     const devices = [];
@@ -42,7 +42,7 @@ const Report = (() => {
       run: text(raw.run), hub: text(raw.hub), local: raw.local, began: raw.began, took: raw.took, exit: raw.exit,
       reason: text(raw.reason), counts: raw.counts, words: raw.words, texts: raw.texts, plays, devices,
       warnings: raw.warnings.map(text),
-      stopped: raw.stopped.map(([label, message, at, help]) => ({ label: text(label), message: text(message), at: text(at), help: text(help) })),
+      stopped: raw.stopped.map(([label, message, at, note, help]) => ({ label: text(label), message: text(message), at: text(at), note: text(note), help: text(help) })),
     };
   }
 

@@ -54,7 +54,7 @@ fn place(text: Option<Text>) -> usize {
 }
 
 fn finding(found: &Finding) -> Value {
-    json!([place(Some(found.label)), place(found.message), place(found.at), place(found.help)])
+    json!([place(Some(found.label)), place(found.message), place(found.at), place(found.note), place(found.help)])
 }
 
 fn list<T>(text: &mut String, items: &[T], item: fn(&mut String, &T)) {
@@ -96,9 +96,12 @@ fn step(text: &mut String, step: &StepRecord) {
     let (name, outcome) = (place(Some(step.name)), step.outcome as u8);
     let _ = write!(text, "[{index},{name},{outcome},{flags},{attempts},{began},{took}");
     // What is missing at the end of a row is none.
-    let said = [step.text, step.value, step.at, step.help].map(place);
-    let kept =
-        if step.retries.is_empty() { said.iter().rposition(|place| *place > 0).map_or(0, |last| last + 1) } else { 4 };
+    let said = [step.text, step.value, step.at, step.note, step.help].map(place);
+    let kept = if step.retries.is_empty() {
+        said.iter().rposition(|place| *place > 0).map_or(0, |last| last + 1)
+    } else {
+        said.len()
+    };
     for place in &said[..kept] {
         let _ = write!(text, ",{place}");
     }

@@ -48,7 +48,7 @@
     by("meta").title = report.began;
     by("reason").textContent = report.reason;
     for (const found of report.stopped) {
-      const lines = [`${found.label}: ${found.message}`, found.at && `at ${found.at}`, found.help && `help: ${found.help}`];
+      const lines = [`${found.label}: ${found.message}`, found.at && `at ${found.at}`, found.note, found.help && `help: ${found.help}`];
       by("found").append(make("p", lines.filter(Boolean).join("\n"), "finding"));
     }
     for (const warning of report.warnings) by("found").append(make("p", `warning: ${warning}`, "finding warning"));
@@ -220,6 +220,7 @@
     if (step.attempts > 1) element.append(make("p", `${step.attempts} attempts`, "soft"));
     if (step.text) element.append(make("p", step.text));
     if (step.at) element.append(make("p", `at ${step.at}`, "soft"));
+    if (step.note) element.append(make("p", step.note, "soft"));
     if (step.help) element.append(make("p", `help: ${step.help}`, "soft"));
     if (step.value) element.append(make("pre", pretty(step.value)));
     return element;

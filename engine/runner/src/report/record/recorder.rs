@@ -127,7 +127,11 @@ impl Recorder {
                 let Some(step) = record.step(event, now, retries) else { return };
                 match self.devices.get(device) {
                     Some(index) => record.present(|play| play.devices[*index].push(step)),
-                    None => record.present(|play| play.own.push(step)),
+                    None => record.present(|play| {
+                        if play.own.len() < MOST_STEPS {
+                            play.own.push(step);
+                        }
+                    }),
                 }
             }
             RunEvent::DeviceEnded { device, outcome, wave, error, took, waited, .. } => {
@@ -197,6 +201,7 @@ impl Running {
             text: None,
             value: None,
             at: None,
+            note: None,
             help: None,
             retries: self.retries,
         }
@@ -254,6 +259,7 @@ impl RunRecord {
             label: self.texts.name(&found.label),
             message: self.texts.said(&found.message),
             at: found.place.as_ref().map(|place| self.texts.name(&place.label())),
+            note: found.note.as_deref().and_then(|note| self.texts.said(note)),
             help: self.texts.said(&found.help.join("\n")),
         }
     }
@@ -284,6 +290,7 @@ impl RunRecord {
             text,
             value,
             at: finding.and_then(|finding| finding.at),
+            note: finding.filter(|_| !hidden).and_then(|finding| finding.note),
             help: finding.filter(|_| !hidden).and_then(|finding| finding.help),
             retries,
         })

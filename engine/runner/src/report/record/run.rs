@@ -30,6 +30,7 @@ pub(in crate::report) struct Finding {
     pub(in crate::report) label: Text,
     pub(in crate::report) message: Option<Text>,
     pub(in crate::report) at: Option<Text>,
+    pub(in crate::report) note: Option<Text>,
     /// Lines.
     pub(in crate::report) help: Option<Text>,
 }
@@ -115,6 +116,8 @@ pub(in crate::report) struct StepRecord {
     pub(in crate::report) value: Option<Text>,
     /// `file:line:column` of a failure.
     pub(in crate::report) at: Option<Text>,
+    /// Words beside the place: what was seen there.
+    pub(in crate::report) note: Option<Text>,
     /// Lines of help for a failure.
     pub(in crate::report) help: Option<Text>,
     /// Attempts that failed and were repeated: number and reason.

@@ -30,6 +30,8 @@ struct Entry {
     lane: Lane,
     /// How long an answer usually takes.
     answer: Option<Duration>,
+    /// Turns that were given.
+    turns: u64,
 }
 
 /// A permission to send, and when it was given.
@@ -59,7 +61,8 @@ impl Governor {
     pub(in crate::client) fn new() -> Self {
         let now = Instant::now();
         Self {
-            lanes: Kind::ALL.map(|kind| Mutex::new(Entry { lane: Lane::new(window(kind), now), answer: None })),
+            lanes: Kind::ALL
+                .map(|kind| Mutex::new(Entry { lane: Lane::new(window(kind), now), answer: None, turns: 0 })),
             queues: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
             queued: std::array::from_fn(|_| AtomicUsize::new(0)),
             size: Mutex::new(None),
@@ -94,7 +97,16 @@ impl Governor {
                 tokio::time::sleep_until(at).await;
             }
         }
-        Turn { kind, cost, epoch: self.entry(kind, |entry| entry.lane.epoch()), at: Instant::now() }
+        let epoch = self.entry(kind, |entry| {
+            entry.turns += 1;
+            entry.lane.epoch()
+        });
+        Turn { kind, cost, epoch, at: Instant::now() }
+    }
+
+    /// How many turns were given: calls that were sent, those that were sent again counted again.
+    pub(in crate::client) fn turns(&self, kind: Kind) -> u64 {
+        self.entry(kind, |entry| entry.turns)
     }
 
     /// The hub took the call.

@@ -70,8 +70,10 @@ impl Lane {
     pub(super) fn limit(&mut self, rate: Rate, now: Instant) {
         let count = f64::from(rate.count);
         self.window = rate.window;
+        // A rate that the hub itself taught stays; one that only a tier gave is replaced.
+        let learned = self.rate.filter(|_| self.rate != self.tier);
         self.tier = Some(count);
-        self.rate = Some(self.rate.map_or(count, |rate| rate.min(count)));
+        self.rate = Some(learned.map_or(count, |rate| rate.min(count)));
         self.next = back(now, self.credit());
     }
 

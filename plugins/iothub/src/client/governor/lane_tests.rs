@@ -99,6 +99,17 @@ fn growth_ends_at_the_tier() {
     assert_eq!(lane.interval(), Some(SECOND / 40));
 }
 
+#[test]
+fn a_larger_tier_takes_the_place_of_a_smaller_one() {
+    let now = start();
+    let mut lane = limited(40, SECOND, now);
+    lane.limit(Rate { count: 120, window: SECOND }, now);
+    assert_eq!(lane.interval(), Some(SECOND / 120));
+    lane.refused(0, None, Duration::ZERO, now);
+    lane.limit(Rate { count: 6_144, window: SECOND }, now);
+    assert_eq!(lane.interval(), Some(SECOND), "what the hub taught stays");
+}
+
 proptest! {
     /// Whatever is taken whenever: in no stretch of time more than half a window's worth and the rate.
     #[test]
