@@ -214,6 +214,12 @@ impl Device<'_> {
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
         };
+        if let Some(sentence) = ready.asks(&context) {
+            return match sentence {
+                Ok(sentence) => self.ask(sentence).await,
+                Err(failure) => Ok(Tried::once(self.unready(failure))),
+            };
+        }
         let outcome = match self.rehearsal(&**ready, effect, &context) {
             Some(outcome) => outcome,
             None => match (&self.member, ready.gathers().filter(|_| !context.check_mode)) {

@@ -143,7 +143,7 @@ impl Device<'_> {
             let line = self.line(Kind::Once, Mark { step: step.index, n: 0 });
             match result {
                 Ok(Came::Value(value)) => line.outcome(&Outcome::read(value.clone()), true, hidden),
-                Ok(Came::Nothing) => line.outcome(&Outcome::Skipped(Skip::When), false, hidden),
+                Ok(Came::Nothing | Came::Left) => line.outcome(&Outcome::Skipped(Skip::When), false, hidden),
                 Ok(Came::Withheld) => Record { withheld: true, outcome: Some("ok".into()), ..line },
                 Err(broken) => {
                     let name = Some(masked(&broken.step));

@@ -79,6 +79,7 @@ impl Device<'_> {
                 _ => Came::Value(value),
             }),
             Outcome::Skipped(skip @ Skip::Offline { rest: true }) => Err(End::Skip(skip)),
+            Outcome::Skipped(Skip::When) => Ok(Came::Left),
             Outcome::Skipped(skip) => {
                 let changes = matches!(&step.body, Body::Verb { effect: Effect::Changes, .. });
                 if changes && matches!(skip, Skip::Check(_)) {

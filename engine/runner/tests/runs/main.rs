@@ -15,4 +15,5 @@ mod scripts;
 mod together;
 mod told;
 mod verbs;
+mod when;
 mod world;

@@ -65,6 +65,7 @@ impl<P: serde::de::DeserializeOwned + 'static> Action for Verb<P> {
             "invoke_method" => &["name", "payload"],
             "ping" => &["name"],
             "log" | "fail" => &["text"],
+            "sleep" => &["for"],
             _ => &[],
         }
     }
