@@ -16,6 +16,7 @@ mod kills_messages;
 mod main_job;
 mod messages;
 mod newcomer;
+mod operations;
 mod output;
 mod plays;
 mod reports;
