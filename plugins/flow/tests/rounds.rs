@@ -156,6 +156,7 @@ async fn wait(fleet: &Fleet, ready: &dyn Ready, device: &str, timeout: u64) -> O
         progress: &|_: Progress| {},
         say: &|_, _| {},
         cancel: &cancel,
+        called: false,
         check_mode: false,
         files: std::path::Path::new("."),
         run: "r".into(),

@@ -119,6 +119,7 @@ async fn wait(stage: &Stage, expressions: &Expressions, ready: &dyn Ready, devic
         progress: &|_: Progress| {},
         say: &|_, _| {},
         cancel: &tokio_util::sync::CancellationToken::new(),
+        called: false,
         check_mode: false,
         files: std::path::Path::new("."),
         run: "r".into(),
