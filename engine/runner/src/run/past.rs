@@ -30,7 +30,7 @@ impl PlayRun<'_> {
     }
 
     /// The journal cannot be written: no further call may be sent.
-    pub(super) fn journal_gone(&self, why: String) {
+    pub(super) fn journal_gone(&self, why: &str) {
         self.end(exit::INTERNAL, format!("{why}. No further call was sent"));
         self.stop.cancel();
     }
