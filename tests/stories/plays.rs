@@ -1,5 +1,7 @@
 //! Plays that wait: for their hour, for another run, for a person.
 
+use stage::{HubOptions, LocalHub};
+
 use crate::stage_set::empty;
 
 const GROUP: &str = "concurrency: { group: line-b }\nsteps:\n  - sleep: 60\n";
@@ -38,18 +40,23 @@ fn outside_of_its_window_a_play_says_when_it_goes_on() {
 }
 
 #[test]
-fn an_approval_without_a_terminal_ends_with_6_and_says_how_to_go_on() {
-    let set = empty()
-        .file("ask.yaml", "steps:\n  - approve: Reboot ${{ run.size }} devices?\n  - invoke_method: rebootDevice\n");
-    let ended = set.iotplay.run(&["run", "ask.yaml", "--sim", "3", "--yes"]);
+fn an_approval_without_a_terminal_ends_with_6_and_is_given_later() {
+    let play = "steps:\n  - approve: Ping ${{ run.size }} devices?\n  - invoke_method: ping\n";
+    let set =
+        empty().file("ask.yaml", play).file("scripts/ping.rhai", "on_method(\"ping\", |device, request| \"pong\");\n");
+    let _hub = LocalHub::start(&set.iotplay, HubOptions::FreePorts);
+    let mut agent = set.iotplay.start(&["agent"]);
+    agent.line("connected");
+    let ended = set.iotplay.run(&["run", "ask.yaml", "--yes"]);
     assert_eq!(ended.code, Some(6), "{}", ended.err);
-    assert!(ended.err.contains("waiting: Reboot 3 devices? There is no terminal to ask on"), "{}", ended.err);
-    assert!(
-        ended.err.contains("help: to go on: iotplay resume 2") && ended.err.contains(" --approve"),
-        "{}",
-        ended.err
-    );
+    assert!(ended.err.contains("waits for an approval: Ping 1 devices?"), "{}", ended.err);
     assert!(!ended.err.contains("invoke_method"), "nothing was sent: {}", ended.err);
+    let hint = ended.err.lines().find_map(|line| line.strip_prefix("to go on: iotplay ")).expect("the way to go on");
+    let words: Vec<&str> = hint.split_whitespace().collect();
+    assert_eq!((words[0], words[2]), ("resume", "--approve"), "{hint}");
+    let resumed = set.iotplay.run(&words);
+    assert_eq!(resumed.code, Some(0), "{}", resumed.err);
+    assert!(resumed.err.contains("invoke_method") && resumed.err.contains("pong"), "{}", resumed.err);
 }
 
 #[test]

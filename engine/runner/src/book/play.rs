@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Diagnostic, Source, Span};
+use base::{Diagnostic, Place, Source, Span};
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -20,8 +20,8 @@ pub struct Book {
     pub files: Vec<Source>,
     /// In order.
     pub plays: Vec<Play>,
-    /// All steps of the file in reading order, nested ones included, name and span of each: what step indices in events mean.
-    pub steps: Vec<(Arc<str>, Span)>,
+    /// All steps in reading order, nested and included ones too, name and place of each: what step indices in events mean.
+    pub steps: Vec<(Arc<str>, Place)>,
     /// What is worth a look but stops nothing.
     pub warnings: Vec<Diagnostic>,
 }

@@ -52,11 +52,11 @@ fn step(node: &Node, walk: &mut Walk<'_>) -> Option<Step> {
     };
     let step = Step::new(walk.steps.len(), Template::of(Value::Null, node.span), walk.source.clone(), node.span);
     let mut reading = Reading { step, used: BTreeSet::new(), own: Vec::new(), good: true };
-    walk.steps.push(("".into(), node.span));
+    walk.steps.push(("".into(), walk.source.place(node.span)));
     let verb = verbs::find(entries, walk);
     if let Some((key, _)) = &verb {
         reading.step.name = Template::of(Value::String(key.text.to_string()), key.span);
-        walk.steps[reading.step.index] = (Arc::clone(&key.text), key.span);
+        walk.steps[reading.step.index] = (Arc::clone(&key.text), walk.source.place(key.span));
     }
     // What gives names to the rest comes first, wherever it is written.
     for order in [Order::Names, Order::Before, Order::Body, Order::After] {

@@ -22,8 +22,8 @@ pub(super) struct Walk<'a> {
     pub(super) expressions: &'a Expressions,
     pub(super) facts: &'a [&'a str],
     pub(super) found: Diagnostics,
-    /// Name and span of every step so far.
-    pub(super) steps: Vec<(Arc<str>, Span)>,
+    /// Name and place of every step so far.
+    pub(super) steps: Vec<(Arc<str>, Place)>,
     pub(super) known: Known,
     /// Names that are always there, or that a play declares: what `register` must not take.
     pub(super) reserved: BTreeSet<String>,

@@ -163,7 +163,7 @@ impl Device<'_> {
         let (mark, name, when) = doubts.next()?;
         self.play.doubt(&self.target.id, &name, when);
         doubts.for_each(|(_, name, when)| self.play.doubt(&self.target.id, &name, when));
-        let at = self.play.book.source.place(self.play.book.steps[mark.step].1).label();
+        let at = self.play.book.steps[mark.step].1.label();
         Some(End::Failed(Box::new(Broken {
             failure: unknown(when),
             step: name,
@@ -181,14 +181,7 @@ impl Device<'_> {
 
     pub(super) fn broken(&self, step: &Step, failure: Failure, name: Arc<str>, again: bool) -> Broken {
         let span = failure.span.unwrap_or_else(|| key(step));
-        Broken {
-            at: self.play.book.source.place(span).label(),
-            failure,
-            step: name,
-            again,
-            caught: false,
-            hidden: false,
-        }
+        Broken { at: step.source.place(span).label(), failure, step: name, again, caught: false, hidden: false }
     }
 }
 

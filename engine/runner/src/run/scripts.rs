@@ -46,7 +46,7 @@ pub(crate) async fn run_step(
         source: session.source.clone(),
         files: Vec::new(),
         plays: vec![Play::empty(session.source.name(), Span::default())],
-        steps: vec![(Arc::clone(name), step.span); step.index + 1],
+        steps: vec![(Arc::clone(name), step.source.place(step.span)); step.index + 1],
         warnings: Vec::new(),
     };
     let options = RunOptions { cancel: session.stop.clone(), tags: Vec::new(), ..session.options.clone() };

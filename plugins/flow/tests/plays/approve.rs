@@ -31,19 +31,15 @@ async fn one_question_for_all_devices() {
 
 #[tokio::test(start_paused = true)]
 async fn no_yes_ends_the_run_and_says_how_it_goes_on() {
-    for (confirm, why) in [
-        (None, "There is no terminal to ask on"),
-        (Some(Some("n")), "It was not approved"),
-        (Some(None), "It was not approved"),
-    ] {
+    // Without a journal nothing can be gone on with: whoever says nothing says no.
+    for confirm in [None, Some(Some("n")), Some(None)] {
         let (world, asked) = (world(&["a", "b", "c"]), Rc::default());
         let confirm = confirm.and_then(|answer| answering(answer, &asked));
         let ran = run(&world, &[("play.yaml", PLAY)], &RunOptions { confirm, yes: true, ..options() }).await;
         assert_eq!((ran.result.exit, ran.result.counts.skipped), (6, 3), "{:?}", ran.findings());
         assert!(world.calls.borrow().is_empty(), "nothing was sent");
         assert!(asked.borrow().len() <= 1, "asked once");
-        let expected = format!("waiting: Go on with 3 devices? {why}\nhelp: to go on: iotplay resume r1 --approve\n");
-        assert_eq!(ran.findings(), [expected]);
+        assert_eq!(ran.findings(), Vec::<String>::new());
         assert_eq!(ran.result.reason.as_deref(), Some("not approved: Go on with 3 devices?"));
         assert_eq!(ran.said(), ["after"], "also after an abort");
     }
