@@ -15,7 +15,10 @@ pub(super) fn check(expression: &Expression, check: &mut Check<'_>) -> bool {
             continue;
         }
         good = false;
-        let finding = unknown(name, check.source, check);
+        let finding = match dashed(expression.expr().text(), *offset, name) {
+            Some(help) => Diagnostic::error(format!("unknown name `{name}`")).help(help),
+            None => unknown(name, check.source, check),
+        };
         check.push(finding, expression.at(*offset, offset + name.len()));
     }
     let place = check.source.place(expression.span());
@@ -52,6 +55,8 @@ pub(crate) fn unknown(name: &str, source: &Source, check: &Check<'_>) -> Diagnos
         "error" => "`error` is known in `rescue` and `always`",
         "device" => "`before`, `after`, `gate` and `success_if` are judged once, on the runner: there is no device",
         "devices" => "`devices` is known in `after`",
+        "yes" | "on" => "YAML 1.2 and expressions say `true`",
+        "no" | "off" => "YAML 1.2 and expressions say `false`",
         "env" => "list the variables that may be seen: `env: [NAME]`",
         "secret" => "list the secrets: `secrets: { NAME: { env: NAME } }`",
         _ => "",
@@ -71,6 +76,14 @@ pub(crate) fn unknown(name: &str, source: &Source, check: &Check<'_>) -> Diagnos
     finding
         .help(format!("known here: {}", known().collect::<Vec<_>>().join(", ")))
         .help(format!("a text stands between quotes: \"{name}\""))
+}
+
+/// `twin.tags.my-tag` is a subtraction: how the key is written instead.
+fn dashed(text: &str, offset: usize, name: &str) -> Option<String> {
+    let before = text.get(..offset)?.strip_suffix('-')?;
+    let start = before.rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).map_or(0, |at| at + 1);
+    let (map, first) = before[start..].rsplit_once('.')?;
+    (!map.is_empty() && !first.is_empty()).then(|| format!("a key with a `-` in it: `{map}[\"{first}-{name}\"]`"))
 }
 
 /// `env.NAME` and `secret.NAME` are known when they are listed.

@@ -80,12 +80,18 @@ fn verb(
         // Which names an expression sees depends on the hub; what is not written out may be all that was missing.
         finding.severity == Severity::Error && !finding.message.starts_with("unknown name") && !whole && !unsaid
     };
-    own.0.into_iter().filter(sure).for_each(|finding| found.push(beside_or_inside(finding)));
+    own.0.into_iter().filter(sure).for_each(|finding| found.push(beside_or_inside(finding, beside)));
 }
 
 /// In a script there is one options map for what stands inside of a verb and what stands beside it.
-fn beside_or_inside(mut finding: Diagnostic) -> Diagnostic {
+fn beside_or_inside(mut finding: Diagnostic, beside: &[&str]) -> Diagnostic {
     finding.help.retain(|help| !help.contains("move it one level out"));
+    let key = finding.message.strip_prefix("unknown key `").and_then(|rest| rest.strip_suffix('`'));
+    if let Some(near) = key.and_then(|key| did_you_mean(key, beside.iter().copied()))
+        && !finding.help.iter().any(|help| help.starts_with("did you mean"))
+    {
+        finding.help = vec![format!("did you mean `{near}`?")];
+    }
     finding
 }
 

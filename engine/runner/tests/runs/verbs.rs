@@ -34,7 +34,8 @@ enum Kind {
 struct Prepared<P> {
     parameters: P,
     kind: Kind,
-    probes: bool,
+    /// Its name: what only some of them do.
+    verb: &'static str,
     world: Shared,
     run: Run<P>,
 }
@@ -79,8 +80,13 @@ impl<P: serde::de::DeserializeOwned + 'static> Action for Verb<P> {
         if let Some(That { that }) = (&parameters as &dyn std::any::Any).downcast_ref() {
             check.reads_itself(that);
         }
-        let probes = self.name == "wait_until";
-        Some(Box::new(Prepared { parameters, kind: self.kind, probes, world: Rc::clone(&self.world), run: self.run }))
+        Some(Box::new(Prepared {
+            parameters,
+            kind: self.kind,
+            verb: self.name,
+            world: Rc::clone(&self.world),
+            run: self.run,
+        }))
     }
 }
 
@@ -97,8 +103,12 @@ impl<P> Ready for Prepared<P> {
         self.kind == Kind::Waits
     }
 
+    fn lost(&self) -> Option<Value> {
+        (self.verb == "accepting").then(|| json!({ "lost": true }))
+    }
+
     fn probes(&self) -> bool {
-        self.probes
+        self.verb == "wait_until"
     }
 
     fn sets(&self) -> bool {
@@ -316,6 +326,22 @@ impl Plugin for Fakes {
         vec![
             Rc::new(Verb {
                 name: "invoke_method",
+                main: None,
+                effect: Changes,
+                kind: Kind::Once,
+                world: world(),
+                run: invoke,
+            }),
+            Rc::new(Verb {
+                name: "harmless",
+                main: None,
+                effect: Changes,
+                kind: Kind::Plain,
+                world: world(),
+                run: invoke,
+            }),
+            Rc::new(Verb {
+                name: "accepting",
                 main: None,
                 effect: Changes,
                 kind: Kind::Once,
