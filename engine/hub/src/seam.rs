@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use net::tls::PeerCertificate;
 use wire::{DeviceFilter, ErrorCode, HubError, Identity, PropertyBag, Username, property};
 
 /// What devices over MQTT need from the registry, the twins and the store. `HubState` is one; tests bring a fake.
 pub(crate) trait Backing: Send + Sync + 'static {
-    /// Judges a CONNECT: user name form, clientId, token or key, status. Synchronous: it only computes and looks up.
-    fn login(&self, username: &Username, client_id: &str, password: Option<&[u8]>) -> Result<Login, Refused>;
+    /// Judges a CONNECT: user name form, clientId, token or certificate, status. Synchronous: it only computes and looks up.
+    fn login(&self, username: &Username, client_id: &str, proof: Proof<'_>) -> Result<Login, Refused>;
 
     /// The twin as a device sees it: both sections, no tags, no metadata.
     fn twin_for_device(&self, identity: &Identity) -> Result<Bytes, HubError>;
@@ -33,6 +34,15 @@ pub(crate) trait Backing: Send + Sync + 'static {
     /// Keeps a session's subscriptions (`None` ends the session); durable before it returns.
     fn store_session(&self, identity: &Identity, session: Option<Vec<Subscription>>)
     -> impl Future<Output = ()> + Send;
+}
+
+/// What a client shows to prove who it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Proof<'a> {
+    /// The password of CONNECT; an empty one is none.
+    pub(crate) password: Option<&'a [u8]>,
+    /// The certificate of the TLS handshake; without a password it counts.
+    pub(crate) certificate: Option<&'a PeerCertificate>,
 }
 
 /// A subscription as it is kept: the filter, and the quality of service granted (0 or 1).

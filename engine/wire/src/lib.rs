@@ -2,6 +2,7 @@
 //! direct methods and error codes. No tokio and no I/O; what one side prints the other side parses, from one table.
 
 mod api_version;
+mod authority;
 mod bag;
 mod connection;
 mod document;
@@ -23,6 +24,7 @@ mod twin;
 mod username;
 
 pub use api_version::API_VERSION;
+pub use authority::{AuthorityContent, AuthorityDocument, AuthorityList, AuthorityProperties, AuthorityRequest};
 pub use bag::{BagError, PropertyBag, property};
 pub use connection::{ConnectionString, ConnectionStringError, DeviceConnection, DeviceCredential, ServiceConnection};
 pub use document::{

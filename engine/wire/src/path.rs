@@ -73,6 +73,10 @@ pub enum HubPath {
     FeedbackLock(String),
     /// POST: give this feedback back, by lock token.
     FeedbackAbandon(String),
+    /// GET: list. Of the management side in the real service.
+    Authorities,
+    /// GET, PUT, DELETE.
+    Authority(String),
     /// GET: upgrade to WebSocket.
     WebSocket,
 }
@@ -118,6 +122,8 @@ impl HubPath {
                 [lock, "abandon"] => Some(Self::FeedbackAbandon(owned(lock))),
                 _ => None,
             },
+            ["certificates"] => Some(Self::Authorities),
+            ["certificates", name] => Some(Self::Authority(owned(name))),
             ["$iothub", "websocket"] => Some(Self::WebSocket),
             _ => None,
         }
@@ -255,6 +261,8 @@ impl fmt::Display for HubPath {
             Self::Feedback => f.write_str("/messages/serviceBound/feedback"),
             Self::FeedbackLock(lock) => write!(f, "/messages/serviceBound/feedback/{}", encode(lock)),
             Self::FeedbackAbandon(lock) => write!(f, "/messages/serviceBound/feedback/{}/abandon", encode(lock)),
+            Self::Authorities => f.write_str("/certificates"),
+            Self::Authority(name) => write!(f, "/certificates/{}", encode(name)),
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
         }
     }
@@ -302,6 +310,8 @@ mod tests {
             "/messages/serviceBound/feedback",
             "/messages/serviceBound/feedback/l1",
             "/messages/serviceBound/feedback/l1/abandon",
+            "/certificates",
+            "/certificates/c1",
             "/$iothub/websocket",
         ] {
             match HubPath::parse(text) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use net::mqtt::{ConnAck, ConnectReturnCode, Connection, MqttError, Packet};
-use net::tls::ServerStream;
+use net::tls::{PeerCertificate, ServerStream};
 use net::ws::Carried;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -47,7 +47,8 @@ impl<B: Backing> Door<B> {
         let hub = Arc::clone(&self.hub);
         self.run(peer, place, async move {
             let deadline = arrived + hub.settings.connect_deadline;
-            greet(&hub, stream, Some(peer), deadline).await
+            let certificate = PeerCertificate::of(stream.get_ref());
+            greet(&hub, stream, certificate, Some(peer), deadline).await
         });
     }
 
@@ -86,12 +87,13 @@ impl<B: Backing> Door<B> {
 pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
     hub: &Arc<Mqtt<B>>,
     stream: S,
+    certificate: Option<PeerCertificate>,
     peer: Option<SocketAddr>,
     deadline: Instant,
 ) -> Option<Session<S, B>> {
     let mut connection = Connection::new(stream, STRANGER);
     let judged = match timeout_at(deadline, connection.read()).await {
-        Ok(first) => judge(&*hub.backing, first),
+        Ok(first) => judge(&*hub.backing, first, certificate.as_ref()),
         Err(_) => Err(Rejection::silent("it sent no CONNECT in time")),
     };
     let judged = match judged {

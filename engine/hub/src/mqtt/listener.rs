@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base::{Clock, Seed};
 use net::mqtt::ConnectReturnCode;
-use net::tls::TlsAcceptor;
+use net::tls::{PeerCertificate, TlsAcceptor};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::net::{TcpListener, TcpStream};
@@ -115,5 +115,7 @@ async fn enter<B: Backing>(
             return None;
         }
     };
-    greet(hub, DeviceStream::Plain(stream), Some(peer), started + hub.settings.connect_deadline).await
+    let certificate = PeerCertificate::of(&stream);
+    let deadline = started + hub.settings.connect_deadline;
+    greet(hub, DeviceStream::Plain(stream), certificate, Some(peer), deadline).await
 }

@@ -32,6 +32,9 @@ fn kind(route: Route) -> Option<Kind> {
         Route::Query => Some(Kind::Queries),
         Route::PutJob | Route::GetJob | Route::CancelJob | Route::ListJobs => Some(Kind::Jobs),
         Route::Bulk | Route::InvokeMethod => None,
+        Route::ListAuthorities | Route::GetAuthority | Route::PutAuthority | Route::DeleteAuthority => {
+            Some(Kind::Identities)
+        }
         Route::StatisticsDevices | Route::StatisticsService | Route::NotSupported(_) => None,
     }
 }

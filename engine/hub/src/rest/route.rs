@@ -26,6 +26,10 @@ pub(super) enum Route {
     GetJob,
     CancelJob,
     ListJobs,
+    ListAuthorities,
+    GetAuthority,
+    PutAuthority,
+    DeleteAuthority,
     StatisticsDevices,
     StatisticsService,
     /// IoT Hub has it, this hub has not; holds its name.
@@ -54,6 +58,10 @@ impl Route {
             (HubPath::JobV2(_), "GET") => Self::GetJob,
             (HubPath::JobV2Cancel(_), "POST") => Self::CancelJob,
             (HubPath::JobsV2Query, "GET") => Self::ListJobs,
+            (HubPath::Authorities, "GET") => Self::ListAuthorities,
+            (HubPath::Authority(_), "GET") => Self::GetAuthority,
+            (HubPath::Authority(_), "PUT") => Self::PutAuthority,
+            (HubPath::Authority(_), "DELETE") => Self::DeleteAuthority,
             (HubPath::StatisticsDevices, "GET") => Self::StatisticsDevices,
             (HubPath::StatisticsService, "GET") => Self::StatisticsService,
             (path, method) => Self::NotSupported(not_supported(path, method)?),
@@ -67,6 +75,8 @@ impl Route {
             Self::PutJob | Self::GetJob | Self::CancelJob | Self::ListJobs => &[ServiceConnect],
             Self::ListDevices | Self::GetDevice | Self::ListModules | Self::GetModule => &[RegistryRead],
             Self::StatisticsDevices | Self::StatisticsService => &[RegistryRead],
+            Self::ListAuthorities | Self::GetAuthority => &[RegistryRead],
+            Self::PutAuthority | Self::DeleteAuthority => &[RegistryWrite],
             Self::PutDevice | Self::DeleteDevice | Self::PutModule | Self::DeleteModule | Self::Bulk => {
                 &[RegistryWrite]
             }

@@ -14,7 +14,7 @@ use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
 use super::call::{Call, check_version};
 use super::reply::{Failure, Reply, header};
 use super::route::{Route, segments};
-use super::{bulk, charge, devices, jobs, methods, modules, query, statistics, twins};
+use super::{authorities, bulk, charge, devices, jobs, methods, modules, query, statistics, twins};
 use crate::auth::Caller;
 use crate::exchange::Exchange;
 use crate::quota::Quotas;
@@ -107,6 +107,10 @@ impl Service {
             (Route::GetJob, HubPath::JobV2(id)) => jobs::get(self, &id),
             (Route::CancelJob, HubPath::JobV2Cancel(id)) => jobs::cancel(self, &id).await,
             (Route::ListJobs, _) => jobs::list(self, &call),
+            (Route::ListAuthorities, _) => Ok(authorities::list(self)),
+            (Route::GetAuthority, HubPath::Authority(name)) => authorities::get(self, &name),
+            (Route::PutAuthority, HubPath::Authority(name)) => authorities::put(self, &name, call).await,
+            (Route::DeleteAuthority, HubPath::Authority(name)) => authorities::delete(self, &name).await,
             (Route::StatisticsDevices, _) => Ok(statistics::devices(self)),
             (Route::StatisticsService, _) => Ok(statistics::service(self)),
             (Route::NotSupported(what), _) => Err(Failure::not_supported(what)),

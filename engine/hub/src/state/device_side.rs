@@ -8,7 +8,7 @@ use super::HubState;
 use super::hub_state::Change;
 use super::identities::write_twin;
 use super::rules::not_found;
-use crate::seam::{Backing, Login, Refused, Subscription};
+use crate::seam::{Backing, Login, Proof, Refused, Subscription};
 use crate::store::{Table, Write};
 
 /// A subscription on the disk: the filter as it was asked for.
@@ -45,8 +45,8 @@ fn write_session(identity: &Identity, session: Option<&[Subscription]>) -> Write
 }
 
 impl Backing for HubState {
-    fn login(&self, username: &Username, client_id: &str, password: Option<&[u8]>) -> Result<Login, Refused> {
-        self.judge_connect(username, client_id, password)
+    fn login(&self, username: &Username, client_id: &str, proof: Proof<'_>) -> Result<Login, Refused> {
+        self.judge_connect(username, client_id, proof)
     }
 
     fn twin_for_device(&self, identity: &Identity) -> Result<Bytes, HubError> {

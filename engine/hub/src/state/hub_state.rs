@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use tokio::sync::{Notify, oneshot};
 use wire::{ErrorCode, HubError, Identity, SasKey};
 
+use super::authorities::Authorities;
 use super::effect::Effect;
 use super::jobs::Jobs;
 use super::registry::{Counts, Registry};
@@ -32,6 +33,7 @@ pub(crate) struct HubState {
 pub(crate) struct Inner {
     pub(super) registry: Registry,
     pub(super) jobs: Jobs,
+    pub(super) authorities: Authorities,
     /// Etags.
     pub(super) rng: StdRng,
     pub(super) last_generation: u64,

@@ -2,6 +2,7 @@
 //! Reads never touch the disk. Speaks neither HTTP nor MQTT.
 
 mod activity;
+mod authorities;
 mod bulk;
 mod device_side;
 mod effect;

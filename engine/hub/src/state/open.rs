@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use wire::{ConnectionState, Identity, Twin};
 
 use super::HubState;
+use super::authorities::Authorities;
 use super::device_side::read_session;
 use super::hub_state::Inner;
 use super::jobs::Jobs;
@@ -32,6 +33,7 @@ const FORMAT_NOW: &[u8] = b"1";
 struct Loaded {
     registry: Registry,
     jobs: Jobs,
+    authorities: Authorities,
     policies: Option<Policies>,
     last_generation: u64,
 }
@@ -86,6 +88,7 @@ impl HubState {
         let inner = Inner {
             registry: loaded.registry,
             jobs: loaded.jobs,
+            authorities: loaded.authorities,
             rng: seed.of("etags").rng(),
             last_generation: loaded.last_generation,
             seen: HashSet::new(),
@@ -135,6 +138,7 @@ impl Loaded {
                 self.entry(key)?.session = Some(read_session(value)?);
                 Ok(())
             }
+            Table::Authorities => self.authorities.load(key, value),
             Table::Jobs | Table::JobTargets | Table::JobDevices => self.jobs.load(table, key, value, clock.now()),
         }
     }

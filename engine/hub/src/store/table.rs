@@ -16,6 +16,8 @@ pub(crate) enum Table {
     Twins,
     /// Kept MQTT subscriptions, by the same key.
     Sessions,
+    /// Certificate authorities of devices, by name.
+    Authorities,
     /// Jobs, by id.
     Jobs,
     /// The devices of a job, by the job's id.
@@ -26,8 +28,16 @@ pub(crate) enum Table {
 
 impl Table {
     /// All tables, in the order in which they are read at start: an identity before its twin, a job before its devices.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Meta, Self::Identities, Self::Twins, Self::Sessions, Self::Jobs, Self::JobTargets, Self::JobDevices];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Meta,
+        Self::Authorities,
+        Self::Identities,
+        Self::Twins,
+        Self::Sessions,
+        Self::Jobs,
+        Self::JobTargets,
+        Self::JobDevices,
+    ];
 
     /// Its name on the disk and in a snapshot.
     pub(crate) fn name(self) -> &'static str {
@@ -36,6 +46,7 @@ impl Table {
             Self::Identities => "identities",
             Self::Twins => "twins",
             Self::Sessions => "sessions",
+            Self::Authorities => "authorities",
             Self::Jobs => "jobs",
             Self::JobTargets => "job-targets",
             Self::JobDevices => "job-devices",

@@ -11,3 +11,4 @@ mod several;
 pub(crate) mod stage;
 mod twins;
 mod websocket;
+mod x509;

@@ -1,6 +1,7 @@
 //! The client of a hub's service side, over REST. It knows calls, tokens, pace and repetition; it knows no playbook. No trait
 //! stands before it: tests use the real local hub.
 
+mod authorities;
 mod call;
 mod devices;
 mod error;

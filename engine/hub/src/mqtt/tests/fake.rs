@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use wire::{ErrorCode, HubError, Identity, Username};
 
-use crate::seam::{Backing, Login, Refused, Subscription};
+use crate::seam::{Backing, Login, Proof, Refused, Subscription};
 
 pub(super) const PASSWORD: &str = "open sesame";
 /// Reading the twin of this device panics.
@@ -30,9 +30,9 @@ impl Fake {
 }
 
 impl Backing for Fake {
-    fn login(&self, username: &Username, client_id: &str, password: Option<&[u8]>) -> Result<Login, Refused> {
+    fn login(&self, username: &Username, client_id: &str, proof: Proof<'_>) -> Result<Login, Refused> {
         assert_eq!(username.identity.to_string(), client_id, "checked before");
-        if password != Some(PASSWORD.as_bytes()) {
+        if proof.password != Some(PASSWORD.as_bytes()) {
             return Err(Refused { reason: "the password is wrong".to_owned() });
         }
         Ok(Login {

@@ -61,7 +61,7 @@ impl Stage {
         let hub = Arc::clone(&self.hub);
         tokio::spawn(async move {
             let deadline = Instant::now() + hub.settings.connect_deadline;
-            if let Some(session) = greet(&hub, far, None, deadline).await {
+            if let Some(session) = greet(&hub, far, None, None, deadline).await {
                 session.run(None).await;
             }
         });
