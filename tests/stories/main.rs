@@ -3,6 +3,7 @@
 
 mod agent;
 mod bad_input;
+mod certificates;
 mod devices;
 mod durability;
 mod examples;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::QuotaArgs;
+use super::{CaCommand, CertArgs, QuotaArgs};
 
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
@@ -62,6 +62,11 @@ pub(crate) struct SnapshotArgs {
 pub(crate) enum HubCommand {
     /// Print the exports that let SDK programs of this shell trust and reach the running hub
     Env,
+    /// Certificate authorities whose devices the running hub believes
+    #[command(subcommand)]
+    Ca(CaCommand),
+    /// Make a device's certificate and key, and print the thumbprint (SHA-256)
+    Cert(CertArgs),
     /// Write the whole state of this folder's hub, running or not, to one file
     Snapshot(SnapshotArgs),
     /// Make a snapshot the state of this folder's hub, which must not run

@@ -1,6 +1,7 @@
 //! The command line as types: one file for what all commands share, one for each larger command. No work is done here.
 
 mod agent;
+mod certificates;
 mod cli;
 mod hub;
 mod mirror;
@@ -9,6 +10,7 @@ mod run;
 mod small;
 
 pub(crate) use agent::AgentArgs;
+pub(crate) use certificates::{AddArgs, CaAddArgs, CaCommand, CertArgs};
 pub(crate) use cli::{Cli, Command, Common, parse};
 pub(crate) use hub::{HubArgs, HubCommand, SnapshotArgs};
 pub(crate) use mirror::command;

@@ -8,6 +8,7 @@ mod device_id;
 mod devices;
 mod dispatch;
 mod hub;
+mod hub_ca;
 mod hub_env;
 mod hub_quota;
 mod hub_snapshot;
