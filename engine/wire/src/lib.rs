@@ -6,6 +6,7 @@ mod authority;
 mod bag;
 mod connection;
 mod document;
+pub mod dps;
 mod error;
 mod etag;
 mod filter;

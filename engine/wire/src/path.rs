@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::dps::DpsPath;
 use crate::percent::{decode, encode};
 use crate::{DeviceId, Identity};
 
@@ -77,6 +78,8 @@ pub enum HubPath {
     Authorities,
     /// GET, PUT, DELETE.
     Authority(String),
+    /// The provisioning service's.
+    Dps(DpsPath),
     /// GET: upgrade to WebSocket.
     WebSocket,
 }
@@ -124,6 +127,7 @@ impl HubPath {
             },
             ["certificates"] => Some(Self::Authorities),
             ["certificates", name] => Some(Self::Authority(owned(name))),
+            [room, rest @ ..] if DpsPath::is_room(room, rest) => DpsPath::parse(room, rest).map(Self::Dps),
             ["$iothub", "websocket"] => Some(Self::WebSocket),
             _ => None,
         }
@@ -135,6 +139,7 @@ impl HubPath {
             (Self::Query, "GET" | "PUT" | "DELETE") => Self::Device("query".parse().ok()?),
             (Self::JobsV2Query, "PUT") => Self::JobV2("query".into()),
             (Self::JobCreate, "GET" | "DELETE") => Self::Job("create".into()),
+            (Self::Dps(path), method) => Self::Dps(path.for_method(method)),
             (Self::ConfigurationTestQueries, "GET" | "PUT" | "DELETE") => Self::Configuration("testQueries".into()),
             (path, _) => path,
         })
@@ -263,6 +268,7 @@ impl fmt::Display for HubPath {
             Self::FeedbackAbandon(lock) => write!(f, "/messages/serviceBound/feedback/{}/abandon", encode(lock)),
             Self::Authorities => f.write_str("/certificates"),
             Self::Authority(name) => write!(f, "/certificates/{}", encode(name)),
+            Self::Dps(path) => path.fmt(f),
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
         }
     }
@@ -312,6 +318,18 @@ mod tests {
             "/messages/serviceBound/feedback/l1/abandon",
             "/certificates",
             "/certificates/c1",
+            "/enrollments",
+            "/enrollments/r1",
+            "/enrollments/query",
+            "/enrollments/r1/attestationmechanism",
+            "/enrollmentGroups/g1",
+            "/enrollmentGroups/query",
+            "/enrollmentGroups/g1/attestationmechanism",
+            "/registrations/r1",
+            "/registrations/g1/query",
+            "/0ne1/registrations/r1",
+            "/0ne1/registrations/r1/register",
+            "/0ne1/registrations/r1/operations/4.x",
             "/$iothub/websocket",
         ] {
             match HubPath::parse(text) {

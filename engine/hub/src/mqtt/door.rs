@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use net::mqtt::{ConnAck, ConnectReturnCode, Connection, MqttError, Packet};
+use net::mqtt::{ConnAck, Connect, ConnectReturnCode, Connection, Incoming, MqttError, Packet};
 use net::tls::{PeerCertificate, ServerStream};
 use net::ws::Carried;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -12,11 +12,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wire::dps::DpsUsername;
 
 use super::admission::{Rejection, judge};
 use super::listener::Mqtt;
 use super::session::Session;
 use super::settings::{FAREWELL, FAREWELL_BYTES, LIMITS, STRANGER};
+use crate::dps::DpsSession;
 use crate::seam::Backing;
 
 /// What a device's packets come over: TLS, with the frames of a WebSocket or without.
@@ -57,7 +59,7 @@ impl<B: Backing> Door<B> {
         &self,
         peer: SocketAddr,
         place: impl Send + 'static,
-        enter: impl Future<Output = Option<Session<DeviceStream, B>>> + Send + 'static,
+        enter: impl Future<Output = Option<Entered<DeviceStream, B>>> + Send + 'static,
     ) {
         let stop = self.stop.clone();
         self.sessions.spawn(async move {
@@ -68,8 +70,13 @@ impl<B: Backing> Door<B> {
                 entered = enter => entered,
             };
             drop(place);
-            if let Some(session) = entered {
-                session.run(Some(peer)).await;
+            match entered {
+                Some(Entered::Session(session)) => session.run(Some(peer)).await,
+                Some(Entered::Registering(session)) => tokio::select! {
+                    () = session.run() => {}
+                    () = stop.cancelled() => {}
+                },
+                None => {}
             }
         });
     }
@@ -83,6 +90,14 @@ impl<B: Backing> Door<B> {
     }
 }
 
+/// What a CONNECT led to.
+pub(super) enum Entered<S, B> {
+    /// A device or module of this hub.
+    Session(Session<S, B>),
+    /// A device that looks for its hub.
+    Registering(Box<DpsSession<S, B>>),
+}
+
 /// Reads CONNECT and lets it be judged; a refusal is answered and the connection closed.
 pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
     hub: &Arc<Mqtt<B>>,
@@ -90,9 +105,23 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
     certificate: Option<PeerCertificate>,
     peer: Option<SocketAddr>,
     deadline: Instant,
-) -> Option<Session<S, B>> {
+) -> Option<Entered<S, B>> {
     let mut connection = Connection::new(stream, STRANGER);
     let judged = match timeout_at(deadline, connection.read()).await {
+        Ok(Ok(Some(Incoming { packet: Packet::Connect(connect), .. }))) if registering(&connect).is_some() => {
+            match (Arc::clone(&hub.registering).try_acquire_owned(), registering(&connect)) {
+                (Ok(place), Some(username)) => {
+                    let hub = Arc::clone(hub);
+                    let session = DpsSession::new(hub, connection, &connect, username, certificate, place);
+                    return Some(Entered::Registering(Box::new(session)));
+                }
+                _ => Err(Rejection {
+                    code: Some(ConnectReturnCode::ServiceUnavailable),
+                    client_id: Some(connect.client_id),
+                    reason: "too many devices register at once".to_owned(),
+                }),
+            }
+        }
         Ok(first) => judge(&*hub.backing, first, certificate.as_ref()),
         Err(_) => Err(Rejection::silent("it sent no CONNECT in time")),
     };
@@ -104,7 +133,7 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
     match judged {
         Ok(admission) => {
             connection.set_limits(LIMITS);
-            Some(Session::new(Arc::clone(hub), connection, admission))
+            Some(Entered::Session(Session::new(Arc::clone(hub), connection, admission)))
         }
         Err(Rejection { code, client_id, reason }) => {
             hub.refused(peer, client_id, reason);
@@ -113,6 +142,12 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
             None
         }
     }
+}
+
+/// The name that a device registers with, if this is what it wants. Its client id must be the same.
+fn registering(connect: &Connect) -> Option<DpsUsername> {
+    let username = DpsUsername::parse(&connect.login.as_ref()?.username)?;
+    username.registration.as_str().eq_ignore_ascii_case(&connect.client_id).then_some(username)
 }
 
 /// Says no, and closes so that the client can read it.

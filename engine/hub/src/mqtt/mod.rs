@@ -14,5 +14,6 @@ mod telemetry;
 mod tests;
 
 pub(crate) use door::{DeviceStream, Door};
+pub(crate) use keep_alive::silence;
 pub(crate) use listener::{Mqtt, serve};
 pub(crate) use settings::{LIMITS, MqttSettings};

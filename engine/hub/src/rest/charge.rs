@@ -35,6 +35,7 @@ fn kind(route: Route) -> Option<Kind> {
         Route::ListAuthorities | Route::GetAuthority | Route::PutAuthority | Route::DeleteAuthority => {
             Some(Kind::Identities)
         }
+        Route::Provisioning(_) => None,
         Route::StatisticsDevices | Route::StatisticsService | Route::NotSupported(_) => None,
     }
 }

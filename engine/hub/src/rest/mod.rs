@@ -11,6 +11,7 @@ mod http2;
 mod jobs;
 mod methods;
 mod modules;
+mod provisioning;
 mod query;
 mod reply;
 mod route;

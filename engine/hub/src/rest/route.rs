@@ -3,6 +3,8 @@
 use http::Method;
 use wire::HubPath;
 
+use super::provisioning;
+
 use crate::auth::Permission::{self, RegistryRead, RegistryWrite, ServiceConnect};
 
 /// What this hub does with a call.
@@ -26,6 +28,8 @@ pub(super) enum Route {
     GetJob,
     CancelJob,
     ListJobs,
+    /// The provisioning service's; whether it changes something.
+    Provisioning(bool),
     ListAuthorities,
     GetAuthority,
     PutAuthority,
@@ -58,6 +62,7 @@ impl Route {
             (HubPath::JobV2(_), "GET") => Self::GetJob,
             (HubPath::JobV2Cancel(_), "POST") => Self::CancelJob,
             (HubPath::JobsV2Query, "GET") => Self::ListJobs,
+            (HubPath::Dps(path), method) => Self::Provisioning(provisioning::writes(path, method)?),
             (HubPath::Authorities, "GET") => Self::ListAuthorities,
             (HubPath::Authority(_), "GET") => Self::GetAuthority,
             (HubPath::Authority(_), "PUT") => Self::PutAuthority,
@@ -75,6 +80,8 @@ impl Route {
             Self::PutJob | Self::GetJob | Self::CancelJob | Self::ListJobs => &[ServiceConnect],
             Self::ListDevices | Self::GetDevice | Self::ListModules | Self::GetModule => &[RegistryRead],
             Self::StatisticsDevices | Self::StatisticsService => &[RegistryRead],
+            Self::Provisioning(false) => &[RegistryRead],
+            Self::Provisioning(true) => &[RegistryWrite],
             Self::ListAuthorities | Self::GetAuthority => &[RegistryRead],
             Self::PutAuthority | Self::DeleteAuthority => &[RegistryWrite],
             Self::PutDevice | Self::DeleteDevice | Self::PutModule | Self::DeleteModule | Self::Bulk => {

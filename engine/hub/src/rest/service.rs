@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use base::Seed;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
+use net::tls::PeerCertificate;
 use rand::Rng;
 use rand::rngs::StdRng;
 use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
@@ -14,7 +15,7 @@ use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
 use super::call::{Call, check_version};
 use super::reply::{Failure, Reply, header};
 use super::route::{Route, segments};
-use super::{authorities, bulk, charge, devices, jobs, methods, modules, query, statistics, twins};
+use super::{authorities, bulk, charge, devices, jobs, methods, modules, provisioning, query, statistics, twins};
 use crate::auth::Caller;
 use crate::exchange::Exchange;
 use crate::quota::Quotas;
@@ -46,10 +47,15 @@ impl Service {
     }
 
     /// Always an answer.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Reply {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        certificate: Option<&PeerCertificate>,
+    ) -> Reply {
         let random = self.ids.lock().expect("a generator is plain data: no panic while held").random();
         let tracking = Tracking::new(random, self.state.clock().now());
-        let mut reply = match self.try_answer(request, peer).await {
+        let mut reply = match self.try_answer(request, peer, certificate).await {
             Ok(reply) => reply,
             Err(failure) => {
                 if let Some(error) = failure.too_much() {
@@ -62,7 +68,15 @@ impl Service {
         header(reply, headers::MS_REQUEST_ID, &tracking.id)
     }
 
-    async fn try_answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Reply, Failure> {
+    async fn try_answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        certificate: Option<&PeerCertificate>,
+    ) -> Result<Reply, Failure> {
+        if let Some(path) = provisioning::device_side(request.uri().path()) {
+            return Box::pin(provisioning::device(self, path, request, peer, certificate)).await;
+        }
         let (head, body) = request.into_parts();
         let authorization = head.headers.get(headers::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
         let now = self.state.clock().unix_seconds();
@@ -82,12 +96,12 @@ impl Service {
         Box::pin(async {
             self.quotas.travel().await;
             charge::before(&self.quotas, route, &call).await?;
-            self.dispatch(route, path, call).await
+            self.dispatch(route, head.method, path, call).await
         })
         .await
     }
 
-    async fn dispatch(&self, route: Route, path: HubPath, call: Call) -> Result<Reply, Failure> {
+    async fn dispatch(&self, route: Route, method: Method, path: HubPath, call: Call) -> Result<Reply, Failure> {
         match (route, path) {
             (Route::InvokeMethod, HubPath::Methods(identity)) => methods::invoke(self, &identity, call).await,
             (Route::GetTwin, HubPath::Twin(identity)) => twins::get(self, &identity),
@@ -107,6 +121,7 @@ impl Service {
             (Route::GetJob, HubPath::JobV2(id)) => jobs::get(self, &id),
             (Route::CancelJob, HubPath::JobV2Cancel(id)) => jobs::cancel(self, &id).await,
             (Route::ListJobs, _) => jobs::list(self, &call),
+            (Route::Provisioning(_), HubPath::Dps(path)) => provisioning::service(self, path, method, call).await,
             (Route::ListAuthorities, _) => Ok(authorities::list(self)),
             (Route::GetAuthority, HubPath::Authority(name)) => authorities::get(self, &name),
             (Route::PutAuthority, HubPath::Authority(name)) => authorities::put(self, &name, call).await,

@@ -42,6 +42,11 @@ impl Authorities {
         Ok(())
     }
 
+    /// The certificate of one, PEM.
+    pub(super) fn certificate(&self, name: &str) -> Option<String> {
+        self.by_name.get(name).map(|known| known.properties.certificate.clone())
+    }
+
     fn judge(&mut self) -> Option<Arc<ClientAuthorities>> {
         if self.judge.is_none() && !self.by_name.is_empty() {
             let texts = self.by_name.values().map(|known| known.properties.certificate.as_str());
@@ -52,7 +57,7 @@ impl Authorities {
 }
 
 /// The certificate as PEM, whichever way it came.
-fn pem(given: &str) -> Result<String, HubError> {
+pub(crate) fn certificate_pem(given: &str) -> Result<String, HubError> {
     if given.len() > LONGEST {
         return Err(HubError::invalid(format!("A certificate has at most {LONGEST} characters.")));
     }
@@ -88,7 +93,7 @@ impl HubState {
     /// Enters an authority, or replaces the one of this name. Nobody has to prove that he holds its key.
     pub(crate) async fn put_authority(&self, name: &str, given: &str) -> Result<AuthorityDocument, HubError> {
         check_name(name)?;
-        let text = pem(given)?;
+        let text = certificate_pem(given)?;
         let certificate = PeerCertificate::from_pem(&text).map_err(|error| not_readable(&error.to_string()))?;
         let (subject, expiry) = certificate.described().ok_or_else(|| not_readable("it is not X.509"))?;
         if !certificate.is_authority() {

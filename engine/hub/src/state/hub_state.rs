@@ -2,7 +2,7 @@
 //! disk, let the consequences reach the connections. The order of changes in memory is the order on the disk.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use base::Clock;
 use rand::rngs::StdRng;
@@ -15,6 +15,7 @@ use super::jobs::Jobs;
 use super::registry::{Counts, Registry};
 use super::rules::not_found;
 use crate::auth::ServiceAuth;
+use crate::dps::{Links, Provisioning};
 use crate::exchange::Exchange;
 use crate::store::{Store, StoreFailed, Write};
 
@@ -27,6 +28,8 @@ pub(crate) struct HubState {
     pub(super) inner: Mutex<Inner>,
     /// For whoever runs jobs: look again.
     pub(super) jobs_wake: Notify,
+    /// The hubs that devices can be assigned to.
+    pub(super) links: OnceLock<Links>,
 }
 
 /// What the lock guards.
@@ -34,6 +37,7 @@ pub(crate) struct Inner {
     pub(super) registry: Registry,
     pub(super) jobs: Jobs,
     pub(super) authorities: Authorities,
+    pub(super) provisioning: Provisioning,
     /// Etags.
     pub(super) rng: StdRng,
     pub(super) last_generation: u64,

@@ -13,6 +13,7 @@ mod jobs;
 mod lag;
 mod login;
 mod open;
+mod provisioning;
 mod record;
 mod registry;
 mod rows;
@@ -25,6 +26,7 @@ mod twins;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use authorities::certificate_pem;
 pub(crate) use bulk::BulkChange;
 pub(crate) use hub_state::HubState;
 pub(crate) use jobs::{DeviceEnd, JobEnd, JobFilter, JobPlan, no_job};

@@ -18,6 +18,12 @@ pub(crate) enum Table {
     Sessions,
     /// Certificate authorities of devices, by name.
     Authorities,
+    /// Enrolments of single devices, by registration id in small letters.
+    Enrollments,
+    /// Enrolments of groups, by name in small letters.
+    EnrollmentGroups,
+    /// Registrations, by registration id in small letters.
+    Registrations,
     /// Jobs, by id.
     Jobs,
     /// The devices of a job, by the job's id.
@@ -28,9 +34,12 @@ pub(crate) enum Table {
 
 impl Table {
     /// All tables, in the order in which they are read at start: an identity before its twin, a job before its devices.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Meta,
         Self::Authorities,
+        Self::Enrollments,
+        Self::EnrollmentGroups,
+        Self::Registrations,
         Self::Identities,
         Self::Twins,
         Self::Sessions,
@@ -47,6 +56,9 @@ impl Table {
             Self::Twins => "twins",
             Self::Sessions => "sessions",
             Self::Authorities => "authorities",
+            Self::Enrollments => "enrollments",
+            Self::EnrollmentGroups => "enrollment-groups",
+            Self::Registrations => "registrations",
             Self::Jobs => "jobs",
             Self::JobTargets => "job-targets",
             Self::JobDevices => "job-devices",

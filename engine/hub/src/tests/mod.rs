@@ -4,6 +4,7 @@ mod calls;
 mod gate;
 mod jobs;
 mod kept;
+mod provisioning;
 mod queries;
 mod quotas;
 mod registry;

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use wire::dps::{DpsError, RegistrationOperation};
 use wire::{ErrorCode, HubError, Identity, Username};
 
-use crate::seam::{Backing, Login, Proof, Refused, Subscription};
+use crate::seam::{Ask, Backing, Login, Proof, ProvisionRefused, Refused, Subscription};
 
 pub(super) const PASSWORD: &str = "open sesame";
 /// Reading the twin of this device panics.
@@ -41,6 +42,10 @@ impl Backing for Fake {
             auth_method: r#"{"scope":"device","type":"sas","issuer":"iothub"}"#,
             generation: "637".into(),
         })
+    }
+
+    async fn provision(&self, _: Ask<'_>) -> Result<RegistrationOperation, ProvisionRefused> {
+        Err(ProvisionRefused { reason: "no device is enrolled".to_owned(), error: DpsError::unauthorized() })
     }
 
     fn twin_for_device(&self, identity: &Identity) -> Result<Bytes, HubError> {
