@@ -11,6 +11,7 @@ mod kills;
 mod main_job;
 mod newcomer;
 mod output;
+mod provisioning;
 mod scripts;
 mod sdk_drops;
 mod sdk_node;

@@ -258,6 +258,7 @@ impl Parts {
                 https: facts.https,
                 ca: data_dir.ca(),
                 service: facts.service_connection().to_connection_string(),
+                id_scope: state.id_scope(),
             })?;
         }
         Ok((Self { listeners, certificates, state, exchange, acknowledged, writer: workers.writer, data_dir }, facts))

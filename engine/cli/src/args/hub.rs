@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{CaCommand, CertArgs, QuotaArgs};
+use super::{CaCommand, CertArgs, EnrollCommand, QuotaArgs};
 
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
@@ -65,6 +65,9 @@ pub(crate) enum HubCommand {
     /// Certificate authorities whose devices the running hub believes
     #[command(subcommand)]
     Ca(CaCommand),
+    /// Who may register with the hub's provisioning service (DPS)
+    #[command(subcommand)]
+    Enroll(EnrollCommand),
     /// Make a device's certificate and key, and print the thumbprint (SHA-256)
     Cert(CertArgs),
     /// Write the whole state of this folder's hub, running or not, to one file

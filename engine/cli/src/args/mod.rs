@@ -3,6 +3,7 @@
 mod agent;
 mod certificates;
 mod cli;
+mod enroll;
 mod hub;
 mod mirror;
 mod quota;
@@ -12,6 +13,7 @@ mod small;
 pub(crate) use agent::AgentArgs;
 pub(crate) use certificates::{AddArgs, CaAddArgs, CaCommand, CertArgs};
 pub(crate) use cli::{Cli, Command, Common, parse};
+pub(crate) use enroll::{EnrollCommand, EnrollDeviceArgs, EnrollGroupArgs};
 pub(crate) use hub::{HubArgs, HubCommand, SnapshotArgs};
 pub(crate) use mirror::command;
 pub(crate) use quota::QuotaArgs;

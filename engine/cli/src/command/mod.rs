@@ -1,6 +1,7 @@
 //! One file for each command. A command gets its arguments and what all share, and returns an exit code or why it could not work.
 
 mod agent;
+mod agent_dps;
 mod check;
 mod completions;
 mod counts;
@@ -9,6 +10,7 @@ mod devices;
 mod dispatch;
 mod hub;
 mod hub_ca;
+mod hub_enroll;
 mod hub_env;
 mod hub_quota;
 mod hub_snapshot;

@@ -17,7 +17,4 @@ pub use path::DpsPath;
 pub use registration::{RegisterRequest, RegistrationOperation, RegistrationState, RegistrationStatus};
 pub use registration_id::{RegistrationId, RegistrationIdError};
 pub use topic::{DPS_RESPONSES, DpsTopic};
-pub use username::{DpsUsername, dps_resource};
-
-/// The api-version that SDKs register with.
-pub const DPS_API_VERSION: &str = "2019-03-31";
+pub use username::{DPS_API_VERSION, DpsUsername, dps_resource};

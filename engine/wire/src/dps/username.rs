@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use super::{DPS_API_VERSION, RegistrationId};
+use super::RegistrationId;
 use crate::percent::encode;
+
+/// The api-version that SDKs register with.
+pub const DPS_API_VERSION: &str = "2019-03-31";
 
 const REGISTRATIONS: &str = "registrations";
 const VERSION: &str = "api-version=";

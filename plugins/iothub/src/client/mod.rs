@@ -4,6 +4,7 @@
 mod authorities;
 mod call;
 mod devices;
+mod enrollments;
 mod error;
 mod hub_client;
 mod methods;
@@ -15,6 +16,7 @@ mod trouble;
 mod twins;
 
 pub use devices::{Created, Statistics};
+pub use enrollments::Enrolled;
 pub use error::{ClientError, SetupError};
 pub use hub_client::{HubClient, HubOptions};
 pub use query::Pages;
