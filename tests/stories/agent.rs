@@ -52,6 +52,8 @@ fn what_a_handler_throws_is_the_reply() {
     let refused = set.iotplay.run(&["invoke", "sim-1", "broken"]);
     assert_eq!(refused.code, Some(4), "{}", refused.err);
     assert!(refused.out.contains("not now") && refused.err.contains("409"), "{} {}", refused.out, refused.err);
+    agent.line("sim-1  broken answered 409");
+    assert_eq!(agent.count("failed"), 0, "a deliberate answer is no failure");
     let unknown = set.iotplay.run(&["invoke", "sim-1", "ecko"]);
     assert_eq!(unknown.code, Some(4), "{}", unknown.err);
     assert!(unknown.out.contains("echo"), "the known names are told: {}", unknown.out);

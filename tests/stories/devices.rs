@@ -17,6 +17,7 @@ fn add_prints_the_connection_string_and_nothing_else() {
     let listed = set.iotplay.run(&["devices", "list"]);
     assert!(listed.out.contains("press-7") && !listed.out.contains(key(&added.out)), "{}", listed.out);
     let shown = set.iotplay.run(&["devices", "show", "press-7"]);
+    assert!(!shown.out.contains("null") && shown.out.contains("\"deviceId\": \"press-7\""), "{}", shown.out);
     assert_eq!(shown.code, Some(0), "{}", shown.err);
     assert!(shown.out.contains("press-7") && !shown.out.contains(key(&added.out)), "{}", shown.out);
 

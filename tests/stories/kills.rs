@@ -45,7 +45,7 @@ struct Told {
 
 type Shared = Arc<Mutex<Told>>;
 
-fn client(hub: &LocalHub) -> HubClient {
+pub(crate) fn client(hub: &LocalHub) -> HubClient {
     let connection = hub.service().parse().expect("the hub's own string");
     let roots = Roots::File(hub.ca().to_owned());
     let options = iothub::HubOptions { roots, local: true, ..iothub::HubOptions::new(connection) };
@@ -237,7 +237,7 @@ fn whatever_was_acknowledged_outlives_kills_at_random_moments_under_load() {
     assert!(counted > 0 && acknowledged > 0, "the load did something");
 }
 
-fn rand_below(seed: Seed, round: u64, limit: u64) -> u64 {
+pub(crate) fn rand_below(seed: Seed, round: u64, limit: u64) -> u64 {
     // A few multiplications are random enough for a moment.
     let mixed = (seed.0 ^ round).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 32) % limit

@@ -13,7 +13,14 @@ fn the_binary_alone_in_an_empty_folder_does_the_main_job() {
     assert!(ended.out.starts_with("Last reboot time: "), "{}", ended.out);
     assert!(ended.err.contains("built-in"), "the built-in files are named: {}", ended.err);
     let left: Vec<_> = std::fs::read_dir(set.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(left.is_empty(), "nothing is left behind: {left:?}");
+    assert_eq!(left, [".iotplay"], "nothing but what the run did is left behind");
+    let kept: Vec<_> =
+        std::fs::read_dir(set.path().join(".iotplay")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(kept, ["runs"]);
+    assert!(ended.err.contains("(iotplay show: what happened, call by call)"), "{}", ended.err);
+    let shown = set.iotplay.run(&["show"]);
+    assert_eq!(shown.code, Some(0), "{}", shown.err);
+    assert!(shown.out.contains("sim-1  ok") && shown.out.contains("Ask the device to reboot"), "{}", shown.out);
 }
 
 #[test]

@@ -53,6 +53,57 @@ fn sixty_devices_on_a_unit_of_s1_lose_nothing_to_429() {
 }
 
 #[test]
+fn who_names_the_tier_is_not_refused_once_and_knows_how_long_it_takes() {
+    let book = ALL_AT_ONCE.replace("BALLAST", &"x".repeat(9 * 1024));
+    let set = empty().file("scripts/echo.rhai", ECHO).file("all.yaml", &book);
+    let narrow = set.iotplay.with("IOTPLAY_TIER", "S1").with("IOTPLAY_SHAPE", "0s");
+    let mut hub = LocalHub::start(&narrow, HubOptions::FreePorts);
+    hub.program().line("throttled as S1, 1 unit");
+    let mut agent = set.iotplay.start(&["agent", "--count", "60"]);
+    agent.line("60 devices");
+    hub.program().nth_line("  connected", 60);
+    let ended = set.iotplay.run(&["run", "all.yaml", "--tier", "S1"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.err.contains("pace    S1, 1 unit\n"), "{}", ended.err);
+    assert!(ended.err.contains(" by the hub's quota"), "{}", ended.err);
+    assert_eq!(hub.program().count("throttled: "), 0, "{}", ended.err);
+}
+
+#[test]
+fn the_end_of_the_days_messages_ends_the_run() {
+    let book = "name: Chatty\nsteps:\n  - invoke_method: { name: echo, payload: { number: 1 } }\n    loop: [1, 2, 3, 4, 5, 6, 7, 8, 9]\n";
+    let set = empty().file("scripts/echo.rhai", ECHO).file("chatty.yaml", book);
+    let scarce = set.iotplay.with("IOTPLAY_TIER", "free").with("IOTPLAY_DAILY_MESSAGES", "20");
+    let mut hub = LocalHub::start(&scarce, HubOptions::FreePorts);
+    hub.program().line("throttled as free, 1 unit");
+    let mut agent = set.iotplay.start(&["agent", "--count", "3"]);
+    agent.line("3 devices");
+    hub.program().nth_line("  connected", 3);
+    let ended = set.iotplay.run(&["run", "chatty.yaml", "--tier", "free"]);
+    assert_eq!(ended.code, Some(7), "{}", ended.err);
+    assert!(
+        ended.err.contains("the hub's messages of today are used up") && ended.err.contains("(403002 "),
+        "{}",
+        ended.err
+    );
+    assert!(ended.err.contains("renewed at midnight UTC"), "{}", ended.err);
+}
+
+#[test]
+fn a_tier_that_nobody_sells_starts_no_run() {
+    let set = empty();
+    for (arguments, said) in [
+        (&["run", "reboot.yaml", "--tier", "S4"][..], "free, B1, B2, B3, S1, S2 or S3"),
+        (&["run", "reboot.yaml", "--tier", "free", "--units", "2"][..], "a free hub has one unit"),
+        (&["run", "reboot.yaml", "--units", "2"][..], "--tier S1 --units 2"),
+    ] {
+        let ended = set.iotplay.run(arguments);
+        assert_eq!(ended.code, Some(2), "{}", ended.err);
+        assert!(ended.err.contains(said), "{}", ended.err);
+    }
+}
+
+#[test]
 fn a_hub_that_nobody_sells_does_not_start() {
     let set = empty();
     for (arguments, said) in [

@@ -4,7 +4,7 @@ use std::fs;
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::{Diagnostic, format_duration};
+use base::{Diagnostic, Mask, format_duration};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
@@ -135,6 +135,12 @@ async fn command(device: &Rc<Device>, board: &Board) {
         Some((program, arguments)) => {
             let mut command = Command::new(program);
             command.args(arguments).stdin(std::process::Stdio::null()).kill_on_drop(true);
+            // The device's own connection string is none of its business.
+            for (variable, value) in std::env::vars_os() {
+                if Mask::process().hides(&value.to_string_lossy()) {
+                    command.env_remove(variable);
+                }
+            }
             match timeout(COMMAND, command.output()).await {
                 Err(_) => Err(format!("{program} did not end within {}", format_duration(COMMAND))),
                 Ok(Err(error)) => Err(format!("{program} cannot be run: {error}")),

@@ -71,6 +71,15 @@ pub fn rfc3339_ticks(at: SystemTime) -> String {
     format!("{:.7}", timestamp(at))
 }
 
+/// The machine's local time with its offset, for people: `2026-11-23 14:27:42 +01:00`.
+pub fn local_time(at: SystemTime) -> String {
+    in_zone(at, jiff::tz::TimeZone::system())
+}
+
+fn in_zone(at: SystemTime, zone: jiff::tz::TimeZone) -> String {
+    timestamp(at).to_zoned_datetime(zone).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
 /// Reads an RFC 3339 time with any offset and precision; `None` when the text is not one.
 pub fn parse_time(text: &str) -> Option<SystemTime> {
     text.trim().parse::<Timestamp>().ok()?.try_into().ok()
@@ -87,6 +96,13 @@ mod tests {
         assert_eq!(rfc3339_ticks(at), "2026-11-23T13:27:42.1180000Z");
         assert_eq!(parse_time("2026-11-23T14:27:42.118+01:00"), Some(at));
         assert_eq!(parse_time("yesterday"), None);
+    }
+
+    #[test]
+    fn people_see_their_own_time_with_its_offset() {
+        let at = UNIX_EPOCH + Duration::from_millis(1_795_440_462_118);
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
+        assert_eq!(in_zone(at, zone), "2026-11-23 14:27:42 +01:00");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use crate::args::{self, Cli};
 use crate::command;
 use crate::process::{self, Exit, Stdout, Trouble};
+use crate::project;
 
 /// The whole program.
 pub(crate) fn main() -> ExitCode {
@@ -26,6 +27,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run() -> Exit {
+    project::hide_given();
     let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) => return refuse_usage(&error),

@@ -99,6 +99,14 @@ impl Exchange {
         }
     }
 
+    /// Tells the connection that a cloud-to-device message waits; it takes it when it can.
+    pub(crate) fn message_waits(&self, identity: &Identity) {
+        let link = self.table().links.get(identity).map(Arc::clone);
+        if let Some(link) = link {
+            link.message_waits();
+        }
+    }
+
     /// Ends a connection because the registry changed; does nothing when there is none.
     pub(crate) fn drop_connection(&self, identity: &Identity, why: DropReason) {
         let link = self.table().links.get(identity).map(Arc::clone);

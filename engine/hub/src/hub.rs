@@ -24,6 +24,7 @@ use crate::rest::{self, Service};
 use crate::seed::{self, Seeded};
 use crate::snapshot::Snapshot;
 use crate::state::HubState;
+use crate::telemetry::TelemetryLog;
 use crate::tls::Certificates;
 
 /// How long calls in flight may take once the hub is told to stop.
@@ -269,11 +270,14 @@ impl Parts {
         let (mqtt_listener, mqtt_at) = listeners.mqtt;
         let endpoint = HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string();
         let quotas = Arc::new(Quotas::new(config.quota, config.delays.latency, &config.clock, config.seed));
+        let telemetry = Arc::new(TelemetryLog::new(config.clock.clone(), stop.clone()));
+        let log = telemetry.before(config.log);
         let service = Service::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
             Arc::clone(&quotas),
-            config.log.clone(),
+            telemetry,
+            log.clone(),
             &endpoint,
             config.seed,
         );
@@ -282,7 +286,11 @@ impl Parts {
             let (state, settled) = (Arc::clone(&state), settled.clone());
             async move { state.keep_activity(settled).await }
         });
-        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), config.log.clone());
+        let sweep = tokio::spawn({
+            let (state, stop) = (Arc::clone(&state), stop.clone());
+            async move { state.keep_messages(stop).await }
+        });
+        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
         let jobs = tokio::spawn(jobs.run(stop.clone(), GRACE));
         // Devices stay until the calls that are in flight have had their time.
         let devices = CancellationToken::new();
@@ -290,7 +298,7 @@ impl Parts {
             Arc::clone(&state),
             Arc::clone(&exchange),
             quotas,
-            config.log,
+            log,
             config.clock,
             config.seed,
             MqttSettings::default(),
@@ -301,6 +309,9 @@ impl Parts {
         rest::serve(listeners.https.0, https, stop.clone(), GRACE).await;
         if let Err(error) = jobs.await {
             tracing::error!(%error, "the jobs failed");
+        }
+        if let Err(error) = sweep.await {
+            tracing::error!(%error, "the end of messages failed");
         }
         devices.cancel();
         if let Err(error) = mqtt.await {

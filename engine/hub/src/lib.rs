@@ -20,6 +20,7 @@ mod seed;
 mod snapshot;
 mod state;
 mod store;
+mod telemetry;
 mod tls;
 mod watch;
 

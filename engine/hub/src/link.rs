@@ -97,6 +97,8 @@ struct State {
     last_rid: u64,
     methods: bool,
     desired: bool,
+    /// Cloud-to-device messages may wait in the state.
+    messages: bool,
     ending: Option<Ending>,
     gone: bool,
     /// The connection's task, while it waits.
@@ -167,6 +169,18 @@ impl Link {
         }
     }
 
+    /// Cloud-to-device messages may wait: the connection's task looks when it can.
+    pub(crate) fn message_waits(&self) {
+        let mut state = self.state();
+        state.messages = true;
+        wake(state);
+    }
+
+    /// Whether messages may wait; asked once for each time that it was said. For the connection's task alone.
+    pub(crate) fn messages_wait(&self) -> bool {
+        std::mem::take(&mut self.state().messages)
+    }
+
     /// Orders the connection to end, with the first reason given; calls that wait learn it at once.
     pub(crate) fn end(&self, why: Ending) {
         let mut state = self.state();
@@ -179,8 +193,13 @@ impl Link {
         self.state().ending.clone()
     }
 
-    /// Waits for mail or the order to end. For the connection's task alone.
+    /// Waits for mail, for word of a message, or for the order to end. For the connection's task alone.
     pub(crate) async fn woken(&self) {
+        self.until(|state| state.packets > 0 || state.messages || state.ending.is_some()).await;
+    }
+
+    /// Waits for mail or the order to end. For the connection's task alone.
+    pub(crate) async fn mailed(&self) {
         self.until(|state| state.packets > 0 || state.ending.is_some()).await;
     }
 

@@ -32,6 +32,18 @@ pub(crate) trait Backing: Send + Sync + 'static {
     /// Notes that it sent something just now. Called for every message, so it must cost next to nothing.
     fn note_activity(&self, identity: &Identity);
 
+    /// The next cloud-to-device messages for the connection, at most `room`, marked as sent before this returns. With `settle`
+    /// they are done with; else they are the connection's until it acknowledges them or ends.
+    fn take_messages(
+        &self,
+        identity: &Identity,
+        room: usize,
+        settle: bool,
+    ) -> impl Future<Output = Vec<Delivery>> + Send;
+
+    /// The device has acknowledged a message; durable before it returns.
+    fn settle_message(&self, identity: &Identity, sequence: u64) -> impl Future<Output = ()> + Send;
+
     /// The subscriptions of a kept session; `None` when there is no session.
     fn load_session(&self, identity: &Identity) -> Option<Vec<Subscription>>;
 
@@ -86,6 +98,17 @@ pub(crate) struct Subscription {
     pub(crate) qos: u8,
 }
 
+/// A cloud-to-device message for a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    /// Its number, to acknowledge it by.
+    pub(crate) sequence: u64,
+    pub(crate) topic: Arc<str>,
+    pub(crate) body: Bytes,
+    /// It was sent before, and may have arrived.
+    pub(crate) again: bool,
+}
+
 /// A CONNECT that was let in.
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
@@ -134,7 +157,7 @@ pub enum HubEvent {
         reason: String,
     },
     /// A device-to-cloud message.
-    Telemetry(Telemetry),
+    Telemetry(Arc<Telemetry>),
     /// A service's call was refused with 401.
     ServiceRefused {
         /// From where.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::{Check, Expression, Filled, Node};
-use crate::{Failure, Inventory, Outcome, Progress, Target};
+use crate::{Failure, Gathers, Inventory, Outcome, Progress, Target};
 
 /// Whether a verb may change a device. Undeclared would mean `Changes`; so there is no default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,10 +60,16 @@ pub trait Ready {
         true
     }
 
-    /// Whether it only waits: a waiting device holds no fork, so all devices of a wave may be in it at once. A verb that gathers
-    /// them to serve many with one call (a job) waits too.
+    /// Whether it only waits: a waiting device holds no fork, so all devices of a wave may be in it at once.
     fn waits(&self) -> bool {
         false
+    }
+
+    /// One call serves many devices: the runner then gathers a wave's devices at the step instead of calling [`Ready::run`],
+    /// but for scripts and `--check`. Who is gathered holds no fork, and like a verb that waits it ends by itself at the
+    /// step's deadline.
+    fn gathers(&self) -> Option<&dyn Gathers> {
+        None
     }
 
     /// Whether its value is a map whose members become names of this device (`set`).
@@ -74,6 +80,17 @@ pub trait Ready {
     /// For `--check`: `run` itself sends nothing that changes when [`StepContext::check_mode`] is set, but reads and answers
     /// [`Skip::Check`](crate::Skip::Check) with what would change, or `Done` when nothing would.
     fn rehearses(&self) -> bool {
+        false
+    }
+
+    /// The value of a call whose reply nobody will ever know, because the runner ended in the middle of it, where that counts as
+    /// success (`accept: [lost]`); `None`: it is a failure in doubt.
+    fn lost(&self) -> Option<Value> {
+        None
+    }
+
+    /// Whether it looks at the device until something holds, and so tells whether an earlier call was carried out (`wait_until`).
+    fn probes(&self) -> bool {
         false
     }
 
@@ -110,6 +127,8 @@ pub struct StepContext<'a> {
     pub say: &'a dyn Fn(&'static str, String),
     /// Ends when the run is being stopped.
     pub cancel: &'a CancellationToken,
+    /// Whether this device was called before in this run, by a verb that changes: it may still be at work.
+    pub called: bool,
     /// `--check`: nothing that changes may be sent.
     pub check_mode: bool,
     /// The folder for what `save` writes.

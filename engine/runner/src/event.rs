@@ -20,6 +20,15 @@ pub enum Progress {
     },
     /// A short text instead, such as the value that a wait sees.
     Says(String),
+    /// Devices that one call serves: said once for all of them.
+    Together {
+        /// Served so far.
+        done: usize,
+        /// All.
+        of: usize,
+        /// By what: `job 20261123-..`.
+        by: String,
+    },
 }
 
 /// Devices of a play by how they ended.

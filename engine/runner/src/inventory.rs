@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
@@ -36,6 +37,31 @@ pub struct Facts {
     pub version: u64,
     /// Read directly (`true`), or from an index that may lag (`false`): a hint to be confirmed.
     pub direct: bool,
+}
+
+/// A device in a round of those that wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Its id.
+    pub device: Arc<str>,
+    /// The version of the fact that its waiter has seen; older rows and that one again are no news.
+    pub seen: Option<u64>,
+    /// No hint will do: it is to be read from its source.
+    pub direct: bool,
+}
+
+/// What a round came to, of the devices that it came to.
+pub type Round = BTreeMap<Arc<str>, Option<Facts>>;
+
+/// Runs of a verb, or readings of a fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// The verb or the fact.
+    pub name: Arc<str>,
+    /// One call serves the devices of a wave.
+    pub gathered: bool,
+    /// How many.
+    pub count: usize,
 }
 
 /// What the first line of a run says about the hub, and what safety needs to know.
@@ -80,14 +106,16 @@ pub trait Inventory {
     /// The number of devices of the hub.
     fn count(&self) -> LocalBoxFuture<'_, Result<usize, InventoryError>>;
 
-    /// A fact of many devices, read the cheapest way that the quota allows: rows may be hints (`direct: false`), and devices
-    /// that could not be read this round are absent.
-    fn facts<'a>(
-        &'a self,
-        devices: &'a [Arc<str>],
-        fact: &'a str,
-    ) -> LocalBoxFuture<'a, Result<BTreeMap<Arc<str>, Facts>, InventoryError>>;
+    /// One round over devices that wait, the cheapest way that the quota allows, in about a second: those in front first. Of a
+    /// device that was looked at: what was seen, which may be a hint (`direct: false`), or nothing that is newer than what its
+    /// waiter has seen. Devices that the round did not come to are absent, and are asked for again.
+    fn facts<'a>(&'a self, devices: &'a [Ask], fact: &'a str) -> LocalBoxFuture<'a, Result<Round, InventoryError>>;
 
     /// A fact of one device, read directly from its source.
     fn fact<'a>(&'a self, device: &'a str, fact: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>>;
+
+    /// The least time that this takes under the limits that are known of the hub; none when nothing is known of them.
+    fn estimate(&self, _work: &[Work]) -> Option<Duration> {
+        None
+    }
 }

@@ -2,9 +2,11 @@
 //! plugins bring, devices and their facts come through an [`Inventory`], and all that happens is said in [`RunEvent`]s.
 
 mod action;
+mod batch;
 pub mod book;
 mod event;
 mod inventory;
+mod journal;
 mod made;
 mod options;
 mod outcome;
@@ -15,11 +17,16 @@ mod run;
 mod scripted;
 
 pub use action::{Action, Effect, Ready, Scope, StepContext};
+pub use batch::{Batch, Gathers, serve_alone};
 pub use event::{Counts, Progress, Reporter, RunEvent};
-pub use inventory::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
+pub use inventory::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
+pub use journal::{
+    CallLine, Copy, DeviceLine, History, HubOrigin, Journal, JournalError, KEPT_RUNS, KeptFile, KeptOptions, KeptVar,
+    RunFolder, RunLock, RunManifest, RunState, WaveLine, digest, local_time, tidy,
+};
 pub use made::ScriptPlugin;
-pub use options::{Confirm, Environment, ExtraVar, Question, RunOptions, RunResult};
+pub use options::{Confirm, Environment, ExtraVar, Question, Resume, RunOptions, RunResult};
 pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};
-pub use report::{Console, ConsoleOptions, Form, Json, Lines};
+pub use report::{Console, ConsoleOptions, Form, Json, Lines, ReportError, ReportFile, ReportKind, Reports};
 pub use run::{Runner, check_script};

@@ -10,7 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::Counts;
+use crate::{Counts, Journal};
 
 /// Asks a person before the first changing call, or for an approval; `None` is "no answer" (end of input).
 pub type Confirm = Rc<dyn Fn(Question) -> LocalBoxFuture<'static, Option<String>>>;
@@ -76,6 +76,8 @@ pub struct RunOptions {
     pub run: Arc<str>,
     /// `-l`: ids and globs (`press-*`, `line-[ab]-?`); `!` before one takes devices out.
     pub limit: Vec<String>,
+    /// Exactly these devices of those that a play means, or of the hub where it means none in particular (`retry`).
+    pub only: Option<Vec<String>>,
     /// `-q`: a condition in the inventory's words.
     pub query: Option<String>,
     /// `--all`: every device, said on purpose.
@@ -108,6 +110,8 @@ pub struct RunOptions {
     pub clock: Clock,
     /// Looks up an environment variable for `env:` and `secrets:`.
     pub env: Environment,
+    /// Where calls are written before they are sent; none: nothing is kept, and nothing can be resumed.
+    pub journal: Option<Rc<Journal>>,
     /// Ends the run: running calls are dropped, the recap says so.
     pub cancel: CancellationToken,
 }
@@ -118,6 +122,7 @@ impl RunOptions {
         Self {
             run: run.into(),
             limit: Vec::new(),
+            only: None,
             query: None,
             all: false,
             vars: Vec::new(),
@@ -134,6 +139,7 @@ impl RunOptions {
             seed: Seed::from_os(),
             clock: Clock::system(),
             env: Rc::new(|name| std::env::var(name).ok()),
+            journal: None,
             cancel: CancellationToken::new(),
         }
     }
@@ -150,4 +156,15 @@ pub struct RunResult {
     pub reason: Option<String>,
     /// Whether the cancellation token ended it.
     pub interrupted: bool,
+    /// How it can be gone on with, if it can; only with a journal.
+    pub resume: Option<Resume>,
+}
+
+/// How a run that has ended for now is gone on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// `iotplay resume RUN`.
+    Plain,
+    /// It waits for a person's yes: `iotplay resume RUN --approve`.
+    Approve,
 }

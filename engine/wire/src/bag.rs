@@ -53,6 +53,25 @@ pub mod property {
     pub const CONNECTION_AUTH: &str = "iothub-connection-auth-method";
     /// Stamped by the hub: when it took the message.
     pub const ENQUEUED: &str = "iothub-enqueuedtime";
+
+    /// What the service calls a system property; none for the application's.
+    pub fn system_name(key: &str) -> Option<&'static str> {
+        Some(match key {
+            MESSAGE_ID => "message-id",
+            CORRELATION_ID => "correlation-id",
+            USER_ID => "user-id",
+            CONTENT_TYPE => "content-type",
+            CONTENT_ENCODING => "content-encoding",
+            EXPIRY => "absolute-expiry-time",
+            TO => "to",
+            OUTPUT => "output-name",
+            INTERFACE_ID => "iothub-interface-id",
+            SUBJECT => "dt-subject",
+            SCHEMA => "message-schema",
+            CREATION_TIME => "iothub-creation-time-utc",
+            _ => return None,
+        })
+    }
 }
 
 /// Why a bag cannot be read. The hub closes the connection then.

@@ -6,6 +6,8 @@ pub const AUTHORIZATION: &str = "authorization";
 pub const CONTENT_TYPE: &str = "content-type";
 /// Every body here; Node's SDK parses JSON only when it sees this.
 pub const JSON: &str = "application/json; charset=utf-8";
+/// The body of a batch of feedback.
+pub const FEEDBACK: &str = "application/vnd.microsoft.iothub.feedback.json";
 /// The version of a resource, quoted.
 pub const ETAG: &str = "etag";
 /// A condition on the version of a resource.

@@ -14,10 +14,20 @@ pub const C2D_BYTES: usize = 65_536;
 pub const C2D_PENDING: usize = 50;
 /// How long a cloud-to-device message lives when nothing else is said.
 pub const C2D_TTL: Duration = Duration::from_secs(3600);
+/// How long it lives at most.
+pub const C2D_TTL_MAX: Duration = Duration::from_secs(2 * 24 * 3600);
 /// How often a cloud-to-device message is delivered before it is given up.
 pub const C2D_DELIVERIES: u32 = 10;
 /// How long a delivered message waits for its acknowledgement before it is sent again.
 pub const C2D_LOCK: Duration = Duration::from_secs(60);
+/// Records of feedback in one batch.
+pub const FEEDBACK_BATCH: usize = 64;
+/// How long feedback is kept for its reader.
+pub const FEEDBACK_TTL: Duration = Duration::from_secs(3600);
+/// How long a batch of feedback is its reader's own.
+pub const FEEDBACK_LOCK: Duration = Duration::from_secs(60);
+/// How often feedback is read before it is given up.
+pub const FEEDBACK_DELIVERIES: u32 = 10;
 /// Bytes of a method's payload, each way.
 pub const METHOD_PAYLOAD_BYTES: usize = 128 * 1024;
 /// Bytes of a method's payload that count as one call.

@@ -8,6 +8,8 @@ use crate::{DeviceId, Identity};
 
 /// Where MQTT over WebSocket is spoken, on port 443.
 pub const WEBSOCKET_PATH: &str = "/$iothub/websocket";
+/// Where the paths begin that only a local hub of iotplay has.
+const OWN: &str = "iotplay";
 /// The sub-protocol that a WebSocket client asks for and must be granted.
 pub const WEBSOCKET_PROTOCOL: &str = "mqtt";
 
@@ -82,6 +84,10 @@ pub enum HubPath {
     Dps(DpsPath),
     /// GET: upgrade to WebSocket.
     WebSocket,
+    /// POST: send a cloud-to-device message. Ours: the service takes them over AMQP only and knows no such path.
+    OwnSend(DeviceId),
+    /// GET: device-to-cloud messages. Ours: at the service they are in an Event Hub.
+    OwnTelemetry,
 }
 
 fn owned(segment: &str) -> String {
@@ -108,6 +114,8 @@ impl HubPath {
             ["statistics", "devices"] => Some(Self::StatisticsDevices),
             ["statistics", "service"] => Some(Self::StatisticsService),
             ["jobs", rest @ ..] => Self::parse_jobs(rest),
+            [OWN, "devices", device, "messages"] => Some(Self::OwnSend(device.parse().ok()?)),
+            [OWN, "telemetry"] => Some(Self::OwnTelemetry),
             ["configurations"] => Some(Self::Configurations),
             ["configurations", "testQueries"] => Some(Self::ConfigurationTestQueries),
             ["configurations", id] => Some(Self::Configuration(owned(id))),
@@ -270,6 +278,8 @@ impl fmt::Display for HubPath {
             Self::Authority(name) => write!(f, "/certificates/{}", encode(name)),
             Self::Dps(path) => path.fmt(f),
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
+            Self::OwnTelemetry => write!(f, "/{OWN}/telemetry"),
+            Self::OwnSend(id) => write!(f, "/{OWN}/devices/{}/messages", encode(id.as_str())),
         }
     }
 }
@@ -331,6 +341,8 @@ mod tests {
             "/0ne1/registrations/r1/register",
             "/0ne1/registrations/r1/operations/4.x",
             "/$iothub/websocket",
+            "/iotplay/devices/d1/messages",
+            "/iotplay/telemetry",
         ] {
             match HubPath::parse(text) {
                 // A blank is no character of an id.

@@ -11,18 +11,30 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::rounds::{Rounds, Waiting, direct};
+use crate::ticket::Want;
 
-/// A row may lag, or be lost: each waiting device is read from its source at least this often.
+/// A row may lag, or be lost: each waiting device is read from its source at least this often, as far as the quota goes.
 const DIRECT_AT_LEAST: Duration = Duration::from_secs(60);
 
-/// The rounds of all facts of one step, by fact.
-#[derive(Default)]
-pub(crate) struct AllRounds(RefCell<BTreeMap<String, Rc<Rounds>>>);
+/// The rounds of all facts, by fact: one for all waits of a run, whichever step they are in.
+#[derive(Clone, Default)]
+pub(crate) struct AllRounds(Rc<RefCell<BTreeMap<String, Rc<Rounds>>>>);
 
 impl AllRounds {
     pub(crate) fn of(&self, fact: &str) -> Rc<Rounds> {
         Rc::clone(self.0.borrow_mut().entry(fact.to_owned()).or_default())
     }
+}
+
+/// When a device is looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct When {
+    /// Not before.
+    pub(crate) due: Instant,
+    /// But so much earlier, if others are looked at then.
+    pub(crate) early: Duration,
+    /// The end of the wait.
+    pub(crate) deadline: Instant,
 }
 
 /// One fact of one device, as it is seen while the device waits.
@@ -31,21 +43,28 @@ pub(crate) struct Watched<'a> {
     rounds: &'a Rounds,
     _waiting: Waiting<'a>,
     seen: Option<Facts>,
-    read_at: Option<Instant>,
+    /// The last look was at the source.
+    sure: bool,
+    read_at: Instant,
 }
 
 impl<'a> Watched<'a> {
     pub(crate) fn new(name: &'a str, rounds: &'a Rounds) -> Self {
-        Self { name, rounds, _waiting: rounds.join(), seen: None, read_at: None }
+        // The wait itself starts the count, or a source that is never read directly would never be due.
+        Self { name, rounds, _waiting: rounds.join(), seen: None, sure: false, read_at: Instant::now() }
     }
 
-    /// Looks again, the cheapest way.
-    pub(crate) async fn look(&mut self, step: &StepContext<'_>) -> Result<(), Failure> {
-        let device = &step.target.id;
-        if self.read_at.is_some_and(|at| at.elapsed() >= DIRECT_AT_LEAST) {
-            return self.look_directly(step).await;
+    /// Looks again when it is time, the cheapest way.
+    pub(crate) async fn look(&mut self, step: &StepContext<'_>, when: When) -> Result<(), Failure> {
+        let When { due, early, deadline } = when;
+        let direct = due.duration_since(self.read_at) >= DIRECT_AT_LEAST;
+        let want = Want { due, early, deadline, seen: self.seen.as_ref().map(|seen| seen.version), direct };
+        let seen = self.rounds.look(step.inventory, self.name, &step.target.id, want).await?;
+        if direct {
+            self.read_at = Instant::now();
         }
-        if let Some(row) = self.rounds.read(step.inventory, device, self.name).await? {
+        self.sure = false;
+        if let Some(row) = seen {
             self.take(row);
         }
         Ok(())
@@ -58,22 +77,21 @@ impl<'a> Watched<'a> {
         Ok(())
     }
 
+    /// The source is right, also when a device was made anew and counts from the beginning; a row may be stale.
     fn take(&mut self, row: Facts) {
         if row.direct {
-            self.read_at = Some(Instant::now());
-        } else {
-            // The first row starts the count, or a source that is never read directly would never be due.
-            self.read_at.get_or_insert_with(Instant::now);
+            self.read_at = Instant::now();
+            self.sure = true;
+        } else if self.seen.as_ref().is_some_and(|seen| row.version < seen.version) {
+            return;
         }
-        let stale = self.seen.as_ref().is_some_and(|seen| row.version < seen.version);
-        if !stale {
-            self.seen = Some(row);
-        }
+        self.seen = Some(row);
     }
 
-    /// Whether what was seen came from the source.
+    /// Whether the last look was at the source. What was read there earlier does not count: an expression may have become true by
+    /// the passing of time, and a change be on its way into the index.
     pub(crate) fn is_sure(&self) -> bool {
-        self.seen.as_ref().is_some_and(|seen| seen.direct)
+        self.sure
     }
 
     /// What was seen last.

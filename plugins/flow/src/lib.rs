@@ -13,6 +13,7 @@ mod save;
 mod set;
 mod show;
 mod sleep;
+mod ticket;
 mod verb;
 mod wait_until;
 

@@ -1,24 +1,35 @@
-//! Reads one fact for all devices that wait in the same step: those that ask within a moment share one request, so that an
-//! inventory can answer a thousand of them with one query. A device that waits alone is read directly.
+//! The rounds over all devices of a run that wait for one fact. Each waiting device leaves a ticket; one of them leads, and asks the
+//! inventory again and again for those that are due, together: no device polls by itself. A device that waits alone is read
+//! directly.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
-use runner::{Class, Facts, Failure, Inventory, InventoryError};
-use tokio::sync::oneshot;
+use runner::{Ask, Class, Facts, Failure, Inventory, InventoryError, Round};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::ticket::{Ticket, Want, Word};
 
 /// How long a round gathers devices: short beside a request, long beside the work of one lane.
 const GATHER: Duration = Duration::from_millis(20);
+/// The more devices wait, the longer a round gathers them, up to a second: a few large rounds cost less than many small ones.
+const GATHER_EACH: Duration = Duration::from_micros(50);
+const GATHER_MOST: Duration = Duration::from_secs(1);
+/// After a round that came to nobody, as when a hub throttles: its quota comes back within seconds.
+const IN_VAIN: Duration = Duration::from_millis(500);
 
-type Answer = Result<Option<Facts>, Failure>;
+/// What a device learns: what was seen, or that there is nothing new.
+pub(crate) type Answer = Result<Option<Facts>, Failure>;
 
-/// The rounds of one fact in one step.
+/// The rounds of one fact.
 #[derive(Default)]
 pub(crate) struct Rounds {
     waiting: Cell<usize>,
     led: Cell<bool>,
-    queue: RefCell<Vec<(Arc<str>, oneshot::Sender<Answer>)>>,
+    tickets: RefCell<Vec<Ticket>>,
+    came: Notify,
 }
 
 /// One device waits, as long as this lives.
@@ -30,13 +41,52 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Somebody gathers. When its future is dropped meanwhile, those that queued begin anew.
+/// Somebody leads. Whoever ends hands over to the one that waits longest yet.
 struct Leading<'a>(&'a Rounds);
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
         self.0.led.set(false);
-        self.0.queue.borrow_mut().clear();
+        loop {
+            let mut tickets = self.0.tickets.borrow_mut();
+            let last = tickets.iter().enumerate().max_by_key(|(_, ticket)| ticket.want.deadline);
+            let Some((index, _)) = last else { return };
+            // One that does not listen has ended its wait.
+            if tickets.swap_remove(index).sender.send(Word::Lead).is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+/// The devices of a round under way. Those that it did not come to go back to the others.
+struct Batch<'a> {
+    rounds: &'a Rounds,
+    tickets: Vec<Ticket>,
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.rounds.tickets.borrow_mut().append(&mut self.tickets);
+    }
+}
+
+impl Batch<'_> {
+    /// Tells those that were looked at what came of it, and how many they were.
+    fn tell(&mut self, round: &Result<Round, Failure>) -> usize {
+        let before = self.tickets.len();
+        for ticket in std::mem::take(&mut self.tickets) {
+            let answer = match round {
+                Err(failure) => Some(Err(failure.clone())),
+                Ok(round) => round.get(&ticket.device).cloned().map(Ok),
+            };
+            match answer {
+                // Nobody listens any more: that device does not wait any longer.
+                Some(answer) => drop(ticket.sender.send(Word::Seen(answer))),
+                None => self.tickets.push(ticket),
+            }
+        }
+        before - self.tickets.len()
     }
 }
 
@@ -47,39 +97,90 @@ impl Rounds {
         Waiting(self)
     }
 
-    /// The fact of a device, the cheapest way; nothing when it could not be read this time.
-    pub(crate) async fn read(&self, inventory: &dyn Inventory, device: &Arc<str>, fact: &str) -> Answer {
+    /// The fact of a device when it is due, the cheapest way.
+    pub(crate) async fn look(&self, inventory: &dyn Inventory, fact: &str, device: &Arc<str>, want: Want) -> Answer {
+        if self.waiting.get() <= 1 {
+            sleep_until(want.due).await;
+        }
         if self.waiting.get() <= 1 {
             return direct(inventory, device, fact).await.map(Some);
         }
         loop {
-            let (answer, answered) = oneshot::channel();
-            self.queue.borrow_mut().push((Arc::clone(device), answer));
-            if !self.led.replace(true) {
-                self.lead(inventory, fact).await;
+            let mut mine = self.queue(device, want);
+            if !self.led.get() {
+                return self.lead(inventory, fact, &mut mine).await;
             }
-            // An error: who gathered was dropped, so begin anew.
-            if let Ok(answer) = answered.await {
-                return answer;
+            match mine.await {
+                Ok(Word::Seen(answer)) => return answer,
+                // The turn to lead has come, or the ticket was lost: begin anew.
+                Ok(Word::Lead) | Err(_) => {}
             }
         }
     }
 
-    async fn lead(&self, inventory: &dyn Inventory, fact: &str) {
-        let leading = Leading(self);
-        tokio::time::sleep(GATHER).await;
-        let round = std::mem::take(&mut *self.queue.borrow_mut());
-        drop(leading);
-        let devices: Vec<_> = round.iter().map(|(device, _)| Arc::clone(device)).collect();
-        let answers = inventory.facts(&devices, fact).await.map_err(failed);
-        for (device, sender) in round {
-            let answer = match &answers {
-                Ok(all) => Ok(all.get(&device).cloned()),
-                Err(failure) => Err(failure.clone()),
-            };
-            // Nobody listens any more: that device does not wait any longer.
-            let _ = sender.send(answer);
+    fn queue(&self, device: &Arc<str>, want: Want) -> oneshot::Receiver<Word> {
+        let (sender, receiver) = oneshot::channel();
+        self.tickets.borrow_mut().push(Ticket { device: Arc::clone(device), want, sender });
+        self.came.notify_one();
+        receiver
+    }
+
+    /// Goes round until its own device has been looked at.
+    async fn lead(&self, inventory: &dyn Inventory, fact: &str, mine: &mut oneshot::Receiver<Word>) -> Answer {
+        self.led.set(true);
+        let _leading = Leading(self);
+        loop {
+            self.until_due().await;
+            sleep(self.gathers()).await;
+            let mut batch = Batch { rounds: self, tickets: self.due(Instant::now()) };
+            if batch.tickets.is_empty() {
+                continue;
+            }
+            let asks: Vec<Ask> = batch.tickets.iter().map(Ticket::ask).collect();
+            let round = inventory.facts(&asks, fact).await.map_err(failed);
+            let told = batch.tell(&round);
+            let in_vain = told == 0 && !batch.tickets.is_empty();
+            drop(batch);
+            if let Ok(Word::Seen(answer)) = mine.try_recv() {
+                return answer;
+            }
+            if in_vain {
+                sleep(IN_VAIN).await;
+            }
         }
+    }
+
+    fn gathers(&self) -> Duration {
+        let waiting = u32::try_from(self.waiting.get()).unwrap_or(u32::MAX);
+        (GATHER + GATHER_EACH.saturating_mul(waiting)).min(GATHER_MOST)
+    }
+
+    /// Waits until a device is due: one that comes meanwhile may be due at once.
+    async fn until_due(&self) {
+        loop {
+            let due = self.tickets.borrow().iter().map(|ticket| ticket.want.due).min();
+            match due {
+                Some(due) if due <= Instant::now() => return,
+                Some(due) => tokio::select! {
+                    () = sleep_until(due) => return,
+                    () = self.came.notified() => {}
+                },
+                None => self.came.notified().await,
+            }
+        }
+    }
+
+    /// Takes the tickets of a round: who is at its end comes first, then who has waited longest; those that are nearly due come
+    /// along, so that devices that began one after the other soon go round together.
+    fn due(&self, now: Instant) -> Vec<Ticket> {
+        let mut tickets = self.tickets.borrow_mut();
+        let (mut due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut *tickets)
+            .into_iter()
+            .filter(|ticket| !ticket.sender.is_closed())
+            .partition(|ticket| ticket.want.due <= now + ticket.want.early);
+        *tickets = later;
+        due.sort_by_key(|ticket| (ticket.want.due < ticket.want.deadline, ticket.want.due));
+        due
     }
 }
 

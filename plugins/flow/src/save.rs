@@ -1,15 +1,17 @@
 //! `save: { file, content }`: writes a value under the run's folder for files; the suffix says how (`.json`, `.csv`, `.yaml`,
 //! anything else as text). Names are cleaned: nothing is ever written outside the folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use base::Mask;
 use futures_util::future::LocalBoxFuture;
 use runner::book::{Check, Filled, Node};
 use runner::{Action, Class, Failure, Outcome, Progress, Ready, StepContext};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::verb::{Parameters, Verb};
 
@@ -26,6 +28,9 @@ pub(crate) struct Save {
     file: Filled<String>,
     /// What is written.
     content: Filled<Value>,
+    /// Whether secrets are written as they are, for the eyes of the file's owner only; otherwise they are hidden here too.
+    #[serde(default)]
+    secrets: bool,
 }
 
 pub(crate) fn verb() -> Rc<dyn Action> {
@@ -50,8 +55,10 @@ impl Save {
         let name = step.fill(&self.file)?;
         let content = step.fill(&self.content)?;
         let fail = |message: String| Failure::new(Class::Failed, message);
+        // A name is seen by whoever sees the folder.
+        let name = Mask::process().apply(&name);
         let relative = clean(&name).ok_or_else(|| fail(format!("`{name}` is no file name")))?;
-        let text = form(&relative, &content);
+        let text = if self.secrets { form(&relative, &content) } else { form(&relative, &masked(content)) };
         let path = step.files.join(&relative);
         (step.progress)(Progress::Says(relative.display().to_string()));
         if step.check_mode {
@@ -60,11 +67,40 @@ impl Save {
         let folder = path.parent().unwrap_or(step.files);
         let written = async {
             tokio::fs::create_dir_all(folder).await?;
-            tokio::fs::write(&path, text).await
+            write(&path, text, self.secrets).await
         };
         written.await.map_err(|error| fail(format!("cannot write {}: {error}", path.display())))?;
         Ok(Outcome::read(json!(path)))
     }
+}
+
+/// Secrets in every text, in keys too: once written, quotes and separators could hide one from the mask.
+fn masked(value: Value) -> Value {
+    let hidden = |text: String| Mask::process().apply(&text).into_owned();
+    match value {
+        Value::String(text) => hidden(text).into(),
+        Value::Array(items) => items.into_iter().map(masked).collect(),
+        Value::Object(members) => members.into_iter().map(|(key, value)| (hidden(key), masked(value))).collect(),
+        other => other,
+    }
+}
+
+async fn write(path: &Path, text: String, private: bool) -> std::io::Result<()> {
+    if !private {
+        return tokio::fs::write(path, text).await;
+    }
+    // A file that is there already would keep the rights that it has.
+    match tokio::fs::remove_file(path).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut file = options.open(path).await?;
+    file.write_all(text.as_bytes()).await?;
+    file.flush().await
 }
 
 /// The name without what leads out of the folder or is not allowed somewhere.
@@ -86,7 +122,7 @@ fn clean(name: &str) -> Option<PathBuf> {
     (parts > 0 && parts <= DEEPEST).then_some(path)
 }
 
-fn form(path: &std::path::Path, content: &Value) -> String {
+fn form(path: &Path, content: &Value) -> String {
     let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or("");
     match (suffix, content) {
         // JSON is YAML.

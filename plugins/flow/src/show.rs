@@ -1,5 +1,6 @@
 //! Values as people read them on one line.
 
+use base::Mask;
 use serde_json::Value;
 
 /// Longer values would push the sentence off the line.
@@ -12,11 +13,7 @@ pub(crate) fn short(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let text = text.replace('\n', " ");
-    match text.char_indices().nth(WIDEST) {
-        Some((end, _)) => format!("{}..", &text[..end]),
-        None => text,
-    }
+    Mask::process().shorten(&text, WIDEST).replace('\n', " ")
 }
 
 /// The last name of a dotted path: `rebootTime` of `twin.reported.rebootTime`; other expressions as they are.

@@ -8,6 +8,9 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// What the parameters of each step are handed.
+type Prepare<P> = Box<dyn Fn(&mut P)>;
+
 /// A verb whose parameters are a `P`. All verbs of this plugin only look: what they write is the runner's own.
 pub(crate) struct Verb<P> {
     pub(crate) name: &'static str,
@@ -15,17 +18,23 @@ pub(crate) struct Verb<P> {
     pub(crate) main: Option<&'static str>,
     pub(crate) positional: &'static [&'static str],
     on_device: bool,
+    prepare: Option<Prepare<P>>,
     parameters: PhantomData<fn() -> P>,
 }
 
 impl<P> Verb<P> {
     pub(crate) fn new(name: &'static str, about: &'static str, main: Option<&'static str>) -> Self {
-        Self { name, about, main, positional: &[], on_device: true, parameters: PhantomData }
+        Self { name, about, main, positional: &[], on_device: true, prepare: None, parameters: PhantomData }
     }
 
     /// Not about a device: its Rhai function has none in front.
     pub(crate) fn on_runner(self) -> Self {
         Self { on_device: false, ..self }
+    }
+
+    /// Hands something to the parameters of each step that uses it: what all of them share.
+    pub(crate) fn prepared(self, prepare: impl Fn(&mut P) + 'static) -> Self {
+        Self { prepare: Some(Box::new(prepare)), ..self }
     }
 
     /// With the parameters that its Rhai function takes by place.
@@ -70,6 +79,10 @@ impl<P: Parameters> Action for Verb<P> {
     }
 
     fn check(&self, parameters: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>> {
-        check.decode::<P>(parameters)?.ready(parameters, check)
+        let mut decoded = check.decode::<P>(parameters)?;
+        if let Some(prepare) = &self.prepare {
+            prepare(&mut decoded);
+        }
+        decoded.ready(parameters, check)
     }
 }

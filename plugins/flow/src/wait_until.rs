@@ -4,16 +4,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::{Diagnostic, NEVER, format_duration, parse_time, rfc3339_millis};
+use base::{Diagnostic, NEVER, format_duration, local_time, parse_time};
 use futures_util::future::LocalBoxFuture;
 use runner::book::{Check, DurationText, Expression, Filled, Node, Sides};
 use runner::{Action, Class, Failure, Outcome, Progress, Ready, StepContext};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::facts::{AllRounds, Watched, named};
+use crate::facts::{AllRounds, Watched, When, named};
 use crate::over::Over;
 use crate::show::{is_literal, leaf, short};
 use crate::verb::{Parameters, Verb};
@@ -28,6 +28,8 @@ const SHORTEST: Duration = Duration::from_millis(100);
 const BACKOFF: f64 = 1.5;
 /// Pauses stop growing here, unless `every` is longer.
 const MAX: Duration = Duration::from_secs(30);
+/// A look may come so much of its pause too early, when others are looked at then: one round for many.
+const EARLY: f64 = 0.25;
 /// The last look may take so long beyond the deadline; the runner allows a waiting verb five seconds.
 const LAST_LOOK: Duration = Duration::from_secs(3);
 
@@ -62,7 +64,9 @@ enum OnTimeout {
 
 pub(crate) fn verb() -> Rc<dyn Action> {
     let about = "waits until a condition on the device's facts holds";
-    Rc::new(Verb::<WaitUntil>::new("wait_until", about, Some("that")).positional(&["that"]))
+    let rounds = AllRounds::default();
+    let verb = Verb::<WaitUntil>::new("wait_until", about, Some("that"));
+    Rc::new(verb.positional(&["that"]).prepared(move |wait| wait.rounds = rounds.clone()))
 }
 
 impl Parameters for WaitUntil {
@@ -92,6 +96,10 @@ impl Ready for WaitUntil {
     }
 
     fn rehearses(&self) -> bool {
+        true
+    }
+
+    fn probes(&self) -> bool {
         true
     }
 }
@@ -151,7 +159,7 @@ impl WaitUntil {
         }
     }
 
-    /// Looks, pauses, looks again.
+    /// Looks again and again. The rounds keep the time between looks.
     async fn look_until(
         &self,
         step: &StepContext<'_>,
@@ -161,8 +169,13 @@ impl WaitUntil {
     ) -> Result<Ended, Failure> {
         let mut pause = self.pause(step, self.every.as_ref(), EVERY)?;
         let longest = self.pause(step, self.max.as_ref(), MAX)?.max(pause);
+        let mut when = When { due: Instant::now(), early: Duration::ZERO, deadline };
         loop {
-            let look = timeout_at(deadline + LAST_LOOK, self.look(step, facts, seen));
+            // Without a fact to look at nobody else keeps the time.
+            if facts.is_empty() {
+                sleep_until(when.due).await;
+            }
+            let look = timeout_at(deadline + LAST_LOOK, self.look(step, facts, seen, when));
             match look.await {
                 Ok(Ok(Some(ended))) => return Ok(ended),
                 Ok(Ok(None)) => {}
@@ -173,7 +186,9 @@ impl WaitUntil {
             if now >= deadline {
                 return Ok(Ended::TimeUp);
             }
-            tokio::time::sleep(pause.min(deadline - now)).await;
+            // The last look is at the deadline, not before.
+            let early = if now + pause < deadline { pause.mul_f64(EARLY) } else { Duration::ZERO };
+            when = When { due: (now + pause).min(deadline), early, deadline };
             pause = pause.mul_f64(self.backoff.unwrap_or(BACKOFF)).min(longest);
         }
     }
@@ -193,9 +208,10 @@ impl WaitUntil {
         step: &StepContext<'_>,
         facts: &mut [Watched<'_>],
         seen: &mut Seen,
+        when: When,
     ) -> Result<Option<Ended>, Failure> {
         for fact in facts.iter_mut() {
-            fact.look(step).await?;
+            fact.look(step, when).await?;
         }
         if facts.iter().any(|fact| fact.value().is_none()) {
             return Ok(None);
@@ -243,37 +259,36 @@ impl WaitUntil {
     }
 
     fn time_up(&self, step: &StepContext<'_>, seen: &Seen, limit: Duration, value: Value) -> Failure {
-        let looks = match seen.looks {
-            0 => "it could not be read once".to_owned(),
-            1 => "looked once".to_owned(),
-            looks => format!("looked {looks} times"),
+        // What differs from device to device is in the note: thousands that wait in vain have one message.
+        let (unread, looks) = match seen.looks {
+            0 => (": it could not be read once", String::new()),
+            1 => ("", "; looked once".to_owned()),
+            looks => ("", format!("; looked {looks} times")),
         };
-        let heard = last_heard(&value);
-        let message =
-            format!("`{}` did not come true within {}: {looks}{heard}", self.that.text(), format_duration(limit));
-        let note = seen.last.as_ref().map_or_else(|| "never true".to_owned(), both);
+        let message = format!("`{}` did not come true within {}{unread}", self.that.text(), format_duration(limit));
+        let sides = seen.last.as_ref().map_or_else(|| "never true".to_owned(), both);
+        let note = format!("{sides}{looks}{}", last_heard(&value));
+        let at_work = step.called.then(|| {
+            let id = &step.target.id;
+            format!("if the call before this was answered, {id} may still be at work: do not send it again blindly")
+        });
+        let longer = "to wait longer: `timeout: 30m` beside wait_until".to_owned();
         Failure {
             note: Some(note),
             value,
             span: Some(self.that.span()),
-            help: vec![
-                format!(
-                    "if the call before this was answered, {} may still be at work: do not send it again blindly",
-                    step.target.id
-                ),
-                "to wait longer: `timeout: 30m` beside wait_until".to_owned(),
-            ],
+            help: at_work.into_iter().chain([longer]).collect(),
             ..Failure::new(Class::Timeout, message)
         }
     }
 }
 
-/// When the device last said something, where the fact tells: `, last heard 2026-..`.
+/// When the device last said something, where the fact tells: `, last heard 2026-11-23 14:27:42 +01:00`.
 fn last_heard(value: &Value) -> String {
     match value.get("last_activity_time").and_then(Value::as_str) {
         None => String::new(),
         Some(never) if never.starts_with(&NEVER[..4]) => ", never heard".to_owned(),
-        Some(when) => format!(", last heard {}", parse_time(when).map_or_else(|| when.to_owned(), rfc3339_millis)),
+        Some(when) => format!(", last heard {}", parse_time(when).map_or_else(|| when.to_owned(), local_time)),
     }
 }
 

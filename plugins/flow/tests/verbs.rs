@@ -11,7 +11,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use iotplay_flow::Flow;
 use runner::book::{Check, Expression, Known, Node, read_yaml};
 use runner::{
-    Class, Facts, HubInfo, Inventory, InventoryError, Outcome, Progress, Ready, Registry, Scope, Selection,
+    Ask, Class, Facts, HubInfo, Inventory, InventoryError, Outcome, Progress, Ready, Registry, Round, Scope, Selection,
     StepContext, Target,
 };
 use script::{Dynamic, Expressions};
@@ -56,21 +56,17 @@ impl Inventory for Twins {
         Box::pin(async { Ok(0) })
     }
 
-    fn facts<'a>(
-        &'a self,
-        devices: &'a [Arc<str>],
-        fact: &'a str,
-    ) -> LocalBoxFuture<'a, Result<BTreeMap<Arc<str>, Facts>, InventoryError>> {
+    fn facts<'a>(&'a self, devices: &'a [Ask], fact: &'a str) -> LocalBoxFuture<'a, Result<Round, InventoryError>> {
         Box::pin(async move {
             self.rounds.borrow_mut().push(devices.len());
             let mut found = BTreeMap::new();
-            for device in devices {
+            for Ask { device, .. } in devices {
                 let row = self.rows.borrow_mut().pop_front();
                 let facts = match row {
                     Some((value, version)) => Facts { value, version, direct: false },
                     None => self.fact(device, fact).await?,
                 };
-                found.insert(Arc::clone(device), facts);
+                found.insert(Arc::clone(device), Some(facts));
             }
             Ok(found)
         })
@@ -135,6 +131,7 @@ struct Stage {
     said: Said,
     names: Names,
     timeout: Option<Duration>,
+    called: bool,
     check_mode: bool,
     files: tempfile::TempDir,
 }
@@ -148,6 +145,7 @@ impl Stage {
             said: Said::default(),
             names,
             timeout: None,
+            called: false,
             check_mode: false,
             files: tempfile::tempdir().expect("a temp folder"),
         }
@@ -176,6 +174,7 @@ impl Stage {
             progress: &progress,
             say: &say,
             cancel: &cancel,
+            called: self.called,
             check_mode: self.check_mode,
             files: self.files.path(),
             run: "r".into(),
@@ -229,12 +228,18 @@ async fn a_wait_in_vain_shows_both_sides() {
         failure(stage.run("wait_until: { that: 'twin.reported.boot > x.a[0] + 5', every: 2s, backoff: 1 }").await);
     assert_eq!(start.elapsed(), Duration::from_secs(10));
     assert_eq!(failure.class, Class::Timeout);
-    assert_eq!(
-        failure.message,
-        "`twin.reported.boot > x.a[0] + 5` did not come true within 10s: looked 6 times, last heard 2026-11-23T13:27:42.118Z"
+    assert_eq!(failure.message, "`twin.reported.boot > x.a[0] + 5` did not come true within 10s");
+    let heard = base::local_time(base::parse_time("2026-11-23T13:27:42.118Z").expect("a time"));
+    let note = format!("twin.reported.boot is 3, x.a[0] + 5 is 6; looked 6 times, last heard {heard}");
+    assert_eq!(failure.note, Some(note));
+    assert_eq!(failure.help, ["to wait longer: `timeout: 30m` beside wait_until"], "nobody was called before");
+    stage.called = true;
+    let failure = self::failure(stage.run("wait_until: twin.reported.boot > 5").await);
+    assert!(
+        failure.help[0].contains("press-7 may still be at work: do not send it again blindly"),
+        "{:?}",
+        failure.help
     );
-    assert_eq!(failure.note.as_deref(), Some("twin.reported.boot is 3, x.a[0] + 5 is 6"));
-    assert!(failure.help[0].contains("do not send it again blindly"), "{:?}", failure.help);
 }
 
 #[tokio::test(start_paused = true)]

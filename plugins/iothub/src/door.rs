@@ -8,6 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use wire::{DeviceId, Identity};
 
 use crate::client::HubClient;
+use crate::jobs::Places;
 use crate::seen::LastSeen;
 
 /// How often the live line is told.
@@ -17,11 +18,12 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Door {
     client: Option<HubClient>,
     pub(crate) seen: Rc<LastSeen>,
+    pub(crate) places: Places,
 }
 
 impl Door {
     pub(crate) fn new(client: HubClient) -> Self {
-        Self { client: Some(client), seen: Rc::default() }
+        Self { client: Some(client), ..Self::default() }
     }
 
     pub(crate) fn client(&self) -> Result<&HubClient, Failure> {

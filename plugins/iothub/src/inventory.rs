@@ -1,17 +1,18 @@
 //! The hub's devices as the runner's inventory, and their one fact: `twin`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::did_you_mean;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{StreamExt as _, stream};
-use runner::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
+use runner::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
 use serde_json::{Value, json};
-use wire::{ErrorCode, Identity};
+use wire::{ErrorCode, Identity, QuotaKind};
 
 use crate::client::{ClientError, HubClient};
 use crate::failure::inventory_error;
+use crate::round::Rounds;
 use crate::twin::{twin_value, twin_version};
 
 /// The name of the fact.
@@ -24,12 +25,13 @@ const READS: usize = 32;
 pub struct IotHubInventory {
     client: HubClient,
     title: String,
+    rounds: Rounds,
 }
 
 impl IotHubInventory {
     /// `title` is what the first line of a run says: the hub, and where it was configured.
     pub fn new(client: HubClient, title: impl Into<String>) -> Self {
-        Self { client, title: title.into() }
+        Self { client, title: title.into(), rounds: Rounds::default() }
     }
 
     async fn twin(&self, device: &str) -> Result<Option<Value>, ClientError> {
@@ -86,12 +88,18 @@ fn facts(twin: &Value) -> Facts {
     Facts { value: twin_value(twin), version: twin_version(twin), direct: true }
 }
 
-/// A device is away, gone or busy: not this round. Only the hub's own trouble ends the question.
-fn this_round(result: Result<Option<Value>, ClientError>) -> Result<Option<Facts>, InventoryError> {
-    match result {
-        Ok(twin) => Ok(twin.as_ref().map(facts)),
-        Err(error) if error.is_hub() => Err(inventory_error(&error, false)),
-        Err(_) => Ok(None),
+/// What a verb of this plugin costs, or a reading of the fact: the least that it can do with.
+fn costs(work: &Work) -> &'static [QuotaKind] {
+    match &*work.name {
+        "invoke_method" | "patch_twin" if work.gathered => &[QuotaKind::JobDevices],
+        "invoke_method" => &[QuotaKind::Methods],
+        // A wait ends with one reading, whatever came before it.
+        TWIN | "get_twin" | "wait_until" => &[QuotaKind::TwinReads],
+        "patch_twin" => &[QuotaKind::TwinReads, QuotaKind::TwinWrites],
+        "query" => &[QuotaKind::Queries],
+        "add_device" | "remove_device" => &[QuotaKind::Identities],
+        "set_device_status" => &[QuotaKind::Identities, QuotaKind::Identities],
+        _ => &[],
     }
 }
 
@@ -121,25 +129,12 @@ impl Inventory for IotHubInventory {
         })
     }
 
-    fn facts<'a>(
-        &'a self,
-        devices: &'a [Arc<str>],
-        fact: &'a str,
-    ) -> LocalBoxFuture<'a, Result<BTreeMap<Arc<str>, Facts>, InventoryError>> {
+    fn facts<'a>(&'a self, devices: &'a [Ask], fact: &'a str) -> LocalBoxFuture<'a, Result<Round, InventoryError>> {
         Box::pin(async move {
             if fact != TWIN {
-                return Ok(BTreeMap::new());
+                return Ok(devices.iter().map(|ask| (Arc::clone(&ask.device), None)).collect());
             }
-            let mut reads = stream::iter(devices)
-                .map(|device| async move { (Arc::clone(device), self.twin(device).await) })
-                .buffer_unordered(READS);
-            let mut found = BTreeMap::new();
-            while let Some((device, twin)) = reads.next().await {
-                if let Some(facts) = this_round(twin)? {
-                    found.insert(device, facts);
-                }
-            }
-            Ok(found)
+            self.rounds.round(&self.client, devices).await
         })
     }
 
@@ -159,5 +154,15 @@ impl Inventory for IotHubInventory {
                 Err(error) => Err(inventory_error(&error, false)),
             }
         })
+    }
+
+    fn estimate(&self, work: &[Work]) -> Option<Duration> {
+        let mut calls = QuotaKind::ALL.map(|kind| (kind, 0));
+        for work in work {
+            for kind in costs(work) {
+                calls[*kind as usize].1 += work.count;
+            }
+        }
+        self.client.least(&calls)
     }
 }

@@ -5,12 +5,14 @@ mod client;
 mod door;
 mod failure;
 mod inventory;
+mod jobs;
 mod plugin;
+mod round;
 mod seen;
 mod twin;
 mod verbs;
 mod verdict;
 
-pub use client::{ClientError, Created, Enrolled, HubClient, HubOptions, Pages, SetupError, Statistics};
+pub use client::{ClientError, Created, Enrolled, HubClient, HubOptions, Pages, SetupError, Statistics, Taken};
 pub use inventory::IotHubInventory;
 pub use plugin::IotHub;

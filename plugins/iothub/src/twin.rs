@@ -47,11 +47,22 @@ pub(crate) fn differing(current: &Map<String, Value>, patch: &Map<String, Value>
                 (!below.is_empty()).then_some(Value::Object(below))
             }
             (Some(current), wanted) if current == wanted => None,
-            (_, wanted) => Some(wanted.clone()),
+            (_, wanted) => Some(without_nulls(wanted)),
         };
         part.map(|part| (key.clone(), part))
     };
     patch.iter().filter_map(part).collect()
+}
+
+/// A value that comes where nothing was to be merged into: a null inside would take away what is not there.
+fn without_nulls(wanted: &Value) -> Value {
+    match wanted {
+        Value::Object(members) => {
+            let kept = members.iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(key, value)| (key.clone(), without_nulls(value))).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// The changes of a [`differing`] patch, one after the other: `desired.interval: 10 -> 30`.
@@ -115,6 +126,11 @@ mod tests {
             (json!({"a": 2, "c": null}), json!({"a": 2, "c": null}), "p.a: 1 -> 2, p.c: \"s\" -> none"),
             (json!({"b": {"x": 1, "y": [1], "z": null}}), json!({"b": {"y": [1]}}), "p.b.y: [1,2] -> [1]"),
             (json!({"a": {"q": 1}, "n": {}}), json!({"a": {"q": 1}, "n": {}}), "p.a: 1 -> {\"q\":1}, p.n: none -> {}"),
+            (
+                json!({"a": {"q": 1, "r": null}, "n": {"x": null, "y": {"z": null}}}),
+                json!({"a": {"q": 1}, "n": {"y": {}}}),
+                "p.a: 1 -> {\"q\":1}, p.n: none -> {\"y\":{}}",
+            ),
         ] {
             let differing = differing(&current, &object(patch.clone()));
             let mut said = Vec::new();

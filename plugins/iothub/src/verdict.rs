@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base::Mask;
 use runner::{Class, Failure, Outcome};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
@@ -96,7 +97,7 @@ fn reply_value(reply: &MethodReply) -> Value {
 }
 
 /// The value of a call whose reply is unknown.
-fn lost_value() -> Value {
+pub(crate) fn lost_value() -> Value {
     json!({ "status": null, "payload": null, "lost": true })
 }
 
@@ -104,10 +105,7 @@ fn lost_value() -> Value {
 pub(crate) fn summary(reply: &MethodReply) -> String {
     let payload = reply.payload.as_ref().map_or("", |payload| payload.get());
     let line = format!("{} {payload}", reply.status);
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}..", &line[..end]),
-        None => line.trim_end().to_owned(),
-    }
+    Mask::process().shorten(line.trim_end(), SHOWN)
 }
 
 /// The outcome of a call. `waited` is how long the device was given, as text.

@@ -7,6 +7,7 @@ mod eventually;
 mod line;
 mod local_hub;
 mod program;
+mod readers;
 mod sdk;
 
 pub use address::own_address;
@@ -15,4 +16,5 @@ pub use eventually::eventually;
 pub use line::Line;
 pub use local_hub::{HubOptions, LocalHub};
 pub use program::{Ended, Program};
+pub use readers::{Reader, page_reader, xml_reader};
 pub use sdk::{Sdk, node, python};

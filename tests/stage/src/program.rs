@@ -107,6 +107,21 @@ impl Program {
         Ended { code: status.code(), out: said.out.join("\n"), err: said.err.join("\n") }
     }
 
+    /// Whether it ends by itself within so long: how.
+    ///
+    /// # Panics
+    /// When the system cannot tell.
+    pub fn ends_within(&mut self, moment: Duration) -> Option<ExitStatus> {
+        let began = std::time::Instant::now();
+        loop {
+            let ended = self.child.try_wait().expect("a child can be waited for");
+            if ended.is_some() || began.elapsed() >= moment {
+                return ended;
+            }
+            std::thread::sleep(Duration::from_millis(1).min(moment));
+        }
+    }
+
     /// Asks it to end, as a service manager or Ctrl-C would (`TERM`, `INT`), and waits for that.
     ///
     /// # Panics

@@ -106,7 +106,7 @@ fn programs(language: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../stories/sdk").join(language)
 }
 
-fn found(what: &str, made: &Result<PathBuf, String>) -> Option<PathBuf> {
+pub(crate) fn found(what: &str, made: &Result<PathBuf, String>) -> Option<PathBuf> {
     match made {
         Ok(folder) => Some(folder.clone()),
         Err(why) => {
@@ -118,7 +118,7 @@ fn found(what: &str, made: &Result<PathBuf, String>) -> Option<PathBuf> {
 }
 
 /// The folder of an environment, made now if it is not there. Test programs that run side by side wait for one another.
-fn environment(
+pub(crate) fn environment(
     binary: &Path,
     language: &str,
     packages: &[&str],
@@ -150,7 +150,7 @@ fn environment(
     result.map(|()| folder)
 }
 
-fn run(name: &str, command: &mut Command) -> Result<(), String> {
+pub(crate) fn run(name: &str, command: &mut Command) -> Result<(), String> {
     let program = command.get_program().to_owned();
     let known = Command::new(&program).arg("--version").output();
     known.map_err(|error| format!("{}: {error}", program.to_string_lossy()))?;

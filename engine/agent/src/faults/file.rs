@@ -13,13 +13,25 @@ use serde_yaml::Spanned;
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct File {
+    #[serde(deserialize_with = "groups")]
     pub(super) slow_boot: Option<Spanned<Groups>>,
+    #[serde(deserialize_with = "groups")]
     pub(super) never_returns: Option<Spanned<Groups>>,
+    #[serde(deserialize_with = "groups")]
     pub(super) drops_reply: Option<Spanned<Groups>>,
+    #[serde(deserialize_with = "groups")]
     pub(super) answers_late: Option<Spanned<Groups>>,
+    #[serde(deserialize_with = "groups")]
     pub(super) answers_twice: Option<Spanned<Groups>>,
+    #[serde(deserialize_with = "groups")]
     pub(super) rejects: Option<Spanned<Groups>>,
+    #[serde(deserialize_with = "groups")]
     pub(super) offline: Option<Spanned<Groups>>,
+}
+
+/// A fault without a word about who has it is a slip, not a default.
+fn groups<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Spanned<Groups>>, D::Error> {
+    Spanned::deserialize(deserializer).map(Some)
 }
 
 /// One group, or a list of them.

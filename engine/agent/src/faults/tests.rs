@@ -65,6 +65,14 @@ offline:
 }
 
 #[test]
+fn the_profile_of_the_document_can_be_dealt() {
+    let document = include_str!("../../../../docs/simulation.md");
+    let example = document.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has one");
+    let plan = deal(example, 1, 200).unwrap();
+    assert_eq!(plan.devices(), 10 + 4 + 10 + 3 + 1 + 4 + 1 + 10 + 20 + 20, "{}", plan.summary());
+}
+
+#[test]
 fn every_slip_is_shown_at_its_place() {
     let mut wrong = Vec::new();
     for (text, place, words) in [
@@ -122,6 +130,9 @@ fn a_fleet_that_does_not_fit_is_refused() {
 }
 
 proptest! {
+    // Each case deals a fleet several times.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     #[test]
     fn lots_are_exact_and_the_same_every_time(seed: u64, size in 20..300_usize, percent in 1..20_usize) {
         let text = format!("drops_reply: {{ share: {percent}% }}\noffline: {{ count: 3 }}\nrejects: {{ devices: [sim-2], status: 4 }}");

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    AgentArgs, CheckArgs, CompletionsArgs, DevicesCommand, HubArgs, InitArgs, InvokeArgs, PluginsCommand, RunArgs,
-    TwinCommand,
+    AgentArgs, CheckArgs, CompletionsArgs, DevicesCommand, HubArgs, InitArgs, InvokeArgs, PluginsCommand, ResumeArgs,
+    RetryArgs, RunArgs, RunsArgs, SendArgs, ShowArgs, TwinCommand,
 };
 
 /// Automates fleets of devices behind Azure IoT Hub: runner, agent and local hub in one binary.
@@ -45,10 +45,20 @@ pub(crate) struct Common {
 pub(crate) enum Command {
     /// Run a playbook (.yaml) or a runner script (.rhai)
     Run(RunArgs),
+    /// Go on with a run that was interrupted, or that waits for an approval
+    Resume(ResumeArgs),
+    /// Run the same playbook again over the devices that did not make it
+    Retry(RetryArgs),
+    /// List the runs of this folder, newest first
+    Runs(RunsArgs),
+    /// Show what happened in a run, call by call
+    Show(ShowArgs),
     /// Check playbooks and scripts without sending anything
     Check(CheckArgs),
     /// Call one direct method and print the reply's payload
     Invoke(InvokeArgs),
+    /// Send a cloud-to-device message through the local hub
+    Send(SendArgs),
     /// Read or patch a device's twin
     #[command(subcommand)]
     Twin(TwinCommand),

@@ -1,11 +1,11 @@
-//! Flags of `hub` and of what else it can do: `env`, `snapshot`, `restore`.
+//! Flags of `hub` and of what else it can do: `env`, `snapshot`, `restore`, `tail`.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{CaCommand, CertArgs, EnrollCommand, QuotaArgs};
+use super::{CaCommand, CertArgs, EnrollCommand, QuotaArgs, TailArgs};
 
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
@@ -72,6 +72,8 @@ pub(crate) enum HubCommand {
     Cert(CertArgs),
     /// Write the whole state of this folder's hub, running or not, to one file
     Snapshot(SnapshotArgs),
+    /// Print the messages that devices have sent to the hub
+    Tail(TailArgs),
     /// Make a snapshot the state of this folder's hub, which must not run
     Restore(SnapshotArgs),
 }

@@ -5,19 +5,27 @@ mod certificates;
 mod cli;
 mod enroll;
 mod hub;
+mod journal;
 mod mirror;
+mod pace;
 mod quota;
 mod run;
+mod send;
 mod small;
+mod tail;
 
 pub(crate) use agent::AgentArgs;
 pub(crate) use certificates::{AddArgs, CaAddArgs, CaCommand, CertArgs};
 pub(crate) use cli::{Cli, Command, Common, parse};
 pub(crate) use enroll::{EnrollCommand, EnrollDeviceArgs, EnrollGroupArgs};
 pub(crate) use hub::{HubArgs, HubCommand, SnapshotArgs};
+pub(crate) use journal::{ResumeArgs, RetryArgs, RunsArgs, ShowArgs};
 pub(crate) use mirror::command;
+pub(crate) use pace::PaceArgs;
 pub(crate) use quota::QuotaArgs;
 pub(crate) use run::{CheckArgs, Output, RunArgs, SimArgs, Targeting};
+pub(crate) use send::SendArgs;
 pub(crate) use small::{
     CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand, TwinPatchArgs,
 };
+pub(crate) use tail::{Since, TailArgs, TailOutput};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use hub::{Latency, Tier};
+use hub::Latency;
+use wire::Tier;
 
 use super::run::duration;
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::PaceArgs;
+use runner::ReportFile;
+
 /// `iotplay run`.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct RunArgs {
     /// The playbook or script: as given, else in playbooks/, else a built-in one (reboot.yaml)
     #[arg(value_name = "FILE")]
@@ -41,6 +44,12 @@ pub(crate) struct RunArgs {
     /// Print the run on stdout as one JSON document, or as one JSON object per event
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
+    /// Write a report when the run has ended: junit=FILE or html=FILE; may be given several times
+    #[arg(long, value_name = "KIND=FILE")]
+    pub(crate) report: Vec<ReportFile>,
+    /// How large the hub is.
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
     /// The simulated devices of a hub in this process.
     #[command(flatten)]
     pub(crate) sim: SimArgs,
@@ -87,6 +96,12 @@ pub(crate) struct SimArgs {
     /// Which devices have the faults: the same number chooses the same ones
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Simulated devices")]
     pub(crate) sim_seed: u64,
+}
+
+impl Default for SimArgs {
+    fn default() -> Self {
+        Self { sim: 1, sim_reboot: SIM_REBOOT, scripts: None, sim_faults: None, sim_seed: 1 }
+    }
 }
 
 impl SimArgs {

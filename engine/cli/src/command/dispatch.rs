@@ -5,8 +5,8 @@ use std::future::Future;
 use tokio::task::LocalSet;
 
 use super::{
-    agent, check, completions, devices, hub, hub_ca, hub_enroll, hub_env, hub_snapshot, init, invoke, plugins,
-    run as play, schema, twin,
+    agent, check, completions, devices, hub, hub_ca, hub_enroll, hub_env, hub_snapshot, hub_tail, init, invoke,
+    plugins, resume, retry, run as play, runs, schema, send, show, twin,
 };
 use crate::args::{Cli, Command, HubCommand};
 use crate::process::{CommandResult, Trouble};
@@ -16,8 +16,13 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
     let common = cli.common;
     match cli.command {
         Command::Run(args) => on_lane(play::run(&common, args)),
+        Command::Resume(args) => on_lane(resume::run(&common, args)),
+        Command::Retry(args) => on_lane(retry::run(&common, args)),
+        Command::Runs(args) => runs::run(&args),
+        Command::Show(args) => show::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Invoke(args) => on_lane(invoke::run(&common, args)),
+        Command::Send(args) => on_lane(send::run(&common, args)),
         Command::Twin(command) => on_lane(twin::run(&common, command)),
         Command::Devices(command) => on_lane(devices::run(&common, command)),
         Command::Agent(args) => on_lane(agent::run(&common, args)),
@@ -28,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
             Some(HubCommand::Env) => hub_env::run(&common),
             Some(HubCommand::Snapshot(args)) => hub_snapshot::take(&common, &args),
             Some(HubCommand::Restore(args)) => hub_snapshot::restore(&common, &args),
+            Some(HubCommand::Tail(args)) => on_lane(hub_tail::run(&common, args)),
             None => on_lane(hub::run(&common, args)),
         },
         Command::Init(args) => init::run(&args),

@@ -14,11 +14,17 @@ mod hub_enroll;
 mod hub_env;
 mod hub_quota;
 mod hub_snapshot;
+mod hub_tail;
 mod init;
 mod invoke;
 mod plugins;
+mod resume;
+mod retry;
 mod run;
+mod runs;
 mod schema;
+mod send;
+mod show;
 mod twin;
 
 pub(crate) use device_id::device_id;

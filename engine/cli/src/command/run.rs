@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use base::Source;
-use runner::{Form, Json, Reporter, RunResult, Runner};
+use runner::{Reporter, Reports};
 
-use crate::args::{Common, Output, RunArgs};
+use crate::args::{Common, RunArgs};
 use crate::play::{self, Changes};
-use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble};
+use crate::process::{CommandResult, Exit, Signals, Trouble};
 use crate::project::{self, Found};
-use crate::world::{self, Embed, Screen, World};
+use crate::world::{Embed, Screen, World};
 
 /// Runs it.
 pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
@@ -17,6 +17,8 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let found = project::playbook(&args.file)?;
     // Usage errors come before anything is started.
     play::variables(&args.extra_vars)?;
+    let size = args.pace.size()?;
+    let reports = Rc::new(play::reports(&args.report)?);
     // A playbook that cannot be read needs no hub to be told so; with --watch it may be mended.
     let first = play::check(&found);
     if let Err(trouble) = first
@@ -28,10 +30,16 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let lines = screen.lines.clone();
     let embed = Embed::Simulated { sim: &args.sim, watch: args.watch };
     let world = World::open(common, embed, &lines).await?;
+    if let Some(size) = size {
+        world.client().expect_size(size);
+    }
+    if let Some(size) = world.client().size() {
+        lines.line(&format!("pace    {size}"));
+    }
     if found.path.is_none() {
         lines.line(project::BUILT_IN);
     }
-    let play = Play { found, world, console: Rc::new(screen.console), signals, args };
+    let play = Play { found, world, console: Rc::new(screen.console), reports, signals, args };
     let ended = play.until_done(&lines).await;
     let Play { world, .. } = play;
     world.close().await;
@@ -43,6 +51,7 @@ struct Play {
     found: Found,
     world: World,
     console: Rc<dyn Reporter>,
+    reports: Rc<Reports>,
     signals: Signals,
     args: RunArgs,
 }
@@ -50,14 +59,14 @@ struct Play {
 impl Play {
     async fn until_done(&self, lines: &runner::Lines) -> CommandResult {
         if !self.args.watch {
-            return self.once(self.found.source.clone()).await;
+            return self.once(self.found.source.clone(), lines).await;
         }
         self.may_watch()?;
         let mut changes = Changes::watch(self.found.path.as_deref(), self.world.reloads())?;
         let mut source = Some(self.found.source.clone());
         loop {
             if let Some(source) = source
-                && let Err(trouble) = self.once(source).await
+                && let Err(trouble) = self.once(source, lines).await
             {
                 trouble.print();
             }
@@ -91,34 +100,12 @@ impl Play {
             .help("if that is meant, name the devices and say so: -l IDS --yes"))
     }
 
-    async fn once(&self, source: Source) -> CommandResult {
-        let options = play::options(&self.args, &self.world, &self.signals)?;
-        let reporters = self.reporters();
-        let (registry, inventory) = self.world.wired();
-        let runner = Runner::new(registry.clone(), inventory, world::expressions());
-        let result = if self.found.is_script() {
-            runner.run_script(source, &options, &reporters).await
-        } else {
-            let book = play::read(source, &registry)?;
-            runner.run_book(&book, &options, &reporters).await
-        };
-        Ok(self.exit(&result))
-    }
-
-    fn reporters(&self) -> Vec<Rc<dyn Reporter>> {
-        let form = |output| match output {
-            Output::Json => Form::Document,
-            Output::Ndjson => Form::Lines,
-        };
-        let json =
-            self.args.output.map(|output| Rc::new(Json::new(form(output), Box::new(Stdout))) as Rc<dyn Reporter>);
-        [Some(Rc::clone(&self.console)), json].into_iter().flatten().collect()
-    }
-
-    fn exit(&self, result: &RunResult) -> Exit {
-        match self.signals.exit() {
-            Some(signal) if result.interrupted => signal,
-            _ => Exit(result.exit),
-        }
+    async fn once(&self, source: Source, lines: &runner::Lines) -> CommandResult {
+        let mut options = play::options(&self.args, &self.world, &self.signals)?;
+        let loaded = play::load(source, self.found.is_script(), &self.world)?;
+        let journal = play::journal(&loaded, &options, &self.args, &self.world, None)?;
+        options.journal = Some(Rc::new(journal));
+        let reporters = play::reporters(&self.console, self.args.output, &self.reports);
+        play::perform(&loaded, &options, &reporters, (&self.world, &self.reports), &self.signals, lines).await
     }
 }

@@ -1,7 +1,9 @@
 //! From flags to the runner's options. Decides nothing about devices; that is the runner's plan.
 
+use std::path::Path;
+
 use base::{Clock, Seed, rfc3339_millis};
-use runner::RunOptions;
+use runner::{RunFolder, RunOptions};
 
 use super::{allowed, terminal, vars};
 use crate::args::{RunArgs, Targeting};
@@ -9,14 +11,14 @@ use crate::process::{Signals, Trouble, connections};
 use crate::world::World;
 
 /// The folder that runs write into; one folder a run.
-const RUNS: &str = ".iotplay/runs";
+pub(crate) const RUNS: &str = ".iotplay/runs";
 
 /// The options of one run of this command line.
 pub(crate) fn options(args: &RunArgs, world: &World, signals: &Signals) -> Result<RunOptions, Trouble> {
     let seed = Seed::from_os();
     let run = id(&Clock::system(), seed);
     let Targeting { limit, query, all, yes, allow_empty } = args.targeting.clone();
-    let files = args.out.clone().unwrap_or_else(|| format!("{RUNS}/{run}/files").into());
+    let files = args.out.clone().unwrap_or_else(|| RunFolder::new(Path::new(RUNS), &run).files());
     let mut options = RunOptions::new(run.as_str(), files);
     options.limit = limit;
     options.query = query;

@@ -42,9 +42,8 @@ impl From<Exit> for ExitCode {
 /// Makes a panic on any thread one masked line on stderr; `RUST_BACKTRACE` adds the trace.
 pub(crate) fn install_panic_message() {
     std::panic::set_hook(Box::new(|info| {
-        let text = panic_message(info);
         // A closed stderr must not turn one panic into two.
-        let _ = std::io::stderr().write_all(Mask::process().apply(&text).as_bytes());
+        let _ = std::io::stderr().write_all(panic_message(info).as_bytes());
     }));
 }
 
@@ -61,7 +60,29 @@ fn panic_message(info: &PanicHookInfo<'_>) -> String {
         std::backtrace::BacktraceStatus::Captured => format!("{trace}\n"),
         _ => String::new(),
     };
-    format!(
+    let text = format!(
         "internal error: {said}{place}\nhelp: this is a bug of iotplay; please report it with the command that led here\n{trace}"
-    )
+    );
+    Mask::process().apply(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_does_not_say_what_it_stumbled_over() {
+        let (heard, before) = (Arc::new(Mutex::new(String::new())), std::panic::take_hook());
+        assert!(Mask::process().add("exit-canary/27182"));
+        let ear = Arc::clone(&heard);
+        std::panic::set_hook(Box::new(move |info| ear.lock().unwrap().push_str(&panic_message(info))));
+        let panicked =
+            std::thread::spawn(|| panic!("no place for {:?} and exit-canary%2F27182", "exit-canary/27182")).join();
+        std::panic::set_hook(before);
+        assert!(panicked.is_err());
+        let said = heard.lock().unwrap();
+        assert!(said.contains("internal error: no place for \"***\" and ***"), "{said}");
+    }
 }

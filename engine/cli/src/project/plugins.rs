@@ -25,8 +25,8 @@ pub(crate) struct PluginSource {
 }
 
 /// The script plugins of this folder by name, and the built-in one where the folder has none of its name.
-pub(crate) fn script_plugins() -> Result<Vec<PluginSource>, Trouble> {
-    let entries = std::fs::read_dir("plugins").into_iter().flatten();
+pub(crate) fn script_plugins(plugins: &Path) -> Result<Vec<PluginSource>, Trouble> {
+    let entries = std::fs::read_dir(plugins).into_iter().flatten();
     let mut folders: Vec<PathBuf> =
         entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|folder| folder.join(MANIFEST).is_file()).collect();
     folders.sort();
@@ -40,7 +40,21 @@ pub(crate) fn script_plugins() -> Result<Vec<PluginSource>, Trouble> {
     Ok(found)
 }
 
+/// The project's own folder of them.
+pub(crate) const PLUGINS: &str = "plugins";
+
 impl PluginSource {
+    /// Its files in the project's folder; none for the built-in one.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let entries = self.folder.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|file| file.ends_with(MANIFEST) || file.extension().is_some_and(|suffix| suffix == "rhai"))
+            .collect();
+        files.sort();
+        files
+    }
+
     /// A script of it, by the name that the manifest has: a file beside the manifest, nowhere else.
     pub(crate) fn script(&self, name: &str) -> io::Result<Source> {
         if Path::new(name).file_name().is_none_or(|plain| plain != name) {

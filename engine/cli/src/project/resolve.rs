@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use base::{Diagnostic, Mask, Secret};
 use net::tls::Roots;
-use wire::{ConnectionStringError, DeviceConnection, DeviceCredential, ServiceConnection};
+use runner::HubOrigin;
+use wire::{ConnectionStringError, DeviceConnection, DeviceCredential, HubSize, ServiceConnection};
 
 use super::settings::{self, Settings};
 use crate::args::Common;
@@ -30,6 +31,10 @@ pub(crate) struct Chosen {
     pub(crate) local: bool,
     /// The name that `--yes=NAME` must repeat.
     pub(crate) production: Option<String>,
+    /// How a later process finds it again.
+    pub(crate) origin: HubOrigin,
+    /// How large it was bought, if that is written down.
+    pub(crate) size: Option<HubSize>,
 }
 
 /// The hub that is configured, in the order: `--hub`, environment, `iotplay.yaml`, the hub that runs for this folder.
@@ -39,7 +44,8 @@ pub(crate) fn configured(common: &Common) -> Result<Option<Chosen>, Trouble> {
         return from_flag(common, given, &variables).map(Some);
     }
     if let Some(text) = variables(SERVICE_VARIABLE) {
-        return from_text(common, &Secret::new(text), SERVICE_VARIABLE, None).map(Some);
+        let chosen = from_text(common, &Secret::new(text), SERVICE_VARIABLE, None)?;
+        return Ok(Some(chosen.found(HubOrigin::ENVIRONMENT, None)));
     }
     if let Some(settings) = Settings::read(Path::new("."))?
         && let Some(name) = settings.default_name()?
@@ -80,10 +86,11 @@ fn from_settings(
     let hub = settings.hub(name)?;
     let text = hub.connection(name, variables)?;
     let mut chosen = from_text(common, &text, &format!("`{name}` of {}", settings::FILE), hub.ca_file.as_deref())?;
+    chosen.size = hub.size(name)?;
     chosen.production = hub.production.then(|| name.to_owned());
     // A production hub is never "just the local one", whatever its address.
     chosen.local &= !hub.production;
-    Ok(chosen)
+    Ok(chosen.found(HubOrigin::NAME, Some(name)))
 }
 
 fn from_text(common: &Common, text: &Secret, origin: &str, ca: Option<&Path>) -> Result<Chosen, Trouble> {
@@ -93,7 +100,17 @@ fn from_text(common: &Common, text: &Secret, origin: &str, ca: Option<&Path>) ->
     let place = if local { "local, " } else { "" };
     let title = format!("{place}{} ({origin})", connection.host);
     let roots = roots(common, ca, local);
-    Ok(Chosen { connection, roots, title, local, production: None })
+    let host = connection.host.to_string();
+    let origin = HubOrigin { title: title.clone(), host, found: HubOrigin::FLAG.to_owned(), name: None };
+    Ok(Chosen { connection, roots, title, local, production: None, origin, size: None })
+}
+
+impl Chosen {
+    fn found(mut self, found: &str, name: Option<&str>) -> Self {
+        self.origin.found = found.to_owned();
+        self.origin.name = name.map(str::to_owned);
+        self
+    }
 }
 
 fn from_endpoint(common: &Common, endpoint: &hub::Endpoint) -> Result<Chosen, Trouble> {
@@ -101,7 +118,8 @@ fn from_endpoint(common: &Common, endpoint: &hub::Endpoint) -> Result<Chosen, Tr
     let mut chosen = from_text(common, &endpoint.service, &origin, Some(&endpoint.ca))?;
     chosen.title = format!("local, running for this folder at {} (process {})", chosen.connection.host, endpoint.pid);
     chosen.local = true;
-    Ok(chosen)
+    chosen.origin.title = chosen.title.clone();
+    Ok(chosen.found(HubOrigin::FOLDER, None))
 }
 
 /// A device's connection string, from a flag or the environment.
@@ -145,6 +163,14 @@ pub(super) fn is_this_machine(host: &str) -> bool {
 /// A key must not come out again, whatever prints it.
 pub(crate) fn hide(key: &str) {
     Mask::process().add(key);
+}
+
+/// Hides every key that this process was given, used or not: what is typed in the wrong place is repeated by error messages, and
+/// programs that are started must not be handed it.
+pub(crate) fn hide_given() {
+    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let variables = std::env::vars_os().map(|(_, value)| value.to_string_lossy().into_owned());
+    arguments.chain(variables).for_each(|text| wire::secrets_in(&text).for_each(hide));
 }
 
 fn unusable(error: &ConnectionStringError, origin: &str) -> Trouble {

@@ -4,7 +4,7 @@
 //! hub: dev                        # the one that is meant when nothing else is said
 //! hubs:
 //!   dev: HostName=..              # a service connection string, or
-//!   prod: { env: PROD_HUB, production: true }
+//!   prod: { env: PROD_HUB, production: true, tier: S1, units: 2 }
 //! ```
 
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use base::{Secret, did_you_mean};
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
+use wire::{HubSize, Tier};
 
 use crate::process::Trouble;
 
@@ -40,6 +41,9 @@ pub(crate) struct HubSetting {
     pub(crate) ca_file: Option<PathBuf>,
     /// Wants its name typed before anything changes.
     pub(crate) production: bool,
+    /// How large it was bought.
+    tier: Option<Tier>,
+    units: Option<u32>,
 }
 
 /// The map form of a hub.
@@ -50,6 +54,14 @@ struct HubMap {
     env: Option<String>,
     ca_file: Option<PathBuf>,
     production: bool,
+    #[serde(deserialize_with = "tier")]
+    tier: Option<Tier>,
+    units: Option<u32>,
+}
+
+/// A tier by its name.
+fn tier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tier>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 impl<'de> Deserialize<'de> for HubSetting {
@@ -59,7 +71,7 @@ impl<'de> Deserialize<'de> for HubSetting {
             type Value = HubSetting;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a connection string, or a map with `connection` or `env`, `ca_file` and `production`")
+                f.write_str("a connection string, or a map with `connection` or `env`, `ca_file`, `production`, `tier` and `units`")
             }
 
             fn visit_str<E>(self, text: &str) -> Result<HubSetting, E> {
@@ -67,9 +79,9 @@ impl<'de> Deserialize<'de> for HubSetting {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HubSetting, A::Error> {
-                let HubMap { connection, env, ca_file, production } =
+                let HubMap { connection, env, ca_file, production, tier, units } =
                     HubMap::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(HubSetting { connection, env, ca_file, production })
+                Ok(HubSetting { connection, env, ca_file, production, tier, units })
             }
         }
         deserializer.deserialize_any(Either)
@@ -127,6 +139,18 @@ impl Settings {
 }
 
 impl HubSetting {
+    /// How large it was bought, if the file says so.
+    pub(crate) fn size(&self, name: &str) -> Result<Option<HubSize>, Trouble> {
+        let wrong = |what: String| Trouble::usage(format!("hub `{name}` of {FILE}: {what}"));
+        match (self.tier, self.units) {
+            (Some(tier), units) => {
+                HubSize::new(tier, units.unwrap_or(1)).map(Some).map_err(|error| wrong(error.to_string()))
+            }
+            (None, Some(_)) => Err(wrong("`units` without `tier` says nothing".to_owned()).help("tier: S1")),
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The connection string: as written, or from the variable that the file names, or from `IOTPLAY_HUB_<NAME>`.
     pub(crate) fn connection(&self, name: &str, variables: &dyn Fn(&str) -> Option<String>) -> Result<Secret, Trouble> {
         if let Some(text) = &self.connection {
@@ -161,6 +185,22 @@ mod tests {
         let from = |name: &str| (name == "PROD").then(|| "HostName=b".to_owned());
         assert_eq!(prod.connection("prod", &from).unwrap().expose(), "HostName=b");
         assert!(words(&prod.connection("prod", &|_| None).unwrap_err()).contains("$PROD"));
+    }
+
+    #[test]
+    fn a_hub_may_say_how_large_it_is() {
+        let settings =
+            parsed("hubs:\n  a: { connection: x, tier: s2, units: 3 }\n  b: { connection: x, tier: S1 }\n  c: x\n");
+        let size = |name: &str| settings.hub(name).unwrap().size(name).unwrap().map(|size| size.to_string());
+        assert_eq!((size("a"), size("b"), size("c")), (Some("S2, 3 units".into()), Some("S1, 1 unit".into()), None));
+        for (text, said) in [
+            ("hubs: { a: { connection: x, tier: free, units: 2 } }", "a free hub has one unit"),
+            ("hubs: { a: { connection: x, units: 2 } }", "without `tier`"),
+        ] {
+            let wrong = parsed(text).hub("a").unwrap().size("a").unwrap_err();
+            assert!(words(&wrong).contains(said), "{}", words(&wrong));
+        }
+        assert!(serde_yaml::from_str::<Settings>("hubs: { a: { connection: x, tier: S9 } }").is_err());
     }
 
     #[test]

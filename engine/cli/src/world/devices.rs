@@ -1,12 +1,11 @@
 //! Identities of simulated devices, made over REST like any client would, and errors of the hub in words for people.
 
-use base::{Diagnostic, did_you_mean};
+use base::{Diagnostic, Mask, did_you_mean};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use iothub::{ClientError, Created, HubClient};
 use wire::{AuthKind, DeviceConnection, DeviceCredential, DeviceDocument, DeviceId, ErrorCode, HostPort, Identity};
 
 use crate::process::{Exit, Trouble};
-use crate::project;
 
 /// Identities that are made at the same time: enough to hide the round trips, few enough for a hub with quotas.
 const AT_ONCE: usize = 16;
@@ -36,7 +35,7 @@ pub(crate) fn connection(client: &HubClient, device: &DeviceDocument) -> Result<
     let credential = match (device.authentication.kind, device.authentication.symmetric_key.primary_key.clone()) {
         (AuthKind::SelfSigned | AuthKind::CertificateAuthority, _) => DeviceCredential::X509,
         (_, Some(key)) => {
-            project::hide(key.expose());
+            Mask::process().add_one_of_many(key.expose());
             DeviceCredential::Key(key)
         }
         (_, None) => {

@@ -1,11 +1,12 @@
 //! Opens the world of a command: the configured hub, or one in this process. Says on the first line which one it is.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::rc::Rc;
 
 use base::{Clock, Seed};
 use iothub::{HubClient, HubOptions};
-use runner::{HubInfo, Inventory, Lines, Registry};
+use runner::{HubInfo, HubOrigin, Inventory, Lines, Registry};
 use tokio::sync::mpsc;
 
 use super::embedded::Embedded;
@@ -32,6 +33,7 @@ pub(crate) struct World {
     client: HubClient,
     info: HubInfo,
     production: Option<String>,
+    origin: HubOrigin,
     embedded: Option<Embedded>,
     registry: Registry,
     inventory: Rc<dyn Inventory>,
@@ -40,6 +42,16 @@ pub(crate) struct World {
 impl World {
     /// Finds or starts the hub and says which it is.
     pub(crate) async fn open(common: &Common, embed: Embed<'_>, lines: &Lines) -> Result<Self, Trouble> {
+        Self::open_with(common, embed, lines, Path::new(project::PLUGINS)).await
+    }
+
+    /// The same with the script plugins of another folder: the copies that a run has kept.
+    pub(crate) async fn open_with(
+        common: &Common,
+        embed: Embed<'_>,
+        lines: &Lines,
+        plugins: &Path,
+    ) -> Result<Self, Trouble> {
         let mut unused = false;
         let chosen = match (embed, project::configured(common)?) {
             (Embed::Simulated { sim, .. }, Some(chosen)) => {
@@ -50,7 +62,9 @@ impl World {
             (Embed::No, None) => project::needed(common)?,
             (Embed::Simulated { sim, watch }, None) => {
                 let (client, info, embedded) = Embedded::start(sim, watch, lines).await?;
-                return Self::wire(client, info, None, Some(embedded));
+                let (title, found) = (info.title.clone(), HubOrigin::PROCESS.to_owned());
+                let origin = HubOrigin { title, found, ..HubOrigin::default() };
+                return Self::wire(client, info, (None, origin), Some(embedded), plugins);
             }
         };
         lines.line(&format!("hub     {}", chosen.title));
@@ -61,17 +75,18 @@ impl World {
         }
         let client = client(&chosen)?;
         let info = HubInfo { title: chosen.title, local: chosen.local };
-        Self::wire(client, info, chosen.production, None)
+        Self::wire(client, info, (chosen.production, chosen.origin), None, plugins)
     }
 
     fn wire(
         client: HubClient,
         info: HubInfo,
-        production: Option<String>,
+        (production, origin): (Option<String>, HubOrigin),
         embedded: Option<Embedded>,
+        plugins: &Path,
     ) -> Result<Self, Trouble> {
-        let (registry, inventory) = wiring::on_hub(&client, &info)?;
-        Ok(Self { client, info, production, embedded, registry, inventory })
+        let (registry, inventory) = wiring::on_hub(&client, &info, plugins)?;
+        Ok(Self { client, info, production, origin, embedded, registry, inventory })
     }
 
     /// The hub's REST side.
@@ -84,6 +99,11 @@ impl World {
         &self.info.title
     }
 
+    /// In this process: it ends with it.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
+    }
+
     /// On this machine: nobody is asked before a change.
     pub(crate) fn local(&self) -> bool {
         self.info.local
@@ -92,6 +112,11 @@ impl World {
     /// The name that `--yes=NAME` must repeat.
     pub(crate) fn production(&self) -> Option<&str> {
         self.production.as_deref()
+    }
+
+    /// How a later process finds it again.
+    pub(crate) fn origin(&self) -> &HubOrigin {
+        &self.origin
     }
 
     /// The verbs, working on this hub, and its devices.
@@ -121,5 +146,9 @@ pub(crate) fn client(chosen: &Chosen) -> Result<HubClient, Trouble> {
         clock: Clock::system(),
         seed: Seed::from_os(),
     };
-    HubClient::new(options).map_err(|error| Trouble::usage(crate::process::chain(&error)))
+    let client = HubClient::new(options).map_err(|error| Trouble::usage(crate::process::chain(&error)))?;
+    if let Some(size) = chosen.size {
+        client.expect_size(size);
+    }
+    Ok(client)
 }

@@ -9,6 +9,9 @@ use runner::{Console, ConsoleOptions, Lines};
 
 use crate::process::Stdout;
 
+/// Behind the recap.
+const HINT: &str = "iotplay show: what happened, call by call";
+
 /// Console and its side door.
 pub(crate) struct Screen {
     /// Listens to the run.
@@ -23,7 +26,7 @@ impl Screen {
         let terminal = std::io::stderr().is_terminal();
         let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(0, |(columns, _)| usize::from(columns.0));
-        let options = ConsoleOptions { terminal, color, width, stdout_taken, hint: None };
+        let options = ConsoleOptions { terminal, color, width, stdout_taken, hint: Some(HINT.to_owned()) };
         let console = Console::new(options, Box::new(Stdout), Box::new(std::io::stderr()));
         let lines = console.lines();
         Self { console, lines }

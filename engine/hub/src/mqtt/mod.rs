@@ -2,6 +2,7 @@
 //! sessions, carries telemetry, twins and methods. The registry, the twins and the store are behind `seam::Backing`.
 
 mod admission;
+mod deliver;
 mod door;
 mod keep_alive;
 mod listener;
@@ -12,6 +13,7 @@ mod subscriptions;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub(crate) use door::{DeviceStream, Door};
 pub(crate) use keep_alive::silence;

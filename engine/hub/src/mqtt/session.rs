@@ -19,6 +19,7 @@ use super::publish::broken;
 use super::settings::{FAREWELL, STALL, TAKEOVER_WAIT, UNHEARD, UNSENT};
 use super::subscriptions::Subscriptions;
 use super::telemetry::Message;
+use super::window::Window;
 use crate::link::{Ending, Link};
 use crate::seam::{Backing, HubEvent, Login, Sender, Telemetry};
 
@@ -31,6 +32,8 @@ pub(super) struct Session<S, B> {
     pub(super) subscriptions: Subscriptions,
     sender: Arc<Sender>,
     patience: Patience,
+    /// What was sent with quality 1; hardly any connection has something there.
+    pub(super) window: Window,
     clean: bool,
     will: Option<Message>,
 }
@@ -43,7 +46,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
         let until = login.expires.map(|expires| expires + hub.settings.expiry_grace);
         let patience = Patience::new(silence(keep_alive, hub.settings.longest_silence), until);
         let (link, subscriptions) = (Arc::new(Link::default()), Subscriptions::default());
-        Self { hub, connection, link, login, subscriptions, sender, patience, clean, will }
+        let window = Window::default();
+        Self { hub, connection, link, login, subscriptions, sender, patience, window, clean, will }
     }
 
     /// Lives until the end, and leaves nothing behind that belongs to this connection.
@@ -117,11 +121,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
                 continue;
             }
             self.link.collect(|mail| self.connection.queue_written(mail));
+            if self.link.messages_wait() {
+                if let Err(ending) = Box::pin(self.deliver()).await {
+                    return ending;
+                }
+                continue;
+            }
+            if let Some(due) = self.window.due().filter(|due| *due < timer.deadline()) {
+                timer.as_mut().reset(due);
+            }
             tokio::select! {
                 biased;
                 // First, or a device that never stops talking would outlive its token.
                 () = &mut timer => match self.patience.next(self.hub.clock.now()) {
-                    Ok(next) => timer.as_mut().reset(next),
+                    Ok(next) => {
+                        timer.as_mut().reset(next);
+                        if let Err(ending) = self.send_again() {
+                            return ending;
+                        }
+                    }
                     Err(ending) => return ending,
                 },
                 incoming = self.connection.read() => {
@@ -160,8 +178,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
         }
     }
 
-    /// Takes nothing from the device until `until`: what it sent has to wait for its turn. What is for the device goes out all
-    /// the same.
+    /// Takes nothing from the device until `until`: what it sent has to wait for its turn. Calls and notifications for the device
+    /// go out all the same.
     pub(super) async fn hold(&mut self, until: Instant) -> Result<(), Ending> {
         let link = Arc::clone(&self.link);
         let turn = sleep_until(until);
@@ -179,7 +197,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
                 biased;
                 () = &mut turn => break,
                 sent = self.connection.flush(), if unsent => sent.map_err(broken)?,
-                () = link.woken(), if !full => {}
+                () = link.mailed(), if !full => {}
                 () = link.ended(), if full => {}
             }
         }
@@ -195,8 +213,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe).await,
             Packet::PingReq => self.connection.queue(&Packet::PingResp).map_err(broken),
             Packet::Disconnect => Err(Ending::Disconnected),
-            // Nothing is sent with quality 1 yet, but an acknowledgement too many harms nobody.
-            Packet::PubAck(_) => Ok(()),
+            Packet::PubAck(acknowledged) => {
+                Box::pin(self.acknowledged(acknowledged.pkid)).await;
+                Ok(())
+            }
             Packet::Connect(_) => Err(Ending::Broke("a second CONNECT".to_owned())),
             Packet::PubRec(_) | Packet::PubRel(_) | Packet::PubComp(_) => {
                 Err(Ending::Broke("quality of service 2".to_owned()))
@@ -238,6 +258,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
     /// Tells the rest of the hub what may be sent to this device from now on.
     fn announce(&self) {
         self.link.subscribe(self.subscriptions.filters());
+        if self.message_quality().is_some() {
+            self.link.message_waits();
+        }
         if self.subscriptions.has(&DeviceFilter::Methods) {
             self.hub.exchange.subscribed(&self.login.identity);
         }
@@ -246,13 +269,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
     /// Passes a device-to-cloud message on.
     pub(super) fn report(&self, message: Message) {
         let Message { properties, body } = message;
-        self.hub.log.say(HubEvent::Telemetry(Telemetry {
+        self.hub.log.say(HubEvent::Telemetry(Arc::new(Telemetry {
             identity: self.login.identity.clone(),
             sender: Arc::clone(&self.sender),
             properties,
             body,
             enqueued: self.hub.clock.now(),
-        }));
+        })));
     }
 }
 

@@ -46,6 +46,11 @@ impl Subscriptions {
         self.0.iter().any(|one| one.filter == *filter)
     }
 
+    /// The quality of service that was granted, if the filter is subscribed to.
+    pub(super) fn quality(&self, filter: &DeviceFilter) -> Option<u8> {
+        self.0.iter().find(|one| one.filter == *filter).map(|one| one.qos)
+    }
+
     pub(super) fn filters(&self) -> impl Iterator<Item = &DeviceFilter> {
         self.0.iter().map(|one| &one.filter)
     }

@@ -42,7 +42,7 @@ async fn a_large_payload_counts_for_several_calls() {
 async fn each_kind_has_its_own_limit() {
     let (quotas, _hand) = quotas(|quota| quota.queue = Duration::ZERO, Tier::S1);
     let taken = |kind| (0..200).take_while(|_| quotas.take(kind, 1, 0).is_ok()).count();
-    assert_eq!(Kind::ALL.map(taken), [100, 100, 100, 20, 40, 100, 50, 100, 10]);
+    assert_eq!(Kind::ALL.map(taken), [100, 100, 100, 20, 40, 100, 50, 100, 100, 10]);
     let refused = quotas.take(Kind::Queries, 1, 0).unwrap_err();
     assert_eq!(refused.error.code, ErrorCode::THROTTLED);
     assert_eq!(refused.error.message, "More queries than this hub (1 x S1) takes: 20 a minute.");
@@ -62,13 +62,13 @@ async fn says_when_to_come_back_if_asked_to() {
 
 #[tokio::test(start_paused = true)]
 async fn the_messages_of_a_day_are_for_what_carries_something() {
-    use Kind::{Identities, JobDevices, Methods, Queries, Telemetry, TwinReads, TwinWrites};
+    use Kind::{Identities, JobDevices, Messages, Methods, Queries, Telemetry, TwinReads, TwinWrites};
     let (quotas, hand) = quotas(|quota| quota.messages = Some(4), Tier::Free);
     for (kind, bytes) in [(Telemetry, 513), (TwinReads, 0), (Identities, 100), (Methods, 1)] {
         quotas.take(kind, 1, bytes).unwrap();
     }
     let metered: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| quotas.take(*kind, 1, 0).is_err()).collect();
-    assert_eq!(metered, [Telemetry, Queries, Methods, TwinReads, TwinWrites, JobDevices]);
+    assert_eq!(metered, [Telemetry, Queries, Methods, TwinReads, TwinWrites, Messages, JobDevices]);
     assert_eq!(quotas.take(Telemetry, 1, 0).unwrap_err().error.code, ErrorCode::QUOTA_EXCEEDED);
     hand.advance(Duration::from_secs(86_400));
     assert!(quotas.take(Telemetry, 1, 0).is_ok());

@@ -1,5 +1,5 @@
 //! What a call costs of the hub's quota. Most cost the same whatever they carry and are charged before anything is read;
-//! method calls and bulk changes are charged by their handlers, which know how large they are.
+//! method calls, messages and bulk changes are charged by their handlers, which know how large they are.
 
 use hyper::body::Body;
 
@@ -31,11 +31,13 @@ fn kind(route: Route) -> Option<Kind> {
         Route::PatchTwin | Route::PutTwin => Some(Kind::TwinWrites),
         Route::Query => Some(Kind::Queries),
         Route::PutJob | Route::GetJob | Route::CancelJob | Route::ListJobs => Some(Kind::Jobs),
-        Route::Bulk | Route::InvokeMethod => None,
         Route::ListAuthorities | Route::GetAuthority | Route::PutAuthority | Route::DeleteAuthority => {
             Some(Kind::Identities)
         }
         Route::Provisioning(_) => None,
+        Route::Bulk | Route::InvokeMethod | Route::SendMessage => None,
+        Route::PurgeMessages | Route::ReadTelemetry => None,
+        Route::ReadFeedback | Route::CompleteFeedback | Route::AbandonFeedback => None,
         Route::StatisticsDevices | Route::StatisticsService | Route::NotSupported(_) => None,
     }
 }

@@ -9,6 +9,7 @@ mod charge;
 mod devices;
 mod http2;
 mod jobs;
+mod messages;
 mod methods;
 mod modules;
 mod provisioning;
@@ -18,6 +19,7 @@ mod route;
 mod server;
 mod service;
 mod statistics;
+mod telemetry;
 mod twins;
 mod websocket;
 

@@ -36,6 +36,12 @@ pub(super) enum Route {
     DeleteAuthority,
     StatisticsDevices,
     StatisticsService,
+    SendMessage,
+    ReadTelemetry,
+    PurgeMessages,
+    ReadFeedback,
+    CompleteFeedback,
+    AbandonFeedback,
     /// IoT Hub has it, this hub has not; holds its name.
     NotSupported(&'static str),
 }
@@ -69,6 +75,12 @@ impl Route {
             (HubPath::Authority(_), "DELETE") => Self::DeleteAuthority,
             (HubPath::StatisticsDevices, "GET") => Self::StatisticsDevices,
             (HubPath::StatisticsService, "GET") => Self::StatisticsService,
+            (HubPath::OwnSend(_), "POST") => Self::SendMessage,
+            (HubPath::OwnTelemetry, "GET") => Self::ReadTelemetry,
+            (HubPath::Commands(_), "DELETE") => Self::PurgeMessages,
+            (HubPath::Feedback, "GET") => Self::ReadFeedback,
+            (HubPath::FeedbackLock(_), "DELETE") => Self::CompleteFeedback,
+            (HubPath::FeedbackAbandon(_), "POST") => Self::AbandonFeedback,
             (path, method) => Self::NotSupported(not_supported(path, method)?),
         })
     }
@@ -78,6 +90,8 @@ impl Route {
         match self {
             Self::GetTwin | Self::PatchTwin | Self::PutTwin | Self::InvokeMethod | Self::Query => &[ServiceConnect],
             Self::PutJob | Self::GetJob | Self::CancelJob | Self::ListJobs => &[ServiceConnect],
+            Self::SendMessage | Self::PurgeMessages | Self::ReadTelemetry => &[ServiceConnect],
+            Self::ReadFeedback | Self::CompleteFeedback | Self::AbandonFeedback => &[ServiceConnect],
             Self::ListDevices | Self::GetDevice | Self::ListModules | Self::GetModule => &[RegistryRead],
             Self::StatisticsDevices | Self::StatisticsService => &[RegistryRead],
             Self::Provisioning(false) => &[RegistryRead],
@@ -95,7 +109,6 @@ impl Route {
 /// What the service has on this path and method, in words; none when it has nothing there either.
 fn not_supported(path: &HubPath, method: &str) -> Option<&'static str> {
     Some(match (path, method) {
-        (HubPath::Commands(_), "DELETE") => "The queue of cloud-to-device messages",
         (HubPath::ApplyConfiguration(_), "POST") => "Applying a configuration's content (IoT Edge)",
         (HubPath::DeviceEvents(_), "POST") | (HubPath::DeviceBound(_), "GET") => "The device side over HTTPS",
         (HubPath::Files(_) | HubPath::FileNotifications(..), "POST") => "File upload",
@@ -107,9 +120,6 @@ fn not_supported(path: &HubPath, method: &str) -> Option<&'static str> {
         | (HubPath::Configuration(_), "GET" | "PUT" | "DELETE") => "Automatic device management (configurations)",
         (HubPath::DigitalTwin(_), "GET" | "PATCH")
         | (HubPath::DigitalTwinCommand(..) | HubPath::DigitalTwinComponentCommand(..), "POST") => "Digital twins",
-        (HubPath::Feedback, "GET") | (HubPath::FeedbackLock(_), "DELETE") | (HubPath::FeedbackAbandon(_), "POST") => {
-            "Feedback on cloud-to-device messages"
-        }
         _ => return None,
     })
 }

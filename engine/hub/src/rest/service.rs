@@ -15,18 +15,23 @@ use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
 use super::call::{Call, check_version};
 use super::reply::{Failure, Reply, header};
 use super::route::{Route, segments};
-use super::{authorities, bulk, charge, devices, jobs, methods, modules, provisioning, query, statistics, twins};
+use super::{
+    authorities, bulk, charge, devices, jobs, messages, methods, modules, provisioning, query, statistics, telemetry,
+    twins,
+};
 use crate::auth::Caller;
 use crate::exchange::Exchange;
 use crate::quota::Quotas;
 use crate::seam::{HubEvent, HubLog};
 use crate::state::HubState;
+use crate::telemetry::TelemetryLog;
 
 /// What handlers work on.
 pub(crate) struct Service {
     pub(super) state: Arc<HubState>,
     pub(super) exchange: Arc<Exchange>,
     pub(super) quotas: Arc<Quotas>,
+    pub(super) telemetry: Arc<TelemetryLog>,
     pub(super) log: HubLog,
     mqtt_endpoint: HeaderValue,
     ids: Mutex<StdRng>,
@@ -38,12 +43,13 @@ impl Service {
         state: Arc<HubState>,
         exchange: Arc<Exchange>,
         quotas: Arc<Quotas>,
+        telemetry: Arc<TelemetryLog>,
         log: HubLog,
         mqtt_endpoint: &str,
         seed: Seed,
     ) -> Self {
         let mqtt_endpoint = HeaderValue::from_str(mqtt_endpoint).unwrap_or(HeaderValue::from_static(""));
-        Self { state, exchange, quotas, log, mqtt_endpoint, ids: Mutex::new(seed.of("requests").rng()) }
+        Self { state, exchange, quotas, telemetry, log, mqtt_endpoint, ids: Mutex::new(seed.of("requests").rng()) }
     }
 
     /// Always an answer.
@@ -126,6 +132,12 @@ impl Service {
             (Route::GetAuthority, HubPath::Authority(name)) => authorities::get(self, &name),
             (Route::PutAuthority, HubPath::Authority(name)) => authorities::put(self, &name, call).await,
             (Route::DeleteAuthority, HubPath::Authority(name)) => authorities::delete(self, &name).await,
+            (Route::ReadTelemetry, _) => telemetry::read(self, &call).await,
+            (Route::SendMessage, HubPath::OwnSend(id)) => messages::send(self, &id, call).await,
+            (Route::PurgeMessages, HubPath::Commands(id)) => messages::purge(self, &id).await,
+            (Route::ReadFeedback, _) => messages::feedback(self).await,
+            (Route::CompleteFeedback, HubPath::FeedbackLock(lock)) => messages::complete(self, &lock).await,
+            (Route::AbandonFeedback, HubPath::FeedbackAbandon(lock)) => messages::abandon(self, &lock),
             (Route::StatisticsDevices, _) => Ok(statistics::devices(self)),
             (Route::StatisticsService, _) => Ok(statistics::service(self)),
             (Route::NotSupported(what), _) => Err(Failure::not_supported(what)),

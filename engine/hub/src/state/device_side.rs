@@ -8,8 +8,9 @@ use wire::{HubError, Identity, Username};
 use super::HubState;
 use super::hub_state::Change;
 use super::identities::write_twin;
+use super::messages::Queue;
 use super::rules::not_found;
-use crate::seam::{Ask, Backing, Login, Proof, ProvisionRefused, Refused, Subscription};
+use crate::seam::{Ask, Backing, Delivery, Login, Proof, ProvisionRefused, Refused, Subscription};
 use crate::store::{Table, Write};
 
 /// A subscription on the disk: the filter as it was asked for.
@@ -76,10 +77,26 @@ impl Backing for HubState {
 
     fn set_connected(&self, identity: &Identity, connected: bool) {
         let mut inner = self.inner();
+        if identity.module.is_none() && inner.registry.queue(&identity.device).flatten().is_some() {
+            // Who comes holds nothing yet, who goes nothing more.
+            inner.registry.change_queue(&identity.device, Queue::release);
+        }
         inner.registry.note_connection(identity, connected, self.clock.now());
         if inner.registry.get(identity).is_some() {
             inner.seen.insert(identity.clone());
         }
+    }
+
+    async fn take_messages(&self, identity: &Identity, room: usize, settle: bool) -> Vec<Delivery> {
+        // Modules have none: their device's are not theirs.
+        if identity.module.is_some() {
+            return Vec::new();
+        }
+        self.take(&identity.device, room, settle).await
+    }
+
+    async fn settle_message(&self, identity: &Identity, sequence: u64) {
+        self.settle(&identity.device, sequence).await;
     }
 
     fn note_activity(&self, identity: &Identity) {

@@ -12,6 +12,7 @@ use wire::{ErrorCode, HubError, Identity, SasKey};
 use super::authorities::Authorities;
 use super::effect::Effect;
 use super::jobs::Jobs;
+use super::messages::Mail;
 use super::registry::{Counts, Registry};
 use super::rules::not_found;
 use crate::auth::ServiceAuth;
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(super) jobs: Jobs,
     pub(super) authorities: Authorities,
     pub(super) provisioning: Provisioning,
+    pub(super) mail: Mail,
     /// Etags.
     pub(super) rng: StdRng,
     pub(super) last_generation: u64,

@@ -6,6 +6,7 @@ use wire::{DeviceId, ErrorCode, HubError, Identity, IfMatch, ModuleDocument, Twi
 use super::HubState;
 use super::effect::Effect;
 use super::hub_state::{Change, Inner};
+use super::messages::forget_messages;
 use super::record::{Document, Record};
 use super::registry::{Device, Entry};
 use super::rules;
@@ -132,8 +133,12 @@ impl HubState {
     ) -> Result<Change<()>, HubError> {
         let entry = inner.registry.get(identity).ok_or_else(|| rules::not_found(identity))?;
         rules::check_etag(condition, &entry.record.etag)?;
+        let mut writes = match identity.module {
+            None => forget_messages(inner, &identity.device),
+            Some(_) => Vec::new(),
+        };
         let removed = inner.registry.remove(identity);
-        let writes = removed.iter().flat_map(forget).collect();
+        writes.extend(removed.iter().flat_map(forget));
         let why = DropReason::Deleted;
         let effects = removed.into_iter().map(|identity| Effect::Drop { identity, why }).collect();
         Ok(Change { answer: (), writes, effects })

@@ -12,6 +12,7 @@ mod job_rows;
 mod jobs;
 mod lag;
 mod login;
+mod messages;
 mod open;
 mod provisioning;
 mod record;

@@ -13,6 +13,7 @@ use super::authorities::Authorities;
 use super::device_side::read_session;
 use super::hub_state::Inner;
 use super::jobs::Jobs;
+use super::messages::Mail;
 use super::record::{Document, Record};
 use super::registry::{Entry, EntryMut, Registry};
 use crate::auth::{Hosts, Policies, ServiceAuth};
@@ -39,6 +40,7 @@ struct Loaded {
     jobs: Jobs,
     authorities: Authorities,
     provisioning: Provisioning,
+    mail: Mail,
     policies: Option<Policies>,
     last_generation: u64,
 }
@@ -102,6 +104,7 @@ impl HubState {
             jobs: loaded.jobs,
             authorities: loaded.authorities,
             provisioning: loaded.provisioning,
+            mail: loaded.mail,
             rng: seed.of("etags").rng(),
             last_generation: loaded.last_generation,
             seen: HashSet::new(),
@@ -166,6 +169,7 @@ impl Loaded {
             Table::Enrollments | Table::EnrollmentGroups | Table::Registrations => {
                 self.provisioning.load(table, key, value)
             }
+            Table::Messages | Table::Feedback => self.mail.load(&mut self.registry, table, key, value),
             Table::Jobs | Table::JobTargets | Table::JobDevices => self.jobs.load(table, key, value, clock.now()),
         }
     }

@@ -21,6 +21,8 @@ pub(crate) struct Record {
     pub(crate) connection: ConnectionState,
     pub(crate) connection_time: Option<SystemTime>,
     pub(crate) activity: Option<SystemTime>,
+    /// Cloud-to-device messages that wait; at most fifty.
+    pub(crate) waiting: u8,
     pub(crate) authentication: Authentication,
     /// Of a module.
     pub(crate) managed_by: Option<Box<str>>,
@@ -108,6 +110,8 @@ impl Record {
             connection: device.connection_state,
             connection_time: time(&device.connection_state_updated_time),
             activity: time(&device.last_activity_time),
+            // Counted, not believed.
+            waiting: 0,
             authentication: device.authentication.clone(),
             managed_by: None,
             edge: (edge != Edge::default()).then(|| Box::new(edge)),
@@ -124,6 +128,7 @@ impl Record {
             connection: module.connection_state,
             connection_time: time(&module.connection_state_updated_time),
             activity: time(&module.last_activity_time),
+            waiting: 0,
             authentication: module.authentication.clone(),
             managed_by: module.managed_by.as_deref().map(Into::into),
             edge: None,
@@ -151,7 +156,7 @@ impl Record {
             connection_state_updated_time: shown_time(self.connection_time),
             status_updated_time: shown_time(self.status_time),
             last_activity_time: shown_time(self.activity),
-            cloud_to_device_message_count: 0,
+            cloud_to_device_message_count: self.waiting.into(),
             authentication: self.authentication.clone(),
             capabilities: Capabilities { iot_edge: edge.capable },
             device_scope: edge.scope,

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use wire::{DeviceId, Identity, ModuleId, Twin};
 
 use super::lag::{Lag, Past};
+use super::messages::Queue;
 use super::record::Record;
 use super::signature::Signature;
 use crate::seam::Subscription;
@@ -18,13 +19,15 @@ pub(crate) struct Entry {
     pub(crate) twin: Twin,
     /// The subscriptions of a kept MQTT session.
     pub(crate) session: Option<Box<[Subscription]>>,
+    /// The cloud-to-device messages that wait; a device's only.
+    queue: Option<Box<Queue>>,
     /// What queries still see, where they lag.
     pub(super) past: Option<Box<Past>>,
 }
 
 impl Entry {
     pub(crate) fn new(record: Record, twin: Twin) -> Self {
-        Self { record, twin, session: None, past: None }
+        Self { record, twin, session: None, queue: None, past: None }
     }
 }
 
@@ -119,17 +122,37 @@ impl Registry {
 
     /// Notes that it did something; says whether it is there. Signatures know no times, so none is made anew.
     pub(crate) fn note_activity(&mut self, identity: &Identity, now: SystemTime) -> bool {
-        let Some(device) = self.devices.get_mut(&identity.device) else { return false };
+        let Some(entry) = self.unsigned(identity) else { return false };
+        entry.record.activity = entry.record.activity.max(Some(now));
+        true
+    }
+
+    /// The messages that wait for a device; none for a device that is not there.
+    pub(crate) fn queue(&self, device: &DeviceId) -> Option<Option<&Queue>> {
+        self.devices.get(device).map(|device| device.entry.queue.as_deref())
+    }
+
+    /// Works on a device's queue and keeps its length in the record; none for a device that is not there.
+    pub(crate) fn change_queue<T>(&mut self, device: &DeviceId, work: impl FnOnce(&mut Queue) -> T) -> Option<T> {
+        let entry = self.unsigned(&Identity::device(device.clone()))?;
+        let mut queue = entry.queue.take().unwrap_or_default();
+        let answer = work(&mut queue);
+        entry.record.waiting = u8::try_from(queue.len()).unwrap_or(u8::MAX);
+        entry.queue = Some(queue).filter(|queue| queue.len() > 0);
+        Some(answer)
+    }
+
+    /// An entry, for a change of what no signature knows.
+    fn unsigned(&mut self, identity: &Identity) -> Option<&mut Entry> {
+        let device = self.devices.get_mut(&identity.device)?;
         let entry = match &identity.module {
-            None => Some(&mut *device.entry),
-            Some(module) => device.modules.get_mut(module),
+            None => &mut *device.entry,
+            Some(module) => device.modules.get_mut(module)?,
         };
-        let Some(entry) = entry else { return false };
         if let Some(lag) = &self.lag {
             lag.changing(entry);
         }
-        entry.record.activity = entry.record.activity.max(Some(now));
-        true
+        Some(entry)
     }
 
     /// Adds what was not there; a module only to a device that is. Says whether it could.

@@ -80,7 +80,7 @@ const PLAIN: [(&str, Plain); 13] = [
     ("statusUpdateTime", |_, entry| Some(shown_time(entry.record.status_time).into())),
     ("connectionState", |_, entry| Some(entry.record.connection.as_str().into())),
     ("lastActivityTime", |_, entry| Some(shown_time(entry.record.activity).into())),
-    ("cloudToDeviceMessageCount", |_, _| Some(0.into())),
+    ("cloudToDeviceMessageCount", |_, entry| Some(entry.record.waiting.into())),
     ("authenticationType", |_, entry| Some(entry.record.authentication.kind.as_str().into())),
     ("modelId", |_, entry| Some(entry.twin.model_id.as_str().into())),
     ("version", |_, entry| Some(entry.twin.version().into())),

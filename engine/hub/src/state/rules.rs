@@ -43,7 +43,7 @@ pub(super) fn update(
     record.generation.clone_from(&old.generation);
     record.etag = fresh_etag(&old.etag, rng);
     record.connection = old.connection;
-    (record.connection_time, record.activity) = (old.connection_time, old.activity);
+    (record.connection_time, record.activity, record.waiting) = (old.connection_time, old.activity, old.waiting);
     record.status_time = if record.status == old.status { old.status_time } else { Some(now) };
     fill_keys(&mut record.authentication, Some(&old.authentication), rng);
     record.edge = edge(old, record.edge)?;

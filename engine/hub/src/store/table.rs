@@ -24,6 +24,10 @@ pub(crate) enum Table {
     EnrollmentGroups,
     /// Registrations, by registration id in small letters.
     Registrations,
+    /// Cloud-to-device messages that wait, by device and number.
+    Messages,
+    /// What became of such messages, by number.
+    Feedback,
     /// Jobs, by id.
     Jobs,
     /// The devices of a job, by the job's id.
@@ -34,7 +38,7 @@ pub(crate) enum Table {
 
 impl Table {
     /// All tables, in the order in which they are read at start: an identity before its twin, a job before its devices.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Meta,
         Self::Authorities,
         Self::Enrollments,
@@ -43,6 +47,8 @@ impl Table {
         Self::Identities,
         Self::Twins,
         Self::Sessions,
+        Self::Messages,
+        Self::Feedback,
         Self::Jobs,
         Self::JobTargets,
         Self::JobDevices,
@@ -59,6 +65,8 @@ impl Table {
             Self::Enrollments => "enrollments",
             Self::EnrollmentGroups => "enrollment-groups",
             Self::Registrations => "registrations",
+            Self::Messages => "messages",
+            Self::Feedback => "feedback",
             Self::Jobs => "jobs",
             Self::JobTargets => "job-targets",
             Self::JobDevices => "job-devices",

@@ -59,7 +59,6 @@ async fn paths_methods_versions_and_sizes() {
         ("GET", "/devices/query?api-version=2021-04-12", 404, "ErrorCode:DeviceNotFound;query"),
         ("GET", "/configurations?api-version=2021-04-12", 501, "not supported by this local hub"),
         ("GET", "/digitaltwins/d?api-version=2021-04-12", 501, "Digital twins"),
-        ("GET", "/messages/serviceBound/feedback?api-version=2021-04-12", 501, "Feedback"),
     ] {
         let answer = owner.send_to(method, target, &[], "").await;
         assert_eq!(answer.status, status, "{method} {target}: {answer:?}");

@@ -4,6 +4,7 @@ mod calls;
 mod gate;
 mod jobs;
 mod kept;
+mod messages;
 mod provisioning;
 mod queries;
 mod quotas;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use base::Span;
+use base::{Mask, Span};
 use serde_json::Value;
 
 /// A value with its place.
@@ -112,7 +112,7 @@ impl Node {
             NodeKind::Null => "nothing".into(),
             NodeKind::Bool(it) => format!("`{it}`"),
             NodeKind::Number(_, text) => format!("the number {text}"),
-            NodeKind::Text(text, _) => format!("the text {:?}", shorten(text)),
+            NodeKind::Text(text, _) => format!("the text {:?}", Mask::process().shorten(text, SHOWN)),
             NodeKind::List(_) => "a list".into(),
             NodeKind::Map(_) => "a map".into(),
         }
@@ -121,10 +121,3 @@ impl Node {
 
 /// Longer texts would hide the sentence they stand in.
 const SHOWN: usize = 40;
-
-fn shorten(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}..", &text[..end]),
-        None => text.to_owned(),
-    }
-}

@@ -1,6 +1,7 @@
 //! The types of a playbook, after decoding: keys of plays and steps with their constants, templates and expressions compiled.
 //! Holds what the whole language of a fleet needs; what the runner does not do yet is refused by `check` in so many words.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -254,7 +255,7 @@ pub enum Body {
         /// Whether it may change a device.
         effect: Effect,
         /// Its checked parameters.
-        ready: Box<dyn Ready>,
+        ready: Rc<dyn Ready>,
     },
     /// `block`, `rescue`, `always`.
     Block {

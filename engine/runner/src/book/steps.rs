@@ -236,7 +236,8 @@ impl Reading {
         if ready.sets() {
             learn(&parameters, walk);
         }
-        self.step.body = Body::Verb { verb: action.name(), span: key.span, effect: action.effect(), ready };
+        self.step.body =
+            Body::Verb { verb: action.name(), span: key.span, effect: action.effect(), ready: ready.into() };
     }
 
     /// `block`, `rescue` and `always`, in this order.

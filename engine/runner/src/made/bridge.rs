@@ -177,7 +177,7 @@ async fn serve(step: &StepContext<'_>, request: Request) {
 /// One verb, on the step's own device.
 async fn call(step: &StepContext<'_>, ready: &dyn Ready, timeout: Option<Duration>) -> Result<Value, Failure> {
     let inner = StepContext { timeout, failed_when: None, run: Arc::clone(&step.run), ..*step };
-    let outcome = match timeout.filter(|_| !ready.waits()) {
+    let outcome = match timeout.filter(|_| !ready.waits() && ready.gathers().is_none()) {
         None => ready.run(&inner).await,
         Some(limit) => tokio::time::timeout(limit, ready.run(&inner)).await.unwrap_or_else(|_| {
             let in_doubt = !ready.repeatable();

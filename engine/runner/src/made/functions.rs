@@ -106,10 +106,13 @@ fn wait_until(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> An
     }
     let closure =
         args.next().and_then(Dynamic::try_cast::<FnPtr>).ok_or_else(|| refuse(ncc, "wait_until wants a closure"))?;
-    let handler = caller.handler(&closure)?;
+    let handler = caller.shared(&closure)?;
     let options = args.next().map_or(Value::Null, |options| script::to_json(&options));
     let settings = Wait::new(None, &options).map_err(|failure| throw(ncc, &failure, None))?;
     let asking = Rc::clone(&bridge);
-    let answer = wait(ncc, async move { settings.looks(async || asking.look().await, &caller, &handler).await })?;
+    let answer = wait(ncc, async move { settings.looks(async || asking.look().await, &caller, &handler).await });
+    // Only now: what it captured may need the script's stack to be dropped.
+    drop(closure);
+    let answer = answer?;
     answer.map(|value| script::from_json(&value)).map_err(|failure| throw(ncc, &failure, None))
 }

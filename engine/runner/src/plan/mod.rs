@@ -6,8 +6,10 @@ mod glob;
 mod limit;
 mod select;
 mod waves;
+mod work;
 
 pub(crate) use ask::{Asked, ask, ask_script, changing};
 pub(crate) use forks::too_many_forks;
 pub(crate) use select::{Planned, select, stop};
 pub(crate) use waves::waves;
+pub(crate) use work::work;

@@ -25,7 +25,9 @@ const HUB: u8 = 7;
 /// Selects the devices of a play. `targets` is what the play says, if it says anything.
 pub(crate) async fn select(targets: Option<&Targets>, inventory: &dyn Inventory, options: &RunOptions) -> Planned {
     match choose(targets, inventory, options).await {
-        Ok(devices) if devices.is_empty() && !options.allow_empty => refuse(nobody(targets, options), USAGE),
+        Ok(devices) if devices.is_empty() && !options.allow_empty && options.only.is_none() => {
+            refuse(nobody(targets, options), USAGE)
+        }
         Ok(devices) => Planned::Devices(order(devices, targets, options)),
         Err((diagnostic, exit)) => refuse(diagnostic, exit),
     }
@@ -43,6 +45,9 @@ async fn choose(
     inventory: &dyn Inventory,
     options: &RunOptions,
 ) -> Result<Vec<Target>, Stop> {
+    if let Some(only) = &options.only {
+        return exactly(only, targets, inventory).await;
+    }
     let limit = Limit::new(&options.limit);
     let said = !limit.is_empty() || options.query.is_some() || options.all;
     if targets.is_none() && !said && !inventory.hub().local {
@@ -61,6 +66,14 @@ async fn choose(
     };
     outside(&limit, &base)?;
     Ok(base.into_iter().filter(|target| limit.takes(&target.id)).collect())
+}
+
+/// The devices of a retry, as far as the play means them.
+async fn exactly(only: &[String], targets: Option<&Targets>, inventory: &dyn Inventory) -> Result<Vec<Target>, Stop> {
+    let Some(targets) = targets else { return inventory.select(&Selection::Ids(only.to_vec())).await.map_err(stop) };
+    let play = inventory.select(&meant(targets)?).await.map_err(stop)?;
+    let only: std::collections::BTreeSet<&str> = only.iter().map(String::as_str).collect();
+    Ok(play.into_iter().filter(|target| only.contains(target.id.as_ref())).collect())
 }
 
 /// The selection of a play, its file read.

@@ -1,27 +1,22 @@
 //! The screen: one line per step, one live line that counts, failures with their place, a recap. Decides nothing about the run.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base::Diagnostic;
-use tokio::time::Instant;
 
 use super::line::{self, Tone};
-use super::many::Many;
+use super::many::End;
 use super::screen::{Lines, Screen, take};
-use crate::{Counts, Outcome, Reporter, RunEvent};
+use super::state::State;
+use crate::{Counts, Outcome, Progress, Reporter, RunEvent};
 
-/// Up to so many devices, each step has a line for each of them.
-const FEW: usize = 10;
 /// Longest summary on a line: a reply may have 128 KiB.
 const LONGEST: usize = 200;
 /// Steps that run on the runner bear this name instead of a device's.
 const RUNNER: &str = "runner";
-/// Widest device column.
-const WIDEST_ID: usize = 24;
 
 /// What the console may do.
 #[derive(Clone, Debug, Default)]
@@ -36,31 +31,6 @@ pub struct ConsoleOptions {
     pub stdout_taken: bool,
     /// Behind the recap, in brackets: what to type to see more.
     pub hint: Option<String>,
-}
-
-/// A step under way on one device.
-struct Running {
-    name: Arc<str>,
-    since: Instant,
-    of: Option<Duration>,
-    says: Option<String>,
-    /// It said something on purpose: that is its line.
-    spoke: bool,
-}
-
-/// What the console remembers of the play.
-#[derive(Default)]
-struct State {
-    devices: usize,
-    /// Columns of names.
-    name: usize,
-    /// Columns of device ids; 0 = not shown.
-    id: usize,
-    running: BTreeMap<Arc<str>, Running>,
-    many: Many,
-    ended: Counts,
-    waiting: usize,
-    since: Option<Instant>,
 }
 
 /// Prints a run for people: everything to `err`, only what `log` and `print` say to `out`.
@@ -96,35 +66,27 @@ impl Console {
         self.err(&painted);
     }
 
-    fn play(&self, name: &str, file: &str, devices: usize, first: &[Arc<str>], steps: &[Arc<str>]) {
-        let mut state = self.state.borrow_mut();
-        let widest = |names: &[Arc<str>]| names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        *state = State { devices, since: Some(Instant::now()), ..State::default() };
-        state.name = widest(steps).min(line::WIDEST_NAME);
-        state.id = widest(first).min(WIDEST_ID);
+    fn play(&self, event: &RunEvent) {
+        let RunEvent::PlayStarted { name, file, devices, first, steps, estimate, .. } = event else { return };
+        *self.state.borrow_mut() = State::begin(*devices, first, steps, *estimate);
         let count = match devices {
             // A script that names its devices itself.
             0 => String::new(),
             1 => ", 1 device".to_owned(),
             n => format!(", {n} devices"),
         };
-        self.err(&format!("play    {name}  ({file}{count})\n"));
+        // Below a second nobody is kept waiting.
+        let estimate = estimate
+            .filter(|time| time.as_secs() > 0)
+            .map(|time| format!(", about {} by the hub's quota", line::whole(time)));
+        self.err(&format!("play    {name}  ({file}{count}{})\n", estimate.unwrap_or_default()));
     }
 
     fn wave(&self, index: usize, of: usize, size: usize) {
+        self.state.borrow_mut().wave(index, of, size);
         let noun = if size == 1 { "device" } else { "devices" };
         let gap = if index > 1 { "\n" } else { "" };
         self.err(&format!("{gap}wave    {index} of {of}  ({size} {noun})\n"));
-    }
-
-    fn started(&self, device: &Arc<str>, step: usize, name: &Arc<str>) {
-        let mut state = self.state.borrow_mut();
-        if !state.few() {
-            state.many.started(step, name);
-        } else {
-            let running = Running { name: Arc::clone(name), since: Instant::now(), of: None, says: None, spoke: false };
-            state.running.insert(Arc::clone(device), running);
-        }
     }
 
     fn said(&self, device: Option<&Arc<str>>, level: &str, text: &str) {
@@ -143,19 +105,20 @@ impl Console {
     }
 
     fn step_ended(&self, event: &RunEvent) {
-        let RunEvent::StepEnded { device, step, name, outcome, ignored, took, summary, diagnostic, hidden, .. } = event
-        else {
+        let RunEvent::StepEnded { device, step, name, outcome, ignored, rescued, took, hidden, .. } = event else {
             return;
         };
+        let RunEvent::StepEnded { summary, diagnostic, .. } = event else { return };
         let mut state = self.state.borrow_mut();
+        let spoke = state.step_ended(device).is_some_and(|running| running.spoke);
         if !state.few() {
-            let show = state.many.ended(*step, name, outcome, *ignored, *took);
+            let (ignored, rescued, hidden, took) = (*ignored, *rescued, *hidden, *took);
+            let show = state.many.ended(*step, name, &End { device, outcome, ignored, rescued, hidden, took });
             if let (true, Some(found)) = (show, diagnostic) {
                 self.diagnostic(found);
             }
             return;
         }
-        let spoke = state.running.remove(device).is_some_and(|running| running.spoke);
         // Or the line that counted would be drawn once more below the one that says how it ended.
         take(&self.screen).live(state.live());
         if spoke && summary.is_empty() && matches!(outcome, Outcome::Done { .. }) {
@@ -168,7 +131,7 @@ impl Console {
             Outcome::Failed(failure) if *ignored || diagnostic.is_none() => failure.message.clone(),
             Outcome::Failed(_) => String::new(),
         };
-        let (word, tone) = line::status(outcome, *ignored);
+        let (word, tone) = line::status(outcome, *ignored, *rescued);
         let name = state.named(device, name);
         let width = state.columns();
         let rest = line::one_line(&rest, LONGEST);
@@ -190,7 +153,7 @@ impl Console {
 
     fn waiting(&self, device: &Arc<str>, at_most: Duration) {
         let mut state = self.state.borrow_mut();
-        state.waiting += 1;
+        state.waits(device);
         if state.few() {
             let rest = format!("not connected; waiting for up to {}", base::format_duration(at_most));
             let name =
@@ -202,15 +165,23 @@ impl Console {
 
     fn flush_many(&self) {
         let mut state = self.state.borrow_mut();
+        // What counted is over; what comes now is how it ended.
+        take(&self.screen).live(Vec::new());
         let width = state.columns();
         for text in state.many.lines(width, self.options.color) {
             self.err(&text);
         }
     }
 
+    fn play_ended(&self) {
+        self.flush_many();
+        let unsaid = self.state.borrow().unsaid();
+        unsaid.iter().for_each(|line| self.err(line));
+    }
+
     fn recap(&self, counts: Counts, took: Duration, reason: Option<&str>) {
-        take(&self.screen).live(None);
-        if self.state.borrow().since.is_none() {
+        take(&self.screen).live(Vec::new());
+        if !self.state.borrow().has_begun() {
             // Nothing was begun: what stopped it has been said, and there is nothing to count.
             return;
         }
@@ -240,82 +211,19 @@ impl Console {
     }
 }
 
-impl State {
-    fn few(&self) -> bool {
-        self.devices <= FEW
-    }
-
-    /// The name column of a step's line: with the device in front when there are several.
-    fn named(&self, device: &str, name: &str) -> String {
-        if self.devices != 1 && self.few() {
-            format!("{device:width$}  {name}", width = self.id)
-        } else {
-            name.to_owned()
-        }
-    }
-
-    fn columns(&self) -> usize {
-        if self.devices != 1 && self.few() { self.id + 2 + self.name } else { self.name }
-    }
-
-    fn live(&self) -> Option<String> {
-        if !self.few() {
-            return self.crowd();
-        }
-        let (device, running) = self.running.iter().max_by_key(|(_, running)| running.since)?;
-        let mut rest = line::counting(running.since.elapsed(), running.of, running.says.as_deref());
-        if self.running.len() > 1 {
-            rest = format!("{rest}   ({} devices under way)", self.running.len());
-        }
-        Some(line::running(&self.named(device, &running.name), self.columns(), &rest))
-    }
-
-    /// `  ...      312 of 1000   ok 300   failed 2   waiting 10   45/s   16 s left`
-    fn crowd(&self) -> Option<String> {
-        let since = self.since?;
-        let ended = self.ended.ok + self.ended.failed + self.ended.unreachable + self.ended.skipped;
-        let mut text = format!("  ...      {ended} of {}   ok {}", self.devices, self.ended.ok);
-        for (word, count) in
-            [("failed", self.ended.failed), ("unreachable", self.ended.unreachable), ("waiting", self.waiting)]
-        {
-            if count > 0 {
-                text = format!("{text}   {word} {count}");
-            }
-        }
-        let rate = ended as f64 / since.elapsed().as_secs_f64().max(0.1);
-        if ended > 0 && ended < self.devices {
-            let left = (self.devices - ended) as f64 / rate;
-            text = format!("{text}   {rate:.0}/s   {left:.0} s left");
-        }
-        if let Some(busiest) = self.many.busiest() {
-            text = format!("{text}   {busiest}");
-        }
-        Some(format!("{text}   {}", line::counting(since.elapsed(), None, None)))
-    }
-
-    fn device_ended(&mut self, device: &str, outcome: &str) {
-        self.running.remove(device);
-        match outcome {
-            "ok" => self.ended.ok += 1,
-            "unreachable" => self.ended.unreachable += 1,
-            "skipped" => self.ended.skipped += 1,
-            _ => self.ended.failed += 1,
-        }
-    }
-}
-
 impl Reporter for Console {
     fn on(&self, event: &RunEvent) {
         match event {
             // The binary prints the lines about hub and device: it knows where they were configured.
             RunEvent::RunStarted { .. } => {}
-            RunEvent::PlayStarted { name, file, devices, first, steps, .. } => {
-                self.play(name, file, *devices, first, steps);
-            }
+            RunEvent::PlayStarted { .. } => self.play(event),
             RunEvent::WaveStarted { index, of, size } => self.wave(*index, *of, *size),
-            RunEvent::DeviceStarted { .. } => {}
-            RunEvent::StepStarted { device, step, name } => self.started(device, *step, name),
-            RunEvent::StepProgress { device, progress, .. } => {
+            RunEvent::DeviceStarted { .. } => self.state.borrow_mut().device_started(),
+            RunEvent::StepStarted { device, step, name } => self.state.borrow_mut().started(device, *step, name),
+            RunEvent::StepProgress { device, step, progress } => {
+                if let Progress::Together { done, of, by } = progress {
+                    self.state.borrow_mut().many.together(*step, line::together(*done, *of, by));
+                }
                 if let Some(running) = self.state.borrow_mut().running.get_mut(device) {
                     let (of, says) = line::progress(progress);
                     running.of = of.or(running.of);
@@ -325,12 +233,21 @@ impl Reporter for Console {
             RunEvent::StepRetried { device, attempt, reason, .. } => self.retried(device, *attempt, reason),
             RunEvent::StepEnded { .. } => self.step_ended(event),
             RunEvent::Said { device, level, text } => self.said(device.as_ref(), level, text),
-            RunEvent::Warned { text } => self.err(&format!("warning: {text}")),
+            RunEvent::Warned { text } => {
+                if self.state.borrow_mut().warned() {
+                    self.err(&format!("warning: {text}"));
+                }
+            }
             RunEvent::DeviceWaiting { device, at_most } => self.waiting(device, *at_most),
-            RunEvent::Stopped { diagnostic } => self.diagnostic(diagnostic),
+            RunEvent::Stopped { diagnostic } => {
+                if self.state.borrow_mut().stopped() {
+                    self.diagnostic(diagnostic);
+                }
+            }
             RunEvent::DeviceEnded { device, outcome, .. } => self.state.borrow_mut().device_ended(device, outcome),
-            RunEvent::VerifyFailed { .. } => {}
-            RunEvent::WaveEnded { .. } | RunEvent::PlayEnded { .. } => self.flush_many(),
+            RunEvent::VerifyFailed { outcome, .. } => self.state.borrow_mut().verify_failed(outcome),
+            RunEvent::WaveEnded { .. } => self.flush_many(),
+            RunEvent::PlayEnded { .. } => self.play_ended(),
             RunEvent::RunEnded { counts, took, reason, .. } => return self.recap(*counts, *took, reason.as_deref()),
         }
         // Thousands of events a second must not draw thousands of times: many devices are drawn by `tick`.
@@ -340,6 +257,10 @@ impl Reporter for Console {
     }
 
     fn tick(&self) {
-        self.draw();
+        let due = self.state.borrow_mut().progress();
+        match due {
+            Some(line) if !self.options.terminal => self.err(&line),
+            _ => self.draw(),
+        }
     }
 }

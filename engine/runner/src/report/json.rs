@@ -1,14 +1,14 @@
 //! `--output json` (one document at the end) and `ndjson` (one object per event). The field names are a contract: they are
 //! added to, never renamed. Times are seconds as numbers; what `no_log` hides is absent.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::Write;
 use std::time::Duration;
 
-use base::{Diagnostic, Mask};
+use base::Diagnostic;
 use serde_json::{Map, Value, json};
 
+use super::masked::mask;
 use crate::{Counts, Failure, Outcome, Progress, Reporter, RunEvent, Skip};
 
 /// Which of the two.
@@ -118,27 +118,6 @@ impl Document {
     }
 }
 
-/// Hides known secrets in every text, keys too: in the written JSON a quote or a backslash in one would hide it from the mask.
-fn mask(value: &mut Value) {
-    match value {
-        Value::String(text) => {
-            if let Cow::Owned(masked) = Mask::process().apply(text) {
-                *text = masked;
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(mask),
-        Value::Object(members) => {
-            let shown = |key: &String| matches!(Mask::process().apply(key), Cow::Borrowed(_));
-            if !members.keys().all(shown) {
-                let taken = std::mem::take(members);
-                members.extend(taken.into_iter().map(|(key, value)| (Mask::process().apply(&key).into_owned(), value)));
-            }
-            members.values_mut().for_each(mask);
-        }
-        _ => {}
-    }
-}
-
 /// An event as one object, `event` first.
 fn object(event: &RunEvent) -> Value {
     let mut whole = Map::new();
@@ -188,6 +167,9 @@ fn body(event: &RunEvent) -> Value {
                 json!({ "device": device, "step": step, "seconds": seconds(*spent), "of": of.map(seconds) })
             }
             Progress::Says(text) => json!({ "device": device, "step": step, "says": text }),
+            Progress::Together { done, of, by } => {
+                json!({ "device": device, "step": step, "done": done, "of": of, "by": by })
+            }
         },
         RunEvent::StepRetried { device, step, attempt, reason } => {
             json!({ "device": device, "step": step, "attempt": attempt, "reason": reason })
@@ -258,7 +240,7 @@ fn word(outcome: &Outcome) -> String {
 fn failed(failure: &Failure) -> Value {
     json!({
         "class": failure.class.to_string(), "message": failure.message, "status": failure.status,
-        "in_doubt": failure.in_doubt, "value": failure.value, "help": failure.help,
+        "in_doubt": failure.in_doubt, "value": failure.value, "note": failure.note, "help": failure.help,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base::format_duration;
+use base::{Mask, format_duration};
 
 use crate::{Class, Outcome, Progress, Skip};
 
@@ -36,9 +36,10 @@ pub(super) fn paint(word: &str, tone: Tone, color: bool) -> String {
 }
 
 /// The first word of a step's line.
-pub(super) fn status(outcome: &Outcome, ignored: bool) -> (String, Tone) {
+pub(super) fn status(outcome: &Outcome, ignored: bool, rescued: bool) -> (String, Tone) {
     match outcome {
         Outcome::Done { .. } => ("ok".to_owned(), Tone::Good),
+        Outcome::Failed(_) if rescued => ("rescued".to_owned(), Tone::Odd),
         Outcome::Failed(_) if ignored => ("ignored".to_owned(), Tone::Odd),
         Outcome::Failed(failure) => (failure.class.to_string(), tone(failure.class)),
         Outcome::Skipped(Skip::Check(_)) => ("check".to_owned(), Tone::Odd),
@@ -73,15 +74,17 @@ pub(super) fn took(duration: Duration) -> String {
     }
 }
 
+/// `8 s`, `1h30m`: whole seconds.
+pub(super) fn whole(duration: Duration) -> String {
+    if duration < LONG {
+        format!("{} s", duration.as_secs())
+    } else {
+        format_duration(Duration::from_secs(duration.as_secs()))
+    }
+}
+
 /// `8 s of 30 s   rebootTime: none`
 pub(super) fn counting(spent: Duration, of: Option<Duration>, says: Option<&str>) -> String {
-    let whole = |duration: Duration| {
-        if duration < LONG {
-            format!("{} s", duration.as_secs())
-        } else {
-            format_duration(Duration::from_secs(duration.as_secs()))
-        }
-    };
     let mut text = whole(spent);
     if let Some(of) = of {
         text = format!("{text} of {}", whole(of));
@@ -97,17 +100,21 @@ pub(super) fn progress(progress: &Progress) -> (Option<Duration>, Option<String>
     match progress {
         Progress::Elapsed { of, .. } => (*of, None),
         Progress::Says(text) => (None, Some(text.clone())),
+        Progress::Together { done, of, by } => (None, Some(together(*done, *of, by))),
     }
+}
+
+/// `12 of 50 done, job 20261123-132742-k3f9`
+pub(super) fn together(done: usize, of: usize, by: &str) -> String {
+    format!("{done} of {of} done, {by}")
 }
 
 /// One line of a text that may hold several, cut where it gets too long to read.
 pub(super) fn one_line(text: &str, longest: usize) -> String {
-    let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() > longest {
-        line = line.chars().take(longest.saturating_sub(2)).collect();
-        line.push_str("..");
-    }
-    line
+    let masked = Mask::process().apply(text);
+    let line: String = masked.split_whitespace().collect::<Vec<_>>().join(" ");
+    let fits = line.chars().count() <= longest;
+    if fits { line } else { Mask::process().shorten(&line, longest.saturating_sub(2)) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Two streams and one live line: whole lines go between, the live line is taken away and drawn again. Masks every text.
+//! Two streams and one live block: whole lines go between, the block is taken away and drawn again. Masks every text.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,8 +7,10 @@ use base::Mask;
 
 /// Back to the first column, and the line emptied.
 const ERASE: &str = "\r\x1b[2K";
+/// One line up.
+const UP: &str = "\x1b[1A";
 
-/// Both streams and the live line.
+/// Both streams and the live block.
 pub(super) struct Screen {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
@@ -16,8 +18,8 @@ pub(super) struct Screen {
     terminal: bool,
     /// Columns; 0 = unknown.
     width: usize,
-    /// What the live line shows now.
-    live: Option<String>,
+    /// The lines that the live block shows now.
+    live: Vec<String>,
 }
 
 // What cannot be written is lost: a closed pipe must not end a run that is under way.
@@ -28,7 +30,7 @@ impl Screen {
         terminal: bool,
         width: usize,
     ) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { out, err, terminal, width, live: None }))
+        Arc::new(Mutex::new(Self { out, err, terminal, width, live: Vec::new() }))
     }
 
     /// A line on stderr, above the live one.
@@ -45,29 +47,31 @@ impl Screen {
         self.show();
     }
 
-    /// Draws the live line anew, or takes it away. Without a terminal there is none.
-    pub(super) fn live(&mut self, line: Option<String>) {
-        if !self.terminal || line == self.live {
+    /// Draws the live block anew, or takes it away when it is empty. Without a terminal there is none.
+    pub(super) fn live(&mut self, lines: Vec<String>) {
+        if !self.terminal || lines == self.live {
             return;
         }
         self.hide();
-        self.live = line;
+        self.live = lines;
         self.show();
     }
 
     fn hide(&mut self) {
-        if self.live.is_some() {
-            let _ = write!(self.err, "{ERASE}");
+        if !self.live.is_empty() {
+            let up = format!("{UP}{ERASE}").repeat(self.live.len() - 1);
+            let _ = write!(self.err, "{ERASE}{up}");
         }
     }
 
     fn show(&mut self) {
-        if let Some(live) = &self.live {
-            let masked = Mask::process().apply(live);
-            // One column stays free: a full last column makes some terminals wrap.
-            let room = if self.width == 0 { usize::MAX } else { self.width.saturating_sub(1) };
+        // One column stays free: a full last column makes some terminals wrap.
+        let room = if self.width == 0 { usize::MAX } else { self.width.saturating_sub(1) };
+        for (index, line) in self.live.iter().enumerate() {
+            let masked = Mask::process().apply(line);
             let shown: String = masked.chars().take(room).collect();
-            let _ = write!(self.err, "{shown}");
+            let gap = if index > 0 { "\n" } else { "" };
+            let _ = write!(self.err, "{gap}{shown}");
         }
         let _ = self.err.flush();
     }
@@ -96,7 +100,7 @@ impl Lines {
     /// The live line below all others, or none. Returns whether there is a terminal to show it on.
     pub fn live(&self, text: Option<String>) -> bool {
         let mut screen = take(&self.0);
-        screen.live(text);
+        screen.live(text.into_iter().collect());
         screen.terminal
     }
 

@@ -3,15 +3,18 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
 use base::format_duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::device::{Broken, Device, End};
+use super::device::{Broken, Device, End, HIDDEN};
 use super::frame::Frame;
 use super::nest::{Caught, Nest};
+use super::offline::offline;
+use super::recall::rest;
 use crate::book::{Body, Step};
 use crate::{Class, Effect, Failure, Outcome, Progress, Ready, RunEvent, Skip, StepContext};
 
@@ -34,6 +37,8 @@ pub(super) struct Tried {
     pub(super) inner: Option<Box<Broken>>,
     /// Repeating it does no harm.
     pub(super) again: bool,
+    /// It broke before its first attempt.
+    pub(super) untried: bool,
     /// Its failure was said as one that something around goes on from.
     pub(super) caught: bool,
 }
@@ -41,7 +46,7 @@ pub(super) struct Tried {
 impl Tried {
     /// One attempt, or none.
     pub(super) fn once(outcome: Outcome) -> Self {
-        Self { outcome, attempts: 1, says: None, inner: None, again: true, caught: false }
+        Self { outcome, attempts: 1, says: None, inner: None, again: true, untried: false, caught: false }
     }
 }
 
@@ -55,7 +60,7 @@ impl Device<'_> {
         limit: Option<Duration>,
     ) -> Result<Tried, End> {
         let Some(limit) = limit else { return self.repeat(step, frame, nest, None).await };
-        let waits = matches!(&step.body, Body::Verb { ready, .. } if ready.waits());
+        let waits = matches!(&step.body, Body::Verb { ready, .. } if ready.waits() || ready.gathers().is_some());
         let allowed = if waits { limit + LAST_WORD } else { limit };
         match self.within(allowed, self.repeat(step, frame, nest, Some(limit))).await {
             Some(tried) => tried,
@@ -103,15 +108,31 @@ impl Device<'_> {
             (None, None, _) => 0,
         };
         let mut delay = step.retries.delay.unwrap_or(DELAY);
+        let mark = self.trail.here.get();
         let mut attempt = 1;
+        let (done, since) = self.trail.step(mark).map_or((0, None), |past| (past.again, past.again_at));
+        self.walk_again(step, done, frame, nest).await;
+        while attempt <= done {
+            let last = attempt == done;
+            let rest = if last { rest(delay, since, self.play.options.clock.now()) } else { Duration::ZERO };
+            self.sleep(rest).await?;
+            delay = grown(delay, step);
+            attempt += 1;
+        }
+        self.hidden.set(nest.hides(step));
         loop {
+            self.trail.here.set(mark);
+            self.trail.attempt.set(attempt);
             frame.set("attempt", json!(attempt));
+            frame.round(step.index, attempt as usize);
             let mut tried = self.judged(step, frame, nest, limit, attempt <= retries).await?;
             tried.attempts = attempt;
             let Some(reason) = again(&tried) else { return Ok(tried) };
+            let reason = if nest.hides(step) { HIDDEN.to_owned() } else { reason };
             if attempt > retries {
                 return Ok(tried);
             }
+            self.keep_again(mark, attempt, &reason);
             self.play.events.say(&RunEvent::StepRetried {
                 device: self.target.id.clone(),
                 step: step.index,
@@ -119,7 +140,7 @@ impl Device<'_> {
                 reason,
             });
             self.sleep(delay).await?;
-            delay = delay.mul_f64(step.retries.backoff.unwrap_or(1.0).max(1.0)).min(LONGEST_DELAY);
+            delay = grown(delay, step);
             attempt += 1;
         }
     }
@@ -143,7 +164,10 @@ impl Device<'_> {
         repeats: bool,
     ) -> Result<Tried, End> {
         let mut tried = match &step.body {
-            Body::Verb { ready, effect, .. } => self.online(step, &**ready, *effect, frame, nest, limit).await?,
+            Body::Verb { ready, effect, .. } => match self.lost_call(step, &**ready) {
+                Some(tried) => tried,
+                None => self.online(step, ready, *effect, frame, nest, limit).await?,
+            },
             Body::Block { block, rescue, always } => {
                 self.block(step, [block, rescue, always], frame, nest, repeats).await?
             }
@@ -161,7 +185,7 @@ impl Device<'_> {
     pub(super) async fn call(
         &self,
         step: &Step,
-        ready: &dyn Ready,
+        ready: &Rc<dyn Ready>,
         effect: Effect,
         frame: &Frame<'_>,
         limit: Option<Duration>,
@@ -185,13 +209,17 @@ impl Device<'_> {
             progress: &progress,
             say: &say,
             cancel: &self.stop,
+            called: self.called.get(),
             check_mode: self.play.options.check,
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
         };
-        let outcome = match self.rehearsal(ready, effect, &context) {
+        let outcome = match self.rehearsal(&**ready, effect, &context) {
             Some(outcome) => outcome,
-            None => self.perform(ready, effect, &context).await?,
+            None => match (&self.member, ready.gathers().filter(|_| !context.check_mode)) {
+                (Some(member), Some(_)) => self.served(member, ready, effect, frame.place(), &context).await?,
+                _ => self.perform(&**ready, effect, &context).await?,
+            },
         };
         if effect == Effect::Changes && matches!(outcome, Outcome::Skipped(Skip::Check(_))) {
             self.play.would_change.set(true);
@@ -207,6 +235,7 @@ impl Device<'_> {
     async fn perform(&self, ready: &dyn Ready, effect: Effect, context: &StepContext<'_>) -> Result<Outcome, End> {
         if ready.waits() {
             self.fork.release();
+            self.about_to_call(effect).await?;
             let since = Instant::now();
             let ended = tokio::select! {
                 biased;
@@ -219,11 +248,16 @@ impl Device<'_> {
         self.fork.hold().await;
         // It may have been stopped while it queued.
         self.go_on()?;
+        self.about_to_call(effect).await?;
+        self.called.set(self.called.get() || effect == Effect::Changes);
         self.in_call.set(effect == Effect::Changes && !ready.repeatable());
         self.play.calling(&self.target.id, self.in_call.get());
         let outcome = ready.run(context).await;
         self.in_call.set(false);
         self.play.calling(&self.target.id, false);
+        if effect == Effect::Changes && offline(&outcome) {
+            self.not_sent();
+        }
         Ok(outcome)
     }
 
@@ -244,7 +278,7 @@ impl Device<'_> {
         if let Progress::Says(text) = &progress {
             *says.borrow_mut() = Some(text.clone());
         }
-        if !step.no_log {
+        if !self.hidden.get() {
             let device = self.target.id.clone();
             self.play.events.say(&RunEvent::StepProgress { device, step: step.index, progress });
         }
@@ -256,7 +290,7 @@ impl Device<'_> {
     }
 
     /// `block`, then `rescue` when it failed, then `always`.
-    async fn block(
+    pub(super) async fn block(
         &self,
         step: &Step,
         [block, rescue, always]: [&[Step]; 3],
@@ -291,6 +325,11 @@ impl Device<'_> {
             Err(end) => Err(end),
         }
     }
+}
+
+/// The next delay.
+fn grown(delay: Duration, step: &Step) -> Duration {
+    delay.mul_f64(step.retries.backoff.unwrap_or(1.0).max(1.0)).min(LONGEST_DELAY)
 }
 
 /// Why another attempt could help; nothing when this one is final.

@@ -14,11 +14,16 @@ use tokio_util::sync::CancellationToken;
 use super::exit::Ended;
 use super::fork::Fork;
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
 use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
+use super::trail::Trail;
 use crate::book::{Expression, Step};
 use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
+
+/// What is told of a failure that `no_log` hides.
+pub(super) const HIDDEN: &str = "failed; why is hidden (no_log)";
 
 /// A device under way.
 pub(super) struct Device<'a> {
@@ -29,19 +34,27 @@ pub(super) struct Device<'a> {
     /// Index of its wave, from 0.
     pub(super) wave: usize,
     pub(super) fork: Fork,
+    /// Those it walks with, if somebody may serve them together.
+    pub(super) member: Option<Member>,
     /// Its steps end when this does.
     pub(super) stop: CancellationToken,
     pub(super) names: Names,
+    /// Where it is, and what earlier processes have written of it.
+    pub(super) trail: Trail,
     /// Facts read for the present step.
     pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
     /// A call that must not be repeated blindly is in flight.
     pub(super) in_call: Cell<bool>,
+    /// A verb that changes has run.
+    pub(super) called: Cell<bool>,
     /// It is not connected, and waited for since then.
     pub(super) waited_since: Cell<Option<Instant>>,
     /// Time spent on earlier such waits.
     pub(super) waited: Cell<Duration>,
     /// Time spent in verbs that wait.
     pub(super) idled: Cell<Duration>,
+    /// The present step's progress is not to be shown.
+    pub(super) hidden: Cell<bool>,
 }
 
 /// Why a device's steps do not go on.
@@ -66,6 +79,8 @@ pub(super) struct Broken {
     pub(super) again: bool,
     /// It was said that something around goes on.
     pub(super) caught: bool,
+    /// `no_log`: what it says must not be shown.
+    pub(super) hidden: bool,
 }
 
 impl Broken {
@@ -91,14 +106,16 @@ pub(super) struct DeviceEnd {
     /// Of `took`: waiting to come online, and in verbs that wait.
     pub(super) waited: Duration,
     pub(super) vars: Arc<Value>,
+    /// The run stopped around it: a resumed run goes on with it.
+    pub(super) open: bool,
 }
 
 impl DeviceEnd {
-    /// One that was never started.
-    pub(super) fn not_reached(id: Arc<str>, wave: usize, why: &str) -> Self {
+    /// One that was never started; `open` when a resumed run will reach it.
+    pub(super) fn not_reached(id: Arc<str>, wave: usize, why: &str, open: bool) -> Self {
         let error = Some(why.to_owned());
         let (took, waited, vars) = (Duration::ZERO, Duration::ZERO, Arc::new(json!({})));
-        Self { id, wave, ended: Ended::Skipped, error, took, waited, vars }
+        Self { id, wave, ended: Ended::Skipped, error, took, waited, vars, open }
     }
 
     pub(super) fn event(&self) -> RunEvent {
@@ -133,24 +150,34 @@ impl<'a> Device<'a> {
     ) -> Self {
         Self {
             play,
+            trail: Trail::new(play.past.as_ref().and_then(|past| past.device(Some(&target.id)))),
             target,
             on_runner: false,
             wave,
             fork: Fork::new(Arc::clone(&play.forks), permit),
+            member: None,
             stop: play.stop.clone(),
             names: Names::default(),
             facts: RefCell::default(),
             in_call: Cell::new(false),
+            called: Cell::new(false),
             waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
             idled: Cell::new(Duration::ZERO),
+            hidden: Cell::new(false),
         }
+    }
+
+    /// One of a group that walks through the same steps.
+    pub(super) fn among(self, group: usize) -> Self {
+        Self { member: Some(self.play.gather.enter(group)), ..self }
     }
 
     /// The runner itself, for `before` and `after`.
     pub(super) fn runner(play: &'a PlayRun<'a>) -> Self {
         let target = Target { id: "runner".into(), attributes: Arc::new(Value::Null) };
-        Self { on_runner: true, ..Self::new(play, target, 0, None) }
+        let trail = Trail::new(play.past.as_ref().and_then(|past| past.device(None)));
+        Self { on_runner: true, trail, ..Self::new(play, target, 0, None) }
     }
 
     /// The runner once the devices are done with: only a person can stop it any more, not what stopped them.
@@ -176,9 +203,19 @@ impl<'a> Device<'a> {
             Ok(()) => self.steps(steps, &frame, Nest::outermost(self.play)).await.map(|_| ()),
             Err(failure) => Err(self.vars_failed(failure)),
         };
+        let result = match result {
+            Ok(()) => self.unsettled().map_or(Ok(()), Err),
+            other => other,
+        };
+        let open = match &result {
+            Err(End::Stopped) => self.play.is_held(),
+            Err(End::Failed(broken)) => broken.failure.class == Class::Hub,
+            _ => false,
+        };
         let (ended, error) = match result {
             Ok(()) => (Ended::Ok, None),
             Err(End::Skip(skip)) => (Ended::Skipped, Some(skip.to_string())),
+            Err(End::Failed(broken)) if broken.hidden => (Ended::of(&broken.failure), Some(HIDDEN.to_owned())),
             Err(End::Failed(broken)) => (Ended::of(&broken.failure), Some(broken.failure.message)),
             Err(End::Stopped) => self.play.stopped_as(),
         };
@@ -190,21 +227,29 @@ impl<'a> Device<'a> {
             took: started.elapsed(),
             waited: self.all_waited(),
             vars: Arc::new(self.names.take()),
+            open,
         }
     }
 
     /// Variables whose defaults name something of the device; the runner has none of these.
     async fn own_vars(&self, frame: &Frame<'_>) -> Result<(), Failure> {
-        if self.on_runner {
+        if self.on_runner || self.play.values.own.is_empty() {
             return Ok(());
         }
+        if let Some(Value::Object(vars)) = self.trail.vars() {
+            vars.iter().for_each(|(name, value)| self.names.set(&Arc::from(name.as_str()), value.clone(), Kind::Var));
+            return Ok(());
+        }
+        let mut kept = serde_json::Map::new();
         for (name, template) in &self.play.values.own {
             for expression in template.expressions() {
                 self.need(expression).await?;
             }
             let value = template.fill_value(&self.scope(frame), self.play.expressions())?;
+            kept.insert((*name).to_owned(), value.clone());
             self.names.set(&Arc::from(*name), value, Kind::Var);
         }
+        self.keep_vars(&Value::Object(kept));
         Ok(())
     }
 
@@ -212,7 +257,14 @@ impl<'a> Device<'a> {
         let span = failure.span.unwrap_or(self.play.play.span);
         self.play.events.stopped(self.diagnostic(&failure, span));
         self.play.hub_gone(&failure);
-        End::Failed(Box::new(Broken { failure, step: "vars".into(), at: String::new(), again: false, caught: false }))
+        End::Failed(Box::new(Broken {
+            failure,
+            step: "vars".into(),
+            at: String::new(),
+            again: false,
+            caught: false,
+            hidden: false,
+        }))
     }
 
     pub(super) fn scope<'s>(&'s self, frame: &'s Frame<'_>) -> DeviceScope<'s> {

@@ -7,7 +7,7 @@ use base::{Diagnostic, Span};
 use serde_json::Value;
 
 use super::attempt::Tried;
-use super::device::Device;
+use super::device::{Device, HIDDEN};
 use super::nest::{Caught, Nest};
 use crate::book::{Body, Step};
 use crate::{Class, Failure, Outcome, RunEvent, Skip};
@@ -25,7 +25,7 @@ impl Device<'_> {
     ) -> Tried {
         // The hub's own failures end the run, whatever stands around.
         let caught =
-            nest.caught.filter(|_| !matches!(&tried.outcome, Outcome::Failed(failure) if failure.class == Class::Hub));
+            nest.caught.filter(|_| matches!(&tried.outcome, Outcome::Failed(failure) if failure.class != Class::Hub));
         let rescued = !ignored && caught == Some(Caught::Rescue);
         let ignored = ignored || caught.is_some();
         // Its inner step was said to be caught, by this block; but then nothing went on.
@@ -34,9 +34,12 @@ impl Device<'_> {
         if !own {
             return tried;
         }
+        let hidden = nest.hides(step);
         let diagnostic = match &tried.outcome {
             Outcome::Failed(failure) if !nest.quiet => {
-                Some(Box::new(self.diagnostic(failure, failure.span.unwrap_or_else(|| key(step)))))
+                let span = failure.span.unwrap_or_else(|| key(step));
+                let shown = hidden.then(|| Failure::new(failure.class, HIDDEN));
+                Some(Box::new(self.diagnostic(shown.as_ref().unwrap_or(failure), span)))
             }
             _ => None,
         };
@@ -52,7 +55,7 @@ impl Device<'_> {
             attempts: tried.attempts,
             took,
             diagnostic,
-            hidden: nest.no_log || step.no_log,
+            hidden,
         };
         self.play.events.say(&event);
         if let RunEvent::StepEnded { outcome, .. } = event {
@@ -63,7 +66,7 @@ impl Device<'_> {
     }
 
     /// What the step's line shows: what the verb said last, else what later expressions read of its value.
-    fn summary(&self, step: &Step, tried: &Tried) -> String {
+    pub(super) fn summary(&self, step: &Step, tried: &Tried) -> String {
         let Outcome::Done { value, .. } = &tried.outcome else { return String::new() };
         if let Some(says) = &tried.says {
             return says.clone();
@@ -106,9 +109,9 @@ pub(super) fn key(step: &Step) -> Span {
 }
 
 /// Words that go on with a sentence whose subject is the device.
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "is", "was", "has", "had", "did", "does", "answered", "replied", "rejected", "refused", "dropped", "sent", "said",
-    "stayed", "never", "cannot", "could", "went", "lost", "took", "gave", "needs",
+    "stayed", "never", "cannot", "could", "went", "lost", "took", "gave", "needs", "failed;",
 ];
 
 /// A sentence about a device: `press-7 is not connected`, `press-7: no such method`.

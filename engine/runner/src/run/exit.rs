@@ -2,6 +2,7 @@
 
 use crate::{Class, Counts, Failure};
 
+pub(super) const INTERNAL: u8 = 1;
 pub(super) const USAGE: u8 = 2;
 pub(super) const INVALID: u8 = 3;
 pub(super) const FAILED: u8 = 4;
@@ -29,6 +30,13 @@ impl Ended {
             Class::Timeout => Self::Timeout,
             Class::Rejected => Self::Rejected,
         }
+    }
+
+    /// The class of a word.
+    pub(crate) fn read(word: &str) -> Option<Self> {
+        [Self::Ok, Self::Failed, Self::Unreachable, Self::Timeout, Self::Rejected, Self::Skipped]
+            .into_iter()
+            .find(|ended| ended.word() == word)
     }
 
     pub(crate) fn word(self) -> &'static str {
@@ -65,6 +73,28 @@ impl Tally {
             Ended::Rejected => &mut self.rejected,
             Ended::Skipped => &mut self.skipped,
         } += 1;
+    }
+
+    /// What has come on top of an earlier count.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            ok: self.ok.saturating_sub(earlier.ok),
+            failed: self.failed.saturating_sub(earlier.failed),
+            unreachable: self.unreachable.saturating_sub(earlier.unreachable),
+            timeout: self.timeout.saturating_sub(earlier.timeout),
+            rejected: self.rejected.saturating_sub(earlier.rejected),
+            skipped: self.skipped.saturating_sub(earlier.skipped),
+        }
+    }
+
+    /// As a list, and back.
+    pub(super) fn list(&self) -> [usize; 6] {
+        [self.ok, self.failed, self.unreachable, self.timeout, self.rejected, self.skipped]
+    }
+
+    pub(super) fn of(list: &[usize]) -> Self {
+        let at = |index: usize| list.get(index).copied().unwrap_or(0);
+        Self { ok: at(0), failed: at(1), unreachable: at(2), timeout: at(3), rejected: at(4), skipped: at(5) }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

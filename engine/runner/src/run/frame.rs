@@ -1,7 +1,7 @@
 //! The names that come and go while a device walks: `item`, `attempt`, `result`, `error`, and a step's own `vars`. An inner
 //! frame hides the outer ones.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use script::Dynamic;
@@ -35,22 +35,41 @@ impl From<&Arc<str>> for Name {
     }
 }
 
+/// Where a device is in its playbook: the steps around, outermost first, each with its round (of a loop or of attempts, from 1;
+/// 0 before the first). Places of one playbook are passed in their order.
+pub(super) type Place = Vec<(usize, usize)>;
+
 /// Something that knows values by name: hides how deep frames are nested.
 pub(super) trait Lookup {
     fn find(&self, name: &str) -> Option<Dynamic>;
+
+    fn add_place(&self, place: &mut Place);
 }
 
 /// Names of one step, item or block, over those around it.
 #[derive(Default)]
 pub(super) struct Frame<'a> {
     outer: Option<&'a dyn Lookup>,
+    round: Cell<Option<(usize, usize)>>,
     names: RefCell<Vec<(Name, Value)>>,
 }
 
 impl<'a> Frame<'a> {
     /// A frame without names inside another.
     pub(super) fn inside(outer: &'a Frame<'_>) -> Self {
-        Self { outer: Some(outer), names: RefCell::default() }
+        Self { outer: Some(outer), ..Self::default() }
+    }
+
+    /// Which round of a step this is.
+    pub(super) fn round(&self, step: usize, round: usize) {
+        self.round.set(Some((step, round)));
+    }
+
+    /// Where whoever has this frame is.
+    pub(super) fn place(&self) -> Place {
+        let mut place = Place::new();
+        self.add_place(&mut place);
+        place
     }
 
     /// Gives a name a value, in this frame.
@@ -80,6 +99,13 @@ impl Lookup for Frame<'_> {
             Some((_, value)) => Some(script::from_json(value)),
             None => self.outer?.find(name),
         }
+    }
+
+    fn add_place(&self, place: &mut Place) {
+        if let Some(outer) = self.outer {
+            outer.add_place(place);
+        }
+        place.extend(self.round.get());
     }
 }
 

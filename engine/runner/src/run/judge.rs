@@ -1,5 +1,6 @@
 //! What an attempt's outcome counts as: `failed_when`, `changed_when` and `until`, each with `result` in sight.
 
+use base::Mask;
 use serde_json::Value;
 
 use super::device::Device;
@@ -96,8 +97,5 @@ fn shown(value: &Value) -> String {
         Value::Null => "nothing".to_owned(),
         other => other.to_string(),
     };
-    if text.chars().count() <= LONGEST {
-        return text;
-    }
-    text.chars().take(LONGEST).chain("..".chars()).collect()
+    Mask::process().shorten(&text, LONGEST)
 }

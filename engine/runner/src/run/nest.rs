@@ -59,6 +59,11 @@ impl<'n> Nest<'n> {
         }
     }
 
+    /// `no_log`: neither values nor messages of this step are shown.
+    pub(super) fn hides(&self, step: &Step) -> bool {
+        self.no_log || step.no_log
+    }
+
     fn tags<'s>(&'s self, step: &'s Step) -> impl Iterator<Item = &'s str> {
         self.tags.iter().copied().chain(step.tags.iter().map(AsRef::as_ref))
     }

@@ -1,6 +1,7 @@
 //! `offline`: what becomes of a device that is not connected. Waiting for one holds neither a fork nor a wave; it is tried
 //! again with a growing pause, and its connection state is never asked for.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use base::Backoff;
@@ -9,7 +10,9 @@ use tokio::time::Instant;
 use super::attempt::Tried;
 use super::device::{Device, End};
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
+use super::recall::rest;
 use crate::book::{Offline, Step};
 use crate::{Class, Effect, Outcome, Ready, RunEvent, Skip};
 
@@ -47,7 +50,7 @@ impl Device<'_> {
     pub(super) async fn online(
         &self,
         step: &Step,
-        ready: &dyn Ready,
+        ready: &Rc<dyn Ready>,
         effect: Effect,
         frame: &Frame<'_>,
         nest: &Nest<'_>,
@@ -68,15 +71,18 @@ impl Device<'_> {
     async fn wait_online(
         &self,
         step: &Step,
-        ready: &dyn Ready,
+        ready: &Rc<dyn Ready>,
         effect: Effect,
         frame: &Frame<'_>,
         (limit, at_most): (Option<Duration>, Duration),
         first: Tried,
     ) -> Result<Tried, End> {
+        let _rest = self.member.as_ref().map(Member::rest);
         let waiting = Waiting::new(self);
         self.play.events.say(&RunEvent::DeviceWaiting { device: self.target.id.clone(), at_most });
-        let until = Instant::now() + at_most;
+        // A wait that began before the process ended is not given its whole time again.
+        let since = self.trail.step(self.trail.here.get()).and_then(|past| past.waiting);
+        let until = Instant::now() + rest(at_most, since, self.play.options.clock.now());
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut rng = self.play.options.seed.of(&self.target.id).rng();
         let mut tried = first;
@@ -109,6 +115,6 @@ impl Device<'_> {
 }
 
 /// Not connected, and nothing was sent: a connection lost in the middle of a call is another matter.
-fn offline(outcome: &Outcome) -> bool {
+pub(super) fn offline(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Failed(failure) if failure.class == Class::Unreachable && !failure.in_doubt)
 }

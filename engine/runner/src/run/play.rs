@@ -12,10 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::device::{Broken, DeviceEnd};
 use super::events::Events;
 use super::exit::{self, Ended, Tally, graver};
+use super::gather::Gather;
+use super::past;
 use super::step::Came;
 use super::values::Values;
 use super::wave::Wave;
 use crate::book::{Body, Book, Play, Step};
+use crate::journal::{Journal, PastPlay};
 use crate::{Class, Failure, Inventory, RunOptions};
 
 /// What a `run_once` step came to, for all who come later.
@@ -40,6 +43,8 @@ pub(super) struct PlayRun<'a> {
     pub(super) give_up: CancellationToken,
     /// A device began or ended to be waited for.
     pub(super) moved: Notify,
+    /// Where devices meet whom one call serves.
+    pub(super) gather: Rc<Gather>,
     pub(super) waves: RefCell<Vec<Wave>>,
     pub(super) tally: RefCell<Tally>,
     /// Devices under way, and whether a call that must not be repeated blindly is in flight.
@@ -58,6 +63,17 @@ pub(super) struct PlayRun<'a> {
     once: RefCell<BTreeMap<usize, Once>>,
     throttles: RefCell<BTreeMap<usize, Arc<Semaphore>>>,
     pub(super) size: usize,
+    /// Where calls are written before they are sent.
+    pub(super) journal: Option<&'a Journal>,
+    /// What earlier processes did of this play.
+    pub(super) past: Option<Rc<PastPlay>>,
+    /// A person is to be asked, and there is none: the run ends for now.
+    pub(super) paused: Cell<bool>,
+    /// Devices of an earlier process that had begun a `run_once` step.
+    pub(super) owners: RefCell<BTreeMap<usize, Arc<str>>>,
+    pub(super) moved_once: Notify,
+    /// Calls in doubt, as the recap names them.
+    pub(super) doubts: RefCell<Vec<String>>,
 }
 
 /// The doors that a play uses.
@@ -81,6 +97,11 @@ impl<'a> PlayRun<'a> {
         for steps in [&play.before, &play.steps, &play.after, &play.on_abort] {
             collect_registers(steps, &mut registers);
         }
+        let journal = past::journal(options);
+        let index = book.plays.iter().position(|known| std::ptr::eq(known, play));
+        let past = journal.zip(index).and_then(|(journal, index)| journal.past().play(index));
+        let owners = past.as_ref().map(|past| past.owners.clone()).unwrap_or_default();
+        let stop = options.cancel.child_token();
         let forks = options.forks.or(play.forks).unwrap_or(super::fork::DEFAULT_FORKS).max(1);
         Self {
             book,
@@ -93,7 +114,8 @@ impl<'a> PlayRun<'a> {
             values,
             registers,
             forks: Arc::new(Semaphore::new(forks.min(Semaphore::MAX_PERMITS))),
-            stop: options.cancel.child_token(),
+            gather: Rc::new(Gather::new(options, stop.clone())),
+            stop,
             give_up: CancellationToken::new(),
             moved: Notify::new(),
             waves: RefCell::default(),
@@ -108,6 +130,12 @@ impl<'a> PlayRun<'a> {
             once: RefCell::default(),
             throttles: RefCell::default(),
             size,
+            journal,
+            past,
+            paused: Cell::new(false),
+            owners: RefCell::new(owners),
+            moved_once: Notify::new(),
+            doubts: RefCell::default(),
         }
     }
 
@@ -202,6 +230,15 @@ impl<'a> PlayRun<'a> {
 
     /// A device's run has ended.
     pub(super) fn ended(&self, end: DeviceEnd) {
+        self.disowned(&end.id);
+        if !end.open {
+            self.note(|| end.line(!self.play.after.is_empty()));
+        }
+        self.count(end);
+    }
+
+    /// It counts, and is said.
+    pub(super) fn count(&self, end: DeviceEnd) {
         self.active.borrow_mut().remove(&end.id);
         self.tally.borrow_mut().add(end.ended);
         if let Some(wave) = self.waves.borrow_mut().get_mut(end.wave) {

@@ -12,6 +12,7 @@ use super::device::{Device, DeviceEnd};
 use super::events::Events;
 use super::exit::{self, Tally, graver};
 use super::frame::Frame;
+use super::past;
 use super::play::{Doors, PlayRun};
 use super::scope::DeviceScope;
 use super::secrets;
@@ -19,8 +20,9 @@ use super::tags;
 use super::values::Values;
 use super::waves::Driver;
 use crate::book::{Book, Play, Template, extra_vars};
+use crate::journal::{Kind, PastPlay, Record};
 use crate::plan::{self, Asked, Planned};
-use crate::{Inventory, Registry, Reporter, RunEvent, RunOptions, RunResult, Target};
+use crate::{Inventory, Registry, Reporter, Resume, RunEvent, RunOptions, RunResult, Target};
 
 /// Executes playbooks and runner scripts. Lives on one lane: call it inside a current-thread runtime.
 pub struct Runner {
@@ -45,6 +47,10 @@ struct Sum {
     lost: BTreeSet<Arc<str>>,
     /// No further play.
     over: bool,
+    /// A person is to be asked.
+    paused: bool,
+    /// How many devices the plays were about.
+    size: usize,
 }
 
 impl Sum {
@@ -53,6 +59,15 @@ impl Sum {
             self.reason = reason.or(self.reason.take());
         }
         self.exit = graver(self.exit, code);
+    }
+
+    /// How the run can be gone on with.
+    fn resume(&self) -> Option<Resume> {
+        match self.exit {
+            _ if self.paused => Some(Resume::Approve),
+            exit::INTERNAL | exit::HUB | exit::INTERRUPTED => Some(Resume::Plain),
+            _ => None,
+        }
     }
 
     fn refuse(&mut self, events: Events<'_>, code: u8, diagnostic: Diagnostic) {
@@ -85,15 +100,21 @@ impl Runner {
                 }
             }
         }
-        self.finish(events, options, sum, started)
+        self.finish(events, options, sum, started).await
     }
 
-    fn finish(&self, events: Events<'_>, options: &RunOptions, sum: Sum, started: Instant) -> RunResult {
+    async fn finish(&self, events: Events<'_>, options: &RunOptions, mut sum: Sum, started: Instant) -> RunResult {
+        let resume = sum.resume();
+        if let Err(why) = conclude_journal(options, &sum, resume).await {
+            sum.end(exit::INTERNAL, Some(why));
+        }
         let interrupted = options.cancel.is_cancelled() && sum.exit == exit::INTERRUPTED;
         let counts = sum.tally.counts();
         let took = started.elapsed();
         events.say(&RunEvent::RunEnded { counts, took, exit: sum.exit, reason: sum.reason.clone() });
-        RunResult { exit: sum.exit, counts, reason: sum.reason, interrupted }
+        let begun = options.journal.as_ref().is_some_and(|journal| journal.is_begun());
+        let resume = resume.filter(|_| begun);
+        RunResult { exit: sum.exit, counts, reason: sum.reason, interrupted, resume }
     }
 
     async fn play(
@@ -105,22 +126,23 @@ impl Runner {
         sum: &mut Sum,
     ) {
         let play = &book.plays[index];
-        let targets = match plan::select(play.targets.as_ref(), &*self.inventory, options).await {
-            Planned::Devices(targets) => targets,
-            Planned::Refused(diagnostic, code) => return sum.refuse(events, code, *diagnostic),
+        let past = past::journal(options).and_then(|journal| journal.past().play(index));
+        if let Some(past) = past.as_ref().filter(|past| past.done.is_some()) {
+            return recall(past, sum);
+        }
+        let targets = match self.targets(play, past.as_deref(), options, sum).await {
+            Ok(targets) => targets,
+            Err((diagnostic, code)) => return sum.refuse(events, code, diagnostic),
         };
-        let targets: Vec<Target> = targets.into_iter().filter(|target| !sum.lost.contains(&target.id)).collect();
-        if let Some(diagnostic) = plan::too_many_forks(play, targets.len(), options) {
-            return sum.refuse(events, exit::USAGE, diagnostic);
-        }
-        match plan::ask(plan::changing(play), &targets, &self.inventory.hub(), options).await {
-            Asked::Allowed => {}
-            Asked::Refused(diagnostic) => return sum.refuse(events, exit::USAGE, *diagnostic),
-        }
-        let values = match self.values(play, vars, options).await {
+        let values = match self.values(play, (vars, past.as_deref()), options).await {
             Ok(values) => values,
             Err(diagnostic) => return sum.refuse(events, exit::USAGE, diagnostic),
         };
+        if let Err(diagnostic) = begin(play, index, (&targets, past.is_none()), &values, options) {
+            return sum.refuse(events, exit::USAGE, diagnostic);
+        }
+        let ended = past.as_ref().map_or(0, |past| past.ends.len());
+        let coming = targets.len().saturating_sub(ended);
         events.say(&RunEvent::PlayStarted {
             play: index,
             name: Arc::clone(&play.name),
@@ -128,20 +150,103 @@ impl Runner {
             devices: targets.len(),
             first: targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
             steps: book.steps.iter().map(|(name, _)| Arc::clone(name)).collect(),
-            waves: plan::waves(&play.serial, targets.len()).len(),
-            estimate: None,
+            waves: past
+                .as_ref()
+                .map_or_else(|| plan::waves(&play.serial, targets.len()), |past| past.sizes.clone())
+                .len(),
+            estimate: self.inventory.estimate(&plan::work(play, coming, options)),
         });
         let doors = Doors { events, inventory: &*self.inventory, expressions: &self.expressions };
+        sum.size += targets.len();
         let run = PlayRun::new(book, play, options, doors, values, targets.len());
         perform(&run, targets).await;
         conclude(&run, sum);
         events.say(&RunEvent::PlayEnded { counts: run.tally.borrow().counts() });
     }
 
-    async fn values<'v>(&self, play: &Play, vars: &'v Vars, options: &RunOptions) -> Result<Values<'v>, Diagnostic> {
-        let secrets = secrets::fetch(play, options).await?;
-        Values::new(play, vars, secrets, options, &self.expressions)
+    /// The devices: those of an earlier process in its order, else as the play and the command line say; and whether they may be called.
+    async fn targets(
+        &self,
+        play: &Play,
+        past: Option<&PastPlay>,
+        options: &RunOptions,
+        sum: &Sum,
+    ) -> Result<Vec<Target>, (Diagnostic, u8)> {
+        let targets = match past {
+            Some(past) => past.targets.clone(),
+            None => match plan::select(play.targets.as_ref(), &*self.inventory, options).await {
+                Planned::Devices(targets) => {
+                    targets.into_iter().filter(|target| !sum.lost.contains(&target.id)).collect()
+                }
+                Planned::Refused(diagnostic, code) => return Err((*diagnostic, code)),
+            },
+        };
+        if let Some(diagnostic) = plan::too_many_forks(play, targets.len(), options) {
+            return Err((diagnostic, exit::USAGE));
+        }
+        let ended = |target: &&Target| past.is_some_and(|past| past.ends.contains_key(&target.id));
+        let coming: Vec<Target> = targets.iter().filter(|target| !ended(target)).cloned().collect();
+        match plan::ask(plan::changing(play), &coming, &self.inventory.hub(), options).await {
+            Asked::Allowed => Ok(targets),
+            Asked::Refused(diagnostic) => Err((*diagnostic, exit::USAGE)),
+        }
     }
+
+    async fn values<'v>(
+        &self,
+        play: &Play,
+        (vars, past): (&'v Vars, Option<&PastPlay>),
+        options: &RunOptions,
+    ) -> Result<Values<'v>, Diagnostic> {
+        let secrets = secrets::fetch(play, options).await?;
+        let known = past.map(|past| &past.vars);
+        Values::new(play, (vars, known), secrets, options, &self.expressions)
+    }
+}
+
+/// The journal's first lines of a play; the folder is made with the first play's, when nothing can refuse the run any more.
+fn begin(
+    play: &Play,
+    index: usize,
+    (targets, fresh): (&[Target], bool),
+    values: &Values<'_>,
+    options: &RunOptions,
+) -> Result<(), Diagnostic> {
+    let Some(journal) = past::journal(options) else { return Ok(()) };
+    journal.begin().map_err(|error| {
+        Diagnostic::error(format!("{error}. Nothing was sent: calls are written down before they are sent"))
+            .help("a run needs a folder that it may write: .iotplay/runs here")
+    })?;
+    if fresh {
+        let sizes = plan::waves(&play.serial, targets.len());
+        past::begin(journal, (index, &play.name), targets, &sizes, &values.kept());
+    }
+    Ok(())
+}
+
+/// A play that ended in an earlier process: what it came to.
+fn recall(past: &PastPlay, sum: &mut Sum) {
+    for (id, end) in &past.ends {
+        sum.tally.add(end.ended);
+        if !matches!(end.ended, exit::Ended::Ok | exit::Ended::Skipped) {
+            sum.lost.insert(Arc::clone(id));
+        }
+    }
+    sum.size += past.targets.len();
+    let (code, reason) = past.done.clone().unwrap_or_default();
+    sum.end(code, reason);
+}
+
+/// The last line, and everything on disk.
+async fn conclude_journal(options: &RunOptions, sum: &Sum, resume: Option<Resume>) -> Result<(), String> {
+    let Some(journal) = past::journal(options).filter(|journal| journal.is_begun()) else { return Ok(()) };
+    let counts = sum.tally.counts();
+    journal.append(Record {
+        size: Some(sum.size),
+        sizes: Some(vec![counts.ok, counts.failed, counts.unreachable, counts.skipped]),
+        ..Record::end(resume, sum.exit, sum.reason.as_deref())
+    });
+    journal.close().await
 }
 
 /// Before, waves, after; within the play's `timeout`.
@@ -149,7 +254,7 @@ async fn perform(run: &PlayRun<'_>, targets: Vec<Target>) {
     let before = Device::runner(run).walk(&run.play.before).await;
     if let Some(why) = failed(&before) {
         run.end(exit::ABORTED, format!("`before` failed: {why}"));
-        targets.into_iter().for_each(|target| run.ended(DeviceEnd::not_reached(target.id, 0, "not reached")));
+        targets.into_iter().for_each(|target| run.ended(run.not_reached(target.id, 0)));
     } else {
         let deadline = async {
             match run.play.timeout {
@@ -172,8 +277,8 @@ async fn perform(run: &PlayRun<'_>, targets: Vec<Target>) {
 
 /// `after`, also after an abort; not when a person wants the run to end, or the hub is away.
 async fn after(run: &PlayRun<'_>) {
-    let away = matches!(run.ending(), Some((exit::HUB | exit::INTERRUPTED, _)));
-    if run.play.after.is_empty() || away {
+    // Held: the devices are not done with. An interruption that comes now ends `after` by itself.
+    if run.play.after.is_empty() || run.is_held() {
         return;
     }
     let devices = std::mem::take(&mut *run.results.borrow_mut());
@@ -209,9 +314,22 @@ fn conclude(run: &PlayRun<'_>, sum: &mut Sum) {
         code = graver(code, exit::FAILED);
         reason = reason.or_else(|| Some("something would change (--fail-on-change)".to_owned()));
     }
+    let ended = run.ending();
+    if !run.is_held() {
+        let code = ended.as_ref().map_or(code, |(ending, _)| graver(code, *ending));
+        let why = ended.as_ref().map(|(_, why)| why.as_str()).or(reason.as_deref());
+        run.note(|| {
+            let line = Record { exit: Some(code), ..Record::new(Kind::PlayDone) };
+            why.map_or(line.clone(), |why| line.text(why))
+        });
+    }
     sum.end(code, reason);
-    if let Some((code, reason)) = run.ending() {
+    sum.paused |= run.paused.get();
+    if let Some((code, reason)) = ended {
         sum.end(code, Some(reason));
         sum.over = true;
+    }
+    if let Some(doubts) = run.doubts() {
+        sum.reason = Some(sum.reason.take().map_or(doubts.clone(), |reason| format!("{reason}\n{doubts}")));
     }
 }

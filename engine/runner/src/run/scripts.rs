@@ -14,11 +14,13 @@ use super::events::Events;
 use super::exit;
 use super::frame::Frame;
 use super::nest::Nest;
+use super::past;
 use super::play::{Doors, PlayRun};
 use super::runner::{FIRST, Runner};
 use super::values::Values;
 use super::waves::TICK;
 use crate::book::{Book, Play, Step};
+use crate::journal::Record;
 use crate::plan::{self, Asked};
 use crate::scripted::{Session, host, uncaught_class, uncaught_details};
 use crate::{Action, Class, Effect, ExtraVar, Failure, Reporter, RunEvent, RunOptions, RunResult, Target};
@@ -72,9 +74,13 @@ impl Runner {
         events.say(&RunEvent::RunStarted { run: options.run.clone(), hub: self.inventory.hub() });
         let (exit, reason) = self.script(&session).await;
         let counts = session.tally().counts();
+        let (exit, reason) = match conclude_journal(&session, exit, reason.as_deref()).await {
+            Ok(()) => (exit, reason),
+            Err(why) => (exit::INTERNAL, Some(why)),
+        };
         let interrupted = options.cancel.is_cancelled() && exit == exit::INTERRUPTED;
         events.say(&RunEvent::RunEnded { counts, took: started.elapsed(), exit, reason: reason.clone() });
-        RunResult { exit, counts, reason, interrupted }
+        RunResult { exit, counts, reason, interrupted, resume: None }
     }
 
     /// Reads it, asks when it must, runs it: the exit code, and why it ended early.
@@ -97,6 +103,13 @@ impl Runner {
         if let Asked::Refused(diagnostic) = self.allowed(session, &targets).await {
             events.stopped(*diagnostic);
             return (exit::USAGE, None);
+        }
+        if let Some(journal) = past::journal(options) {
+            if let Err(error) = journal.begin() {
+                events.stopped(Diagnostic::error(format!("{error}. Nothing was sent")));
+                return (exit::USAGE, None);
+            }
+            past::begin(journal, (0, &stem(&session.source)), &[], &[], &serde_json::Map::new());
         }
         events.say(&RunEvent::PlayStarted {
             play: 0,
@@ -193,6 +206,18 @@ async fn execute(session: &Rc<Session>, script: &Script) -> ScriptResult<Dynamic
     let vars = script::from_json(&Value::Object(vars.collect()));
     let budget = Budget::runner().cancelled_by(session.stop.clone());
     script.run(vec![("vars".to_owned(), vars)], Rc::clone(session) as _, budget).await
+}
+
+/// The last line of a script's journal: it can be shown, not resumed.
+async fn conclude_journal(session: &Session, exit: u8, reason: Option<&str>) -> Result<(), String> {
+    let Some(journal) = past::journal(&session.options).filter(|journal| journal.is_begun()) else { return Ok(()) };
+    let counts = session.tally().counts();
+    journal.append(Record {
+        size: Some(counts.ok + counts.failed + counts.unreachable + counts.skipped),
+        sizes: Some(vec![counts.ok, counts.failed, counts.unreachable, counts.skipped]),
+        ..Record::end(None, exit, reason)
+    });
+    journal.close().await
 }
 
 /// Waits for something while lines that count are drawn.

@@ -16,7 +16,10 @@ const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
 /// The secrets of a play by name.
 pub(super) async fn fetch(play: &Play, options: &RunOptions) -> Result<Map<String, Value>, Diagnostic> {
     let mut secrets = Map::new();
-    for (name, from) in &play.secrets {
+    // Programs come last: they are started without what is secret by then.
+    let programs = |from: &SecretFrom| matches!(from, SecretFrom::Command(_));
+    let (last, first): (Vec<_>, Vec<_>) = play.secrets.iter().partition(|(_, from)| programs(from));
+    for (name, from) in first.into_iter().chain(last) {
         let value = one(from, options)
             .await
             .map_err(|why| Diagnostic::error(format!("the secret `{name}` has no value: {why}")))?;
@@ -45,13 +48,14 @@ async fn one(from: &SecretFrom, options: &RunOptions) -> Result<String, String> 
 
 async fn command(words: &[std::sync::Arc<str>]) -> Result<String, String> {
     let (program, arguments) = words.split_first().ok_or("the command is empty")?;
-    let output = tokio::process::Command::new(program.as_ref())
-        .args(arguments.iter().map(AsRef::as_ref))
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(COMMAND_DEADLINE, output)
+    let mut command = tokio::process::Command::new(program.as_ref());
+    command.args(arguments.iter().map(AsRef::as_ref)).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
+    for (variable, value) in std::env::vars_os() {
+        if Mask::process().hides(&value.to_string_lossy()) {
+            command.env_remove(variable);
+        }
+    }
+    let output = tokio::time::timeout(COMMAND_DEADLINE, command.output())
         .await
         .map_err(|_| format!("{program} did not end within {} s", COMMAND_DEADLINE.as_secs()))?
         .map_err(|error| format!("cannot run {program}: {error}"))?;

@@ -1,6 +1,7 @@
 //! One step on one device: tags, `run_once`, `throttle`, `loop`, `when`, `register`, and what its end means for the device.
 //! The attempts are in `attempt`.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,14 @@ use tokio::time::Instant;
 
 use super::attempt::Tried;
 use super::device::{Broken, Device, End};
-use super::ended::key;
 use super::frame::Frame;
+use super::gather::Member;
 use super::nest::Nest;
+use super::recall::was_entered;
 use super::scope::Kind;
-use crate::book::{Body, Step};
+use super::trail::Mark;
+use crate::book::{Body, Filled, Step};
+use crate::journal::PastList;
 use crate::{Class, Failure, Outcome, RunEvent, Skip};
 
 /// What a step came to when the device goes on.
@@ -23,6 +27,8 @@ use crate::{Class, Failure, Outcome, RunEvent, Skip};
 pub(super) enum Came {
     /// A value, to be registered.
     Value(Value),
+    /// A value that is not in the journal: whoever asks for it cannot go on.
+    Withheld,
     /// Skipped.
     Nothing,
 }
@@ -39,6 +45,7 @@ impl Device<'_> {
             let mut last = Value::Null;
             for (index, step) in steps.iter().enumerate() {
                 let wanted = nest.wanted && index + 1 == steps.len();
+                self.trail.probe.set(self.play.past.is_some() && steps[index + 1..].iter().any(probes));
                 last = self.step(step, frame, &nest, wanted).await?;
             }
             Ok(last)
@@ -56,7 +63,7 @@ impl Device<'_> {
         self.go_on()?;
         match self.items(step, frame, nest).await? {
             Came::Value(value) => Ok(Some(value)),
-            Came::Nothing => Ok(None),
+            Came::Nothing | Came::Withheld => Ok(None),
         }
     }
 
@@ -65,11 +72,20 @@ impl Device<'_> {
         if !nest.chosen(step, self.play) {
             return Ok(Value::Null);
         }
+        if let Some(member) = &self.member {
+            let mut place = frame.place();
+            place.push((step.index, 0));
+            member.at(place);
+        }
         if let Some(name) = &step.register {
             self.names.forget(name);
+            self.trail.unwithhold(name);
         }
         let came =
             if step.run_once { self.once(step, frame, nest).await? } else { self.items(step, frame, nest).await? };
+        if let (Came::Withheld, Some(name)) = (&came, &step.register) {
+            self.trail.withhold(name);
+        }
         let Came::Value(value) = came else { return Ok(Value::Null) };
         if let Body::Verb { ready, .. } = &step.body
             && ready.sets()
@@ -79,7 +95,7 @@ impl Device<'_> {
         match &step.register {
             None => Ok(value),
             Some(name) => {
-                let kind = if nest.no_log || step.no_log { Kind::Hidden } else { Kind::Registered };
+                let kind = if nest.hides(step) { Kind::Hidden } else { Kind::Registered };
                 let last = if wanted { value.clone() } else { Value::Null };
                 self.names.set(name, value, kind);
                 Ok(last)
@@ -102,44 +118,110 @@ impl Device<'_> {
 
     /// `run_once`: the first device that gets here does it, all others take its result; a device that is skipped leaves it to the next.
     async fn once(&self, step: &Step, frame: &Frame<'_>, nest: &Nest<'_>) -> Result<Came, End> {
+        if let Some(end) = self.play.past_once(step.index) {
+            return self.recall_once(step, end).map_err(End::Failed);
+        }
+        self.others_turn(step.index).await?;
         let (cell, first) = self.play.once(step.index);
         if !first {
             self.fork.release();
         }
+        // Who waits for another's result comes to no meeting before it is there.
+        let rest = RefCell::new(self.member.as_ref().map(Member::rest));
         let result = cell
             .get_or_try_init(|| async {
-                match self.items(step, frame, nest).await {
-                    Ok(came) => Ok(Ok(came)),
-                    Err(End::Failed(broken)) => Ok(Err(broken)),
-                    Err(end) => Err(end),
-                }
+                drop(rest.take());
+                self.keep_once_begun(step.index);
+                let result = match self.items(step, frame, nest).await {
+                    Ok(came) => Ok(came),
+                    Err(End::Failed(broken)) if broken.failure.class != Class::Hub => Err(broken),
+                    Err(end) => return Err(end),
+                };
+                self.keep_once(step, nest.no_log || step.no_log, &result);
+                Ok(result)
             })
-            .await?;
-        result.clone().map_err(End::Failed)
+            .await;
+        drop(rest.take());
+        self.play.once_moved(step.index, &self.target.id);
+        result?.clone().map_err(End::Failed)
+    }
+
+    /// A device of an earlier process had begun a `run_once` step: it goes on with it, the others wait for that.
+    async fn others_turn(&self, step: usize) -> Result<(), End> {
+        let rest = RefCell::new(None);
+        while self.play.owner_of(step).is_some_and(|owner| owner != self.target.id) {
+            self.fork.release();
+            if rest.borrow().is_none() {
+                rest.replace(self.member.as_ref().map(Member::rest));
+            }
+            let moved = self.play.moved_once.notified();
+            tokio::select! {
+                () = moved => {}
+                () = self.stop.cancelled() => return Err(End::Stopped),
+            }
+        }
+        Ok(())
     }
 
     /// The step itself, or once per item of its `loop`. All items are done; the first failure counts.
     async fn items(&self, step: &Step, frame: &Frame<'_>, nest: &Nest<'_>) -> Result<Came, End> {
+        let visit = self.trail.visit(step.index);
+        let known = match self.trail.list(step.index, visit) {
+            Some(PastList::Broke(end)) => return self.recall(step, end, None),
+            Some(PastList::Items(list)) => Some(list),
+            None => step.each.as_ref().and_then(Filled::constant),
+        };
+        let runs = if step.each.is_none() { Some(1) } else { known.map(Vec::len) };
+        if let Some(runs) = runs
+            && self.trail.is_told(step.index, runs)
+        {
+            return match known.filter(|_| step.each.is_some()) {
+                Some(list) => self.each(step, list.clone(), frame, nest, None).await,
+                None => self.one(step, frame, nest, None).await,
+            };
+        }
+        if self.trail.is_retracing() {
+            return Err(End::Stopped);
+        }
         let _turn = self.turn(step).await;
         self.facts.borrow_mut().clear();
         let limit = match self.limit(step, frame).await {
             Ok(limit) => limit,
-            Err(failure) => return self.broke(step, nest, failure),
+            Err(failure) => return self.broke(step, nest, visit, failure),
         };
         let Some(each) = &step.each else { return self.one(step, frame, nest, limit).await };
-        let list = match self.list(step, each, frame).await {
-            Ok(list) => list,
-            Err(failure) => return self.broke(step, nest, failure),
+        let list = match known {
+            Some(list) => list.clone(),
+            None => match self.list(step, each, frame).await {
+                Ok(list) => {
+                    self.keep_list(step, visit, &list);
+                    list
+                }
+                Err(failure) => return self.broke(step, nest, visit, failure),
+            },
         };
+        self.each(step, list, frame, nest, limit).await
+    }
+
+    async fn each(
+        &self,
+        step: &Step,
+        list: Vec<Value>,
+        frame: &Frame<'_>,
+        nest: &Nest<'_>,
+        limit: Option<Duration>,
+    ) -> Result<Came, End> {
         let mut values = Vec::with_capacity(list.len());
-        let mut first: Option<Box<Broken>> = None;
-        for item in list {
+        let (mut first, mut withheld): (Option<Box<Broken>>, bool) = (None, false);
+        for (index, item) in list.into_iter().enumerate() {
             self.go_on()?;
             let inner = Frame::inside(frame);
+            inner.round(step.index, index + 1);
             inner.set("item", item);
             match self.one(step, &inner, nest, limit).await {
                 Ok(Came::Value(value)) => values.push(value),
                 Ok(Came::Nothing) => values.push(Value::Null),
+                Ok(Came::Withheld) => withheld = true,
                 Err(End::Failed(broken)) if broken.failure.class != Class::Hub => {
                     values.push(json!({ "failed": true, "error": broken.value() }));
                     first = first.or(Some(broken));
@@ -147,15 +229,14 @@ impl Device<'_> {
                 Err(end) => return Err(end),
             }
         }
-        first.map_or(Ok(Came::Value(Value::Array(values))), |broken| Err(End::Failed(broken)))
+        match first {
+            Some(broken) => Err(End::Failed(broken)),
+            None if withheld => Ok(Came::Withheld),
+            None => Ok(Came::Value(Value::Array(values))),
+        }
     }
 
-    async fn list(
-        &self,
-        step: &Step,
-        each: &crate::book::Filled<Vec<Value>>,
-        frame: &Frame<'_>,
-    ) -> Result<Vec<Value>, Failure> {
+    async fn list(&self, step: &Step, each: &Filled<Vec<Value>>, frame: &Frame<'_>) -> Result<Vec<Value>, Failure> {
         for fact in &step.facts {
             self.fetch(fact).await?;
         }
@@ -169,6 +250,7 @@ impl Device<'_> {
             return Some(turn);
         }
         self.fork.release();
+        let _rest = self.member.as_ref().map(Member::rest);
         turns.acquire_owned().await.ok()
     }
 
@@ -184,20 +266,28 @@ impl Device<'_> {
 
     /// One item, or the only run of a step without `loop`.
     async fn one(&self, step: &Step, outer: &Frame<'_>, nest: &Nest<'_>, limit: Option<Duration>) -> Result<Came, End> {
+        let mark = self.trail.next(step.index);
+        if let Some(told) = self.told(step, mark, outer, nest).await {
+            return told;
+        }
+        let past = self.trail.step(mark);
+        self.trail.open.set(past.and_then(|past| past.call));
         let started = Instant::now();
         self.facts.borrow_mut().clear();
         let frame = Frame::inside(outer);
-        let tried = match self.may(step, &frame).await {
+        let tried = match self.may(step, &frame, was_entered(past)).await {
             Ok(true) => {
+                self.keep_entered(step, mark);
+                self.trail.here.set(mark);
                 let name = self.name(step, &frame);
                 self.announce(step, &name);
                 self.attempts(step, &frame, nest, limit).await?
             }
             Ok(false) => Tried::once(Outcome::Skipped(Skip::When)),
-            Err(failure) => Tried::once(self.unready(failure)),
+            Err(failure) => Tried { untried: true, ..Tried::once(self.unready(failure)) },
         };
         let name = self.name(step, &frame);
-        self.finish(step, &frame, nest, tried, &name, started.elapsed()).await
+        self.finish(step, &frame, nest, (mark, tried), &name, started.elapsed()).await
     }
 
     fn announce(&self, step: &Step, name: &Arc<str>) {
@@ -208,7 +298,7 @@ impl Device<'_> {
     }
 
     /// Fills the step's own `vars`, reads the facts that it names, and judges `when`.
-    async fn may(&self, step: &Step, frame: &Frame<'_>) -> Result<bool, Failure> {
+    async fn may(&self, step: &Step, frame: &Frame<'_>, entered: bool) -> Result<bool, Failure> {
         for (name, template) in &step.vars {
             for expression in template.expressions() {
                 self.need(expression).await?;
@@ -217,6 +307,7 @@ impl Device<'_> {
             frame.set(name, value);
         }
         match &step.when {
+            Some(_) if entered => Ok(true),
             Some(when) => self.test(when, frame).await,
             None => Ok(true),
         }
@@ -235,13 +326,15 @@ impl Device<'_> {
     }
 
     /// A failure before the step's first attempt, without an item.
-    fn broke(&self, step: &Step, nest: &Nest<'_>, failure: Failure) -> Result<Came, End> {
-        let name = Arc::clone(&self.play.book.steps[step.index].0);
+    fn broke(&self, step: &Step, nest: &Nest<'_>, visit: u32, failure: Failure) -> Result<Came, End> {
+        let name = self.written(step);
         let tried = self.ended(step, nest, Tried::once(self.unready(failure)), &name, Duration::ZERO, false);
+        self.keep_broke(step, visit, &tried.outcome);
         match tried.outcome {
             Outcome::Failed(failure) => {
                 let caught = tried.caught;
-                Err(End::Failed(Box::new(Broken { caught, ..self.broken(step, failure, name, false) })))
+                let hidden = nest.hides(step);
+                Err(End::Failed(Box::new(Broken { caught, hidden, ..self.broken(step, failure, name, false) })))
             }
             _ => Ok(Came::Nothing),
         }
@@ -255,6 +348,13 @@ impl Device<'_> {
             Some(name) if self.play.options.check => {
                 Outcome::Skipped(Skip::Check(format!("depends on `{name}`, which was not registered")))
             }
+            Some(name) if self.trail.is_withheld(name) => Outcome::Failed(Failure {
+                message: format!(
+                    "`{name}` is not in the journal: its value held a secret, or its step is `no_log`. The device cannot go on \
+                     from here"
+                ),
+                ..failure
+            }),
             Some(name) if failure.span.is_some() => Outcome::Failed(Failure {
                 message: format!(
                     "`{name}` has no value: the step that registers it was skipped, failed or not reached"
@@ -271,7 +371,7 @@ impl Device<'_> {
         step: &Step,
         frame: &Frame<'_>,
         nest: &Nest<'_>,
-        tried: Tried,
+        (mark, tried): (Mark, Tried),
         name: &Arc<str>,
         took: Duration,
     ) -> Result<Came, End> {
@@ -281,6 +381,9 @@ impl Device<'_> {
             }
             _ => false,
         };
+        let summary = self.summary(step, &tried);
+        self.keep_end(step, nest, mark, &tried, (name, &summary), took, ignored);
+        self.probed(step, &tried.outcome);
         let tried = self.ended(step, nest, tried, name, took, ignored);
         match tried.outcome {
             Outcome::Done { value, .. } => Ok(Came::Value(value)),
@@ -290,7 +393,8 @@ impl Device<'_> {
                 self.play.hub_gone(&failure);
                 let broken = tried.inner.unwrap_or_else(|| {
                     let caught = tried.caught;
-                    Box::new(Broken { caught, ..self.broken(step, failure, Arc::clone(name), tried.again) })
+                    let hidden = nest.hides(step);
+                    Box::new(Broken { caught, hidden, ..self.broken(step, failure, Arc::clone(name), tried.again) })
                 });
                 if ignored {
                     return Ok(Came::Value(json!({ "failed": true, "error": broken.value() })));
@@ -299,9 +403,9 @@ impl Device<'_> {
             }
         }
     }
+}
 
-    fn broken(&self, step: &Step, failure: Failure, name: Arc<str>, again: bool) -> Broken {
-        let span = failure.span.unwrap_or_else(|| key(step));
-        Broken { at: self.play.book.source.place(span).label(), failure, step: name, again, caught: false }
-    }
+/// Whether a step tells by itself what became of a call before it.
+fn probes(step: &Step) -> bool {
+    matches!(&step.body, Body::Verb { ready, .. } if ready.probes())
 }

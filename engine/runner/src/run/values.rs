@@ -1,6 +1,7 @@
 //! What a play's `vars`, `env` and `secret` come to: defaults, `-e` over them, templates over earlier ones. What needs no
 //! device is filled once and shared by all of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::Diagnostic;
@@ -29,10 +30,15 @@ impl<'a> Values<'a> {
         Self { vars: IndexMap::new(), own: Vec::new(), env, secrets }
     }
 
-    /// Fills what is shared: `vars` are the play's with `-e` over them; `secrets` are fetched already.
+    /// What a resumed run must see again: what is shared.
+    pub(super) fn kept(&self) -> Map<String, Value> {
+        self.vars.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    /// Fills what is shared: `vars` are the play's with `-e` over them and `known` of an earlier process; `secrets` are fetched already.
     pub(super) fn new(
         play: &Play,
-        vars: &'a IndexMap<Arc<str>, Template>,
+        (vars, known): (&'a IndexMap<Arc<str>, Template>, Option<&BTreeMap<String, Value>>),
         secrets: Map<String, Value>,
         options: &RunOptions,
         expressions: &script::Expressions,
@@ -46,7 +52,11 @@ impl<'a> Values<'a> {
             secrets: Value::Object(secrets),
         };
         for (name, template) in vars {
-            values.add(name, template, expressions)?;
+            match known.and_then(|known| known.get(&**name)) {
+                // As they were when the run began: `now()` must not move on.
+                Some(value) => drop(values.vars.insert(name, value.clone())),
+                None => values.add(name, template, expressions)?,
+            }
         }
         Ok(values)
     }

@@ -22,9 +22,9 @@ impl Wave {
         Self { index, count, size, tally: Tally::default(), waiting: 0 }
     }
 
-    /// Nobody works any more: all have ended, or are waited for.
-    pub(super) fn is_settled(&self) -> bool {
-        self.tally.total() + self.waiting >= self.size
+    /// Nobody works any more: all have ended, or are waited for, but for so many that are not started.
+    pub(super) fn is_settled(&self, not_started: usize) -> bool {
+        self.tally.total() + self.waiting + not_started >= self.size
     }
 
     /// `wave` in expressions. `failed` holds every failure but unreachable; `timeout` and `rejected` say which of them.

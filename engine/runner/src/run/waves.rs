@@ -1,6 +1,7 @@
 //! Drives the devices of a play: starts them wave by wave, as forks and pace allow, and goes on with those that are waited
 //! for beside the next waves. One lane, one future per device under way, nothing for those not yet started.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +13,13 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::budget;
 use super::device::{Device, DeviceEnd};
-use super::exit::{self, Ended};
-use super::frame::Frame;
+use super::exit::{Ended, Tally};
 use super::pace::Pace;
 use super::play::PlayRun;
-use super::scope::DeviceScope;
-use crate::book::{AbortAction, BetweenWaves, Step};
+use crate::book::{AbortAction, Step};
+use crate::journal::{Kind, PastWave, Record};
 use crate::plan;
-use crate::{Question, RunEvent, Target};
+use crate::{RunEvent, Target};
 
 /// How often lines that count are drawn.
 pub(super) const TICK: Duration = Duration::from_millis(250);
@@ -30,17 +30,26 @@ type Walks<'r> = FuturesUnordered<LocalBoxFuture<'r, DeviceEnd>>;
 
 /// The devices of a play under way.
 pub(super) struct Driver<'r, 'a> {
-    play: &'r PlayRun<'a>,
+    pub(super) play: &'r PlayRun<'a>,
     walks: Walks<'r>,
     pace: Pace,
     tick: Interval,
     /// `abort_if` with `continue` is said once.
     warned: bool,
+    /// What a person has seen and allowed to go on with: it does not count against the budget again.
+    pub(super) forgiven: BTreeMap<usize, Tally>,
+    /// The targets of the wave that is under way, or was last, if anybody may want them again; and its index.
+    pub(super) kept: (Vec<Target>, usize),
+    /// Where the devices of the present wave meet.
+    group: usize,
 }
+
+/// A wave's devices that are not started yet.
+pub(super) type Coming = std::iter::Peekable<std::vec::IntoIter<Target>>;
 
 /// Whether the play goes on with the next wave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     Wave,
     Nothing,
 }
@@ -49,90 +58,161 @@ impl<'r, 'a> Driver<'r, 'a> {
     pub(super) fn new(play: &'r PlayRun<'a>) -> Self {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        Self { play, walks: Walks::new(), pace: Pace::new(play.play.rollout.clone()), tick, warned: false }
+        let pace = Pace::new(play.play.rollout.clone());
+        Self {
+            play,
+            walks: Walks::new(),
+            pace,
+            tick,
+            warned: false,
+            forgiven: BTreeMap::new(),
+            kept: (Vec::new(), 0),
+            group: 0,
+        }
     }
 
     /// Runs all waves; every target has ended when this returns.
     pub(super) async fn run(mut self, targets: Vec<Target>) {
-        let sizes = plan::waves(&self.play.play.serial, targets.len());
+        let sizes = match &self.play.past {
+            Some(past) => past.sizes.clone(),
+            None => plan::waves(&self.play.play.serial, targets.len()),
+        };
         let mut rest = targets.into_iter();
         let mut next = Next::Wave;
         for (index, size) in sizes.iter().enumerate() {
             let coming: Vec<Target> = rest.by_ref().take(*size).collect();
             if next == Next::Nothing {
-                self.not_reached(coming, index);
+                self.leave(coming, index);
                 continue;
             }
             next = self.wave(coming, index, &sizes).await;
         }
-        self.settle().await;
+        self.settle(next).await;
     }
 
     /// One wave, and what stands between it and the next one.
-    async fn wave(&mut self, coming: Vec<Target>, index: usize, sizes: &[usize]) -> Next {
-        let play = self.play;
-        play.waves.borrow_mut().push(super::wave::Wave::new(index + 1, sizes.len(), coming.len()));
-        if sizes.len() > 1 {
-            play.events.say(&RunEvent::WaveStarted { index: index + 1, of: sizes.len(), size: coming.len() });
-        }
+    async fn wave(&mut self, all: Vec<Target>, index: usize, sizes: &[usize]) -> Next {
+        let (play, past) = (self.play, self.play.past_wave(index));
+        play.waves.borrow_mut().push(super::wave::Wave::new(index + 1, sizes.len(), all.len()));
         let between = play.play.between_waves.as_ref();
         let looked_at = between.is_some_and(|between| !between.verify.is_empty()) || !play.play.on_abort.is_empty();
-        let kept: Vec<Target> = if looked_at { coming.clone() } else { Vec::new() };
-        let tripped = self.start_all(coming, index).await;
+        self.kept = (if looked_at { all.clone() } else { Vec::new() }, index);
+        let mut coming = self.restored(all, index).into_iter().peekable();
+        self.group = play.gather.open(index + 1, coming.len());
+        if past.passed {
+            // Only those that are waited for are left of it.
+            let left = coming.peek().is_some();
+            let tripped = if left { self.start_all(&mut coming, index, None).await } else { None };
+            return self.passed(tripped, coming).await;
+        }
+        self.begun(&past, sizes, index);
+        if let Some(forgiven) = past.forgiven.as_deref() {
+            self.forgive(index, Tally::of(forgiven));
+        }
+        let tripped = past.aborted.clone().or_else(|| if past.begun { self.spent(index) } else { None });
+        let tripped = self.start_all(&mut coming, index, tripped).await;
+        if play.stop.is_cancelled() {
+            self.leave(coming.collect(), index);
+            return Next::Nothing;
+        }
+        let last = index + 1 == sizes.len();
+        match tripped {
+            Some(why) => self.abort(why, coming).await,
+            None => {
+                self.ended(sizes, index);
+                match if last { Ok(()) } else { self.between(between, &past, index).await } {
+                    Ok(()) if play.stop.is_cancelled() || play.paused.get() => Next::Nothing,
+                    Ok(()) => {
+                        play.note(|| Record::new(Kind::Passed).wave(index));
+                        Next::Wave
+                    }
+                    Err(why) => self.abort(why, coming).await,
+                }
+            }
+        }
+    }
+
+    /// A wave that an earlier process was done with.
+    async fn passed(&mut self, tripped: Option<String>, left: Coming) -> Next {
+        match tripped {
+            Some(why) => self.abort(why, left).await,
+            None => {
+                self.leave(left.collect(), self.kept.1);
+                if self.play.stop.is_cancelled() { Next::Nothing } else { Next::Wave }
+            }
+        }
+    }
+
+    /// Those that have ended in an earlier process count again; gives the others.
+    fn restored(&self, all: Vec<Target>, index: usize) -> Vec<Target> {
+        let play = self.play;
+        let ended = |target: &Target| match play.past_end(&target.id) {
+            Some(past) => {
+                play.restore(&target.id, index, past);
+                true
+            }
+            None => false,
+        };
+        all.into_iter().filter(|target| !ended(target)).collect()
+    }
+
+    fn begun(&self, past: &PastWave, sizes: &[usize], index: usize) {
+        let (play, size) = (self.play, sizes[index]);
+        if !past.begun {
+            play.note(|| Record { size: Some(size), ..Record::new(Kind::Wave).wave(index) });
+        }
+        if sizes.len() > 1 {
+            play.events.say(&RunEvent::WaveStarted { index: index + 1, of: sizes.len(), size });
+        }
+    }
+
+    fn ended(&self, sizes: &[usize], index: usize) {
+        let play = self.play;
         if sizes.len() > 1 {
             let waves = play.waves.borrow();
             let (counts, waiting) = (waves[index].tally.counts(), waves[index].waiting);
             play.events.say(&RunEvent::WaveEnded { index: index + 1, counts, waiting });
         }
-        if play.stop.is_cancelled() {
-            return Next::Nothing;
-        }
-        let last = index + 1 == sizes.len();
-        let verdict = match tripped {
-            Some(why) => Err(why),
-            None if last => Ok(()),
-            None => self.between(between, &kept, index).await,
-        };
-        match verdict {
-            Ok(()) => Next::Wave,
-            Err(why) => self.abort(why, &kept, index).await,
-        }
     }
 
-    /// Starts a wave's devices and waits until nobody in it works any more. Gives the reason when the budget is spent.
-    async fn start_all(&mut self, coming: Vec<Target>, index: usize) -> Option<String> {
+    /// Starts a wave's devices and waits until nobody in it works any more. Gives the reason when the budget is spent: then those
+    /// that were not started are left in `coming`.
+    pub(super) async fn start_all(
+        &mut self,
+        coming: &mut Coming,
+        index: usize,
+        mut tripped: Option<String>,
+    ) -> Option<String> {
         let play = self.play;
-        let mut coming = coming.into_iter();
-        let mut next = coming.next();
-        let mut tripped = None;
         while !play.stop.is_cancelled() {
-            if next.is_none() && play.waves.borrow()[index].is_settled() {
+            let more = tripped.is_none() && coming.peek().is_some();
+            if !more && play.waves.borrow()[index].is_settled(coming.len()) {
                 break;
             }
-            let due = self.pace.next().filter(|due| next.is_some() && *due > Instant::now());
+            let due = self.pace.next().filter(|due| more && *due > Instant::now());
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => break,
-                permit = Arc::clone(&play.forks).acquire_owned(), if next.is_some() && due.is_none() => {
-                    if let Some(target) = next.take() {
+                () = play.gather.drive() => {}
+                permit = Arc::clone(&play.forks).acquire_owned(), if more && due.is_none() => {
+                    if let Some(target) = coming.next() {
                         self.start(target, index, permit.ok());
-                        next = coming.next();
                     }
                 }
                 Some(end) = self.walks.next(), if !self.walks.is_empty() => {
+                    let wave = end.wave;
                     play.ended(end);
-                    tripped = tripped.or_else(|| self.spent(index));
+                    tripped = tripped.or_else(|| self.spent(wave));
+                    if tripped.is_some() {
+                        // Nobody waits for those who do not start now.
+                        play.gather.unborn(self.group, coming.len());
+                    }
                 }
                 () = play.moved.notified() => {}
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 _ = self.tick.tick() => play.events.tick(),
             }
-            if tripped.is_some() && next.is_some() {
-                let left: Vec<Target> = next.take().into_iter().chain(coming.by_ref()).collect();
-                self.not_reached(left, index);
-            }
         }
-        self.not_reached(next.into_iter().chain(coming).collect(), index);
         tripped
     }
 
@@ -141,25 +221,45 @@ impl<'r, 'a> Driver<'r, 'a> {
         play.active.borrow_mut().insert(Arc::clone(&target.id), (wave, false));
         play.events.say(&RunEvent::DeviceStarted { device: Arc::clone(&target.id), wave: wave + 1 });
         self.pace.started(Instant::now(), play.tally.borrow().ok);
+        let group = self.group;
         self.walks.push(
             async move {
-                let device = Device::new(play, target, wave, permit);
+                let device = Device::new(play, target, wave, permit).among(group);
                 device.walk(&play.play.steps).await
             }
             .boxed_local(),
         );
     }
 
-    fn not_reached(&self, targets: Vec<Target>, wave: usize) {
+    /// Those that are not started: over, or for a resumed run.
+    pub(super) fn leave(&self, targets: Vec<Target>, wave: usize) {
         for target in targets {
-            self.play.ended(DeviceEnd::not_reached(target.id, wave, "not reached"));
+            match self.play.past_end(&target.id) {
+                Some(past) => self.play.restore(&target.id, wave, past),
+                None => self.play.ended(self.play.not_reached(target.id, wave)),
+            }
         }
     }
 
-    /// Whether `abort_if` is met now.
+    fn is_per_wave(&self) -> bool {
+        self.play.play.abort_if.as_ref().is_some_and(|abort| abort.per_wave)
+    }
+
+    /// What `abort_if` counts: all, or this wave.
+    pub(super) fn counted(&self, index: usize) -> Tally {
+        if self.is_per_wave() { self.play.waves.borrow()[index].tally } else { *self.play.tally.borrow() }
+    }
+
+    /// What has failed until now is allowed; from here on it counts anew.
+    pub(super) fn forgive(&mut self, index: usize, tally: Tally) {
+        self.forgiven.insert(if self.is_per_wave() { index } else { 0 }, tally);
+    }
+
+    /// Whether `abort_if` is met now, by what is counted in all or in this wave.
     fn spent(&mut self, index: usize) -> Option<String> {
         let abort = self.play.play.abort_if.as_ref()?;
-        let tally = if abort.per_wave { self.play.waves.borrow()[index].tally } else { *self.play.tally.borrow() };
+        let forgiven = self.forgiven.get(if abort.per_wave { &index } else { &0 }).copied().unwrap_or_default();
+        let tally = self.counted(index).since(&forgiven);
         let why = budget::spent(abort, &tally)?;
         if abort.action != AbortAction::Continue {
             return Some(why);
@@ -170,111 +270,21 @@ impl<'r, 'a> Driver<'r, 'a> {
         None
     }
 
-    /// Soak, verify, gate.
-    async fn between(
-        &mut self,
-        between: Option<&'r BetweenWaves>,
-        kept: &[Target],
-        index: usize,
-    ) -> Result<(), String> {
-        let play = self.play;
-        if let Some(soak) = between.and_then(|between| between.soak) {
-            self.beside(tokio::time::sleep(soak)).await;
-        }
-        if let Some(between) = between.filter(|between| !between.verify.is_empty()) {
-            let failed = self.on_devices(&between.verify, kept, index).await;
-            let mut waves = play.waves.borrow_mut();
-            for end in failed {
-                // What was ok is not any more: the wave's counts are what the gate looks at.
-                for tally in [&mut waves[index].tally, &mut *play.tally.borrow_mut()] {
-                    tally.ok = tally.ok.saturating_sub(1);
-                    tally.add(end.ended);
-                }
-                let (outcome, wave) = (end.ended.word(), index + 1);
-                play.events.say(&RunEvent::VerifyFailed { device: end.id, outcome, wave, error: end.error });
-            }
-        }
-        if play.stop.is_cancelled() {
-            return Ok(());
-        }
-        self.gate(between, index).await
+    /// The same after something that went on beside the waves: any of them may have lost a device in it.
+    pub(super) fn spent_anywhere(&mut self) -> Option<String> {
+        let abort = self.play.play.abort_if.as_ref()?;
+        let waves = if abort.per_wave { self.kept.1 + 1 } else { 1 };
+        (0..waves).find_map(|index| self.spent(index))
     }
 
-    async fn gate(&mut self, between: Option<&'r BetweenWaves>, index: usize) -> Result<(), String> {
+    /// Steps on those devices of the wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
+    pub(super) async fn on_devices(&mut self, steps: &'r [Step]) -> Vec<DeviceEnd> {
         let play = self.play;
-        let gate = between.and_then(|between| between.gate.as_ref());
-        let (failed, ok) = {
-            let tally = &play.waves.borrow()[index].tally;
-            (tally.all_failed(), tally.ok)
-        };
-        if index == 0 && ok == 0 && gate.is_none() {
-            return Err("nobody in the first wave succeeded".to_owned());
-        }
-        if gate.is_none() && play.play.abort_if.is_none() && failed > 0 {
-            return Err(format!(
-                "wave {} had {failed} failed (no `abort_if`, no `gate`: `wave.failed == 0`)",
-                index + 1
-            ));
-        }
-        let Some(gate) = gate else { return Ok(()) };
-        if let Some(that) = &gate.that {
-            let device = Device { wave: index, ..Device::runner(play) };
-            let frame = Frame::default();
-            let scope = DeviceScope { device: &device, frame: &frame };
-            match that.test(&scope, play.expressions()) {
-                Ok(true) => {}
-                Ok(false) => {
-                    return Err(format!("the gate after wave {} is shut: {} is false", index + 1, that.text()));
-                }
-                Err(error) => return Err(format!("the gate after wave {}: {error}", index + 1)),
-            }
-        }
-        if gate.approve && !self.approved(format!("Wave {} is done.", index + 1)).await {
-            return Err(format!("wave {} was not approved", index + 1));
-        }
-        Ok(())
-    }
-
-    /// Asks a person; nobody to ask is a no. `--yes` is not an approval: it was given before anything was seen.
-    async fn approved(&mut self, sentence: String) -> bool {
-        let play = self.play;
-        let Some(confirm) = &play.options.confirm else { return false };
-        let question = Question {
-            hub: play.inventory().hub().title,
-            devices: 0,
-            first: Vec::new(),
-            verbs: Vec::new(),
-            approve: Some(sentence),
-        };
-        let expected = question.expected();
-        let answer = confirm(question);
-        self.beside(answer).await.flatten().is_some_and(|answer| answer.trim() == expected)
-    }
-
-    /// The budget is spent or a gate is shut.
-    async fn abort(&mut self, why: String, kept: &[Target], index: usize) -> Next {
-        let play = self.play;
-        let pause = play.play.abort_if.as_ref().is_some_and(|abort| abort.action == AbortAction::Pause);
-        if pause && self.approved(format!("Paused: {why}.")).await {
-            return Next::Wave;
-        }
-        play.end(exit::ABORTED, format!("aborted: {why}"));
-        play.give_up.cancel();
-        if !play.play.on_abort.is_empty() {
-            self.on_devices(&play.play.on_abort, kept, index).await;
-        }
-        Next::Nothing
-    }
-
-    /// Steps on those devices of a wave that ended well, beside whoever is still under way. Gives how those ended that did not work.
-    async fn on_devices(&mut self, steps: &'r [Step], targets: &[Target], wave: usize) -> Vec<DeviceEnd> {
-        let play = self.play;
-        let mut walks: Walks<'_> = targets
-            .iter()
-            .filter(|target| play.is_ok(&target.id))
-            .cloned()
-            .map(|target| async move { Device::new(play, target, wave, None).walk(steps).await }.boxed_local())
-            .collect();
+        let (targets, wave) = (&self.kept.0, self.kept.1);
+        let chosen: Vec<Target> = targets.iter().filter(|target| play.is_ok(&target.id)).cloned().collect();
+        let group = play.gather.open(wave + 1, chosen.len());
+        let walk = |target| async move { Device::new(play, target, wave, None).among(group).walk(steps).await };
+        let mut walks: Walks<'_> = chosen.into_iter().map(|target| walk(target).boxed_local()).collect();
         let mut failed = Vec::new();
         while let Some(Some(end)) = self.beside(walks.next()).await {
             if !matches!(end.ended, Ended::Ok | Ended::Skipped) {
@@ -286,13 +296,14 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// Waits for something while the devices under way go on. `None` when the play is stopped first.
-    async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let play = self.play;
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => return None,
+                () = play.gather.drive() => {}
                 done = &mut work => return Some(done),
                 Some(end) = self.walks.next(), if !self.walks.is_empty() => play.ended(end),
                 _ = self.tick.tick() => play.events.tick(),
@@ -301,16 +312,24 @@ impl<'r, 'a> Driver<'r, 'a> {
     }
 
     /// The rest of those under way: to their end, or a moment's grace when the play is stopped.
-    async fn settle(&mut self) {
+    async fn settle(&mut self, mut next: Next) {
         let play = self.play;
         let mut grace = None;
-        while !self.walks.is_empty() {
+        while !self.walks.is_empty() || play.gather.is_serving() {
             if play.stop.is_cancelled() && grace.is_none() {
                 grace = Some(Instant::now() + GRACE);
             }
             tokio::select! {
                 biased;
-                Some(end) = self.walks.next() => play.ended(end),
+                () = play.gather.drive() => {}
+                Some(end) = self.walks.next(), if !self.walks.is_empty() => {
+                    let wave = end.wave;
+                    play.ended(end);
+                    // The last ones count like all others: those still waited for are given up.
+                    if next == Next::Wave && let Some(why) = self.spent(wave) {
+                        next = self.abort(why, Vec::new().into_iter().peekable()).await;
+                    }
+                }
                 () = play.stop.cancelled(), if grace.is_none() => {}
                 () = tokio::time::sleep_until(grace.unwrap_or_else(Instant::now)), if grace.is_some() => break,
                 _ = self.tick.tick() => play.events.tick(),
@@ -332,7 +351,8 @@ impl<'r, 'a> Driver<'r, 'a> {
             let (ended, error) = play.stopped_as();
             let doubt = "stopped in a call whose reply is not known; do not send it again blindly".to_owned();
             let error = if in_call { Some(doubt) } else { error };
-            play.ended(DeviceEnd { ended, error, ..DeviceEnd::not_reached(id, wave, "") });
+            let open = play.is_held();
+            play.ended(DeviceEnd { ended, error, ..DeviceEnd::not_reached(id, wave, "", open) });
         }
     }
 }

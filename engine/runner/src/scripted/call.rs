@@ -39,7 +39,7 @@ pub(super) fn prepare(
     };
     let (index, name) = session.step(&name);
     let ready = check(session, &**action, &parameters, span)?;
-    let body = Body::Verb { verb: action.name(), span, effect: action.effect(), ready };
+    let body = Body::Verb { verb: action.name(), span, effect: action.effect(), ready: ready.into() };
     let step = Step {
         index,
         name: Template::of(Value::String(name.to_string()), span),

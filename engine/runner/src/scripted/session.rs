@@ -38,11 +38,17 @@ pub(crate) struct Session {
 /// What the calls of one device have come to.
 #[derive(Default)]
 struct Calls {
-    /// How the last one ended; none when none has.
+    /// How the last one ended; none when none has: `--check`, or an interruption.
     ended: Option<Ended>,
     error: Option<String>,
     took: Duration,
     waited: Duration,
+}
+
+impl Calls {
+    fn ended(&self) -> Ended {
+        self.ended.unwrap_or(Ended::Skipped)
+    }
 }
 
 impl Session {
@@ -147,10 +153,9 @@ impl Session {
     pub(crate) fn devices_ended(&self) {
         let vars = Arc::new(Value::Object(Map::new()));
         for (device, calls) in self.ends.borrow().iter() {
-            let Some(ended) = calls.ended else { continue };
             self.events().say(&RunEvent::DeviceEnded {
                 device: Arc::clone(device),
-                outcome: ended.word(),
+                outcome: calls.ended().word(),
                 wave: 1,
                 error: calls.error.clone(),
                 took: calls.took,
@@ -181,7 +186,7 @@ impl Session {
     /// Devices by how their last call ended.
     pub(crate) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        self.ends.borrow().values().filter_map(|calls| calls.ended).for_each(|ended| tally.add(ended));
+        self.ends.borrow().values().for_each(|calls| tally.add(calls.ended()));
         tally
     }
 

@@ -47,10 +47,14 @@ pub(super) fn wait_until(ncc: &NativeCallContext<'_>, args: Vec<Dynamic>) -> Res
         }
     }
     let Some(closure) = closure else { return Err(refuse(ncc, "wait_until wants a closure")) };
-    let handler = caller.handler(&closure)?;
+    // The script itself waits: nobody else touches its variables meanwhile.
+    let handler = caller.shared(&closure)?;
     let settings = Wait::new(device, &options).map_err(|failure| throw(ncc, &failure, None))?;
     let device = settings.device.clone();
-    let result = wait(ncc, async move { settings.run(&session, &caller, &handler).await })?;
+    let result = wait(ncc, async move { settings.run(&session, &caller, &handler).await });
+    // Only now: what it captured may need the script's stack to be dropped.
+    drop(closure);
+    let result = result?;
     result.map(|value| script::from_json(&value)).map_err(|failure| throw(ncc, &failure, device.as_deref()))
 }
 
@@ -127,8 +131,13 @@ impl Wait {
         events.say(&event);
         let RunEvent::StepEnded { outcome, .. } = event else { return Ok(Value::Null) };
         match outcome {
-            Outcome::Done { value, .. } => Ok(value),
             Outcome::Skipped(_) => Ok(Value::Null),
+            Outcome::Done { value, .. } => {
+                if let Some(id) = &id {
+                    session.note(id, None, started.elapsed(), started.elapsed());
+                }
+                Ok(value)
+            }
             Outcome::Failed(failure) => {
                 if let Some(id) = &id {
                     session.note(id, Some(&failure), started.elapsed(), started.elapsed());

@@ -12,6 +12,7 @@ use iotplay_runner::{Registry, Reporter, RunEvent, RunOptions, RunResult, Runner
 use script::Expressions;
 use serde_json::Value;
 
+use super::together::Many;
 use super::verbs::Fakes;
 use super::world::FakeInventory;
 pub(crate) use super::world::{Reply, Shared, replies, world};
@@ -57,6 +58,14 @@ impl Events {
         found.collect()
     }
 
+    /// What the run warned of.
+    pub(crate) fn warned(&self) -> Vec<String> {
+        let events = self.0.borrow();
+        let warned =
+            events.iter().filter_map(|it| if let RunEvent::Warned { text } = it { Some(text.clone()) } else { None });
+        warned.collect()
+    }
+
     /// One registered value of a device.
     pub(crate) fn registered(&self, id: &str, name: &str) -> Option<Value> {
         let events = self.0.borrow();
@@ -74,7 +83,7 @@ pub(crate) struct Ran {
 }
 
 pub(crate) fn registry(world: &Shared) -> Registry {
-    Registry::new(&[&Fakes(Rc::clone(world))])
+    Registry::new(&[&Fakes(Rc::clone(world)), &Many(Rc::clone(world))])
 }
 
 pub(crate) fn book(world: &Shared, text: &str) -> Book {

@@ -167,6 +167,44 @@ async fn between_waves_soaks_verifies_and_judges() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_verify_finds_spends_the_budget_too() {
+    for (budget, exit, called) in
+        [("{ failed: 1 }", 6, 2), ("{ failed: 1, per_wave: true }", 6, 2), ("{ failed: 2 }", 4, 4)]
+    {
+        let world = world(["a", "b", "c", "d"]);
+        replies(
+            &world,
+            "a",
+            [Reply::Status(200, serde_json::Value::Null), Reply::Status(500, serde_json::Value::Null)],
+        );
+        let text = format!(
+            "serial: [2, rest]\nabort_if: {budget}\nbetween_waves: {{ verify: [ {{ ping: {{ name: p }} }} ] }}\n{CALL}"
+        );
+        let ran = run_with(&world, &text, &options()).await;
+        let started = ran.events.ends().values().filter(|outcome| **outcome != "skipped").count();
+        assert_eq!((ran.result.exit, started), (exit, called), "{budget}: {:?}", ran.result.reason);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_are_waited_for_last_spend_the_budget_too() {
+    let world = world(["a", "b", "c", "d"]);
+    for id in ["b", "c", "d"] {
+        replies(&world, id, std::iter::repeat_n(Reply::Offline, 100));
+    }
+    let wait = |id: &str, time: &str| {
+        format!("  - invoke_method: {{ name: m }}\n    when: device.id == '{id}'\n    offline: {{ wait: {time} }}\n")
+    };
+    let steps = format!("{}{}{}", wait("b", "1m"), wait("c", "2m"), wait("d", "1h"));
+    let text = format!("abort_if: {{ unreachable: 2 }}\non_abort: [ {{ log: back }} ]\nsteps:\n{steps}");
+    let started = tokio::time::Instant::now();
+    let ran = run_with(&world, &text, &options()).await;
+    assert_eq!(ran.result.exit, 6, "{:?}", ran.result.reason);
+    assert_eq!(started.elapsed().as_secs(), 120, "nobody waits for d any more");
+    assert_eq!((ran.events.said().len(), ran.events.ends().len()), (1, 4), "a is put back");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_abort_still_runs_after_and_on_abort() {
     let world = fleet_with_failures(4, 2);
     let text = "serial: [2]\non_abort:\n  - ping: { name: p }\nafter:\n  - log: ${{ devices.map(|d| d.id + ' ' + d.outcome) }}\nsteps:\n  - invoke_method: { name: m }\n    when: device.id != 'd1'\n";

@@ -121,6 +121,32 @@ async fn waits_ask_a_closure() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_closure_of_a_wait_sees_and_changes_the_scripts_variables() {
+    let world = world(["a"]);
+    let text = r#"
+        let looks = 0;
+        let seen = [];
+        wait_until(|| { looks += 1; seen.push(looks); looks >= 3 }, #{ every: "1s" });
+        print(`${looks} ${seen}`);
+        let limit = 5;
+        wait_until("a", |twin| { looks += 1; looks >= limit });
+        print(`${looks}`);
+        // The branches of `parallel` go on having their own.
+        let n = 0;
+        let results = parallel([1, 2], |d| { let mine = 0; wait_until(|| { mine += 1; n += 1; mine == d }); `${mine} ${n}` });
+        print(`${results[0].value}, ${results[1].value}, ${n}`);
+        // A deep value is dropped where it can be.
+        let deep = [];
+        for i in 0..200 { deep = [deep]; }
+        wait_until(|| { deep = [deep]; deep.len() == 1 });
+        try { wait_until(|| { looks += 1; throw "no" }); } catch { print(`${looks}`); }
+    "#;
+    let ran = script(&world, text).await;
+    assert_eq!(ran.result.exit, 0, "{:?}", ran.events.failures());
+    assert_eq!(ran.events.said(), ["3 [1, 2, 3]", "5", "1 1, 2 2, 0", "6"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn branches_run_beside_each_other_and_never_throw() {
     let world = world((0..20).map(|n| format!("d{n:02}")));
     for n in 0..20 {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use iotplay_runner::RunEvent;
+use iotplay_runner::{RunEvent, RunOptions};
 use serde_json::Value;
 
-use super::fake::{Ran, Reply, replies, run, script, world};
+use super::fake::{Ran, Reply, options, replies, run, script, script_with, world};
 
 /// Device, outcome, wave, seconds and seconds waited of each end.
 fn ends(ran: &Ran) -> Vec<(String, &'static str, usize, u64, u64)> {
@@ -125,4 +125,70 @@ async fn a_script_tells_how_its_devices_ended() {
     let ran = script(&world, text).await;
     assert_eq!(ends(&ran), [("a".to_owned(), "rejected", 1, 3, 0), ("b".to_owned(), "ok", 1, 0, 0)]);
     assert_eq!((ran.result.counts.ok, ran.result.counts.failed), (1, 1));
+    // What was only waited for counts too; what was only talked about is skipped.
+    let ran = script(&world, "wait_until(\"b\", |twin| true);").await;
+    assert_eq!(ends(&ran), [("b".to_owned(), "ok", 1, 0, 0)]);
+    let check = RunOptions { check: true, ..options() };
+    let ran = script_with(&world, "invoke_method(\"a\", \"m\");", &check).await;
+    assert_eq!(ends(&ran), [("a".to_owned(), "skipped", 1, 0, 0)]);
+    assert_eq!(ran.result.counts.skipped, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_log_hides_is_told_by_no_event() {
+    let world = world(["d", "e"]);
+    let secret = || Reply::Status(409, Value::from("payload-of-d"));
+    let step = "{ name: Call, ping: { name: p }, retries: 1, delay: 1s, no_log: true }";
+    for text in [
+        format!("steps:\n  - {step}\n"),
+        format!("steps:\n  - no_log: true\n    block:\n      - {}\n", step.replace(", no_log: true", "")),
+    ] {
+        for device in ["d", "e"] {
+            replies(&world, device, [secret(), secret()]);
+        }
+        let ran = run(&world, &text).await;
+        assert_eq!(ran.result.exit, 4);
+        let events = ran.events.0.borrow();
+        let told = events.iter().filter(|event| match event {
+            // Its reporters are told not to show what it holds.
+            RunEvent::StepEnded { hidden, diagnostic, summary, .. } => {
+                assert!(*hidden);
+                format!("{diagnostic:?}{summary}").contains("409")
+            }
+            other => format!("{other:?}").contains("409"),
+        });
+        assert_eq!(told.count(), 0, "{events:?}");
+        let error = events.iter().find_map(|event| match event {
+            RunEvent::DeviceEnded { error, .. } => error.clone(),
+            _ => None,
+        });
+        assert_eq!(error.as_deref(), Some("failed; why is hidden (no_log)"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_play_asks_of_the_hub_at_least_is_estimated_at_its_start() {
+    let world = world((0..10).map(|n| format!("d{n}")));
+    world.borrow_mut().each = Some(Duration::from_secs(1));
+    let text = "
+before: [ { log: begin } ]
+steps:
+  - { ping: { name: p }, run_once: true }
+  - ping: { name: '${{ twin.version }}' }
+  - { ping: { name: q }, when: device.id == 'd1' }
+  - block: [ { ping: { name: r } } ]
+    rescue: [ { ping: { name: s } } ]
+    always: [ { wait_until: true } ]
+  - { ping: { name: t }, tags: [never] }
+";
+    let ran = run(&world, text).await;
+    let events = ran.events.0.borrow();
+    let told = events.iter().find_map(|event| match event {
+        RunEvent::PlayStarted { estimate, .. } => *estimate,
+        _ => None,
+    });
+    let estimated: Vec<_> =
+        world.borrow().estimated.iter().map(|work| format!("{} {}", work.name, work.count)).collect();
+    assert_eq!(estimated, ["log 1", "ping 21", "twin 10", "wait_until 10"]);
+    assert_eq!(told, Some(Duration::from_secs(42)));
 }

@@ -34,6 +34,7 @@ enum Kind {
 struct Prepared<P> {
     parameters: P,
     kind: Kind,
+    probes: bool,
     world: Shared,
     run: Run<P>,
 }
@@ -77,7 +78,8 @@ impl<P: serde::de::DeserializeOwned + 'static> Action for Verb<P> {
         if let Some(That { that }) = (&parameters as &dyn std::any::Any).downcast_ref() {
             check.reads_itself(that);
         }
-        Some(Box::new(Prepared { parameters, kind: self.kind, world: Rc::clone(&self.world), run: self.run }))
+        let probes = self.name == "wait_until";
+        Some(Box::new(Prepared { parameters, kind: self.kind, probes, world: Rc::clone(&self.world), run: self.run }))
     }
 }
 
@@ -92,6 +94,10 @@ impl<P> Ready for Prepared<P> {
 
     fn waits(&self) -> bool {
         self.kind == Kind::Waits
+    }
+
+    fn probes(&self) -> bool {
+        self.probes
     }
 
     fn sets(&self) -> bool {
@@ -146,7 +152,10 @@ impl InFlight {
         inner.in_flight += 1;
         inner.most_in_flight = inner.most_in_flight.max(inner.in_flight);
         inner.order.push(device.to_owned());
-        inner.devices.get_mut(device).expect("a fake device of the test").calls += 1;
+        // Steps of `before` and `after` run on the runner, which is no device.
+        if let Some(fake) = inner.devices.get_mut(device) {
+            fake.calls += 1;
+        }
         drop(inner);
         Self(Rc::clone(world))
     }
@@ -160,20 +169,19 @@ impl Drop for InFlight {
 
 fn invoke<'a>(it: &'a Invoke, world: &'a Shared, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
     async move {
-        let filled = step.fill(&it.name).and_then(|_| it.payload.as_ref().map(|it| step.fill(it)).transpose());
-        if let Err(failure) = filled {
-            return failure.into();
-        }
+        let filled =
+            step.fill(&it.name).and_then(|name| Ok((name, it.payload.as_ref().map(|it| step.fill(it)).transpose()?)));
+        let (name, sent) = match filled {
+            Ok(filled) => filled,
+            Err(failure) => return failure.into(),
+        };
         let _in_flight = InFlight::new(world, &step.target.id);
         (step.progress)(Progress::Elapsed { spent: Duration::ZERO, of: Some(Duration::from_secs(30)) });
-        let reply = world
-            .borrow_mut()
-            .devices
-            .get_mut(&*step.target.id)
-            .expect("a fake device of the test")
-            .replies
-            .pop_front();
-        match reply.unwrap_or(Reply::Status(200, Value::Null)) {
+        let reply = world.borrow_mut().devices.get_mut(&*step.target.id).and_then(|fake| fake.replies.pop_front());
+        let sent = sent.unwrap_or_default();
+        let decided = world.borrow().decide.clone().map(|decide| decide(&step.target.id, &name, &sent));
+        world.borrow_mut().sent.push((step.target.id.to_string(), name, sent.to_string()));
+        match decided.or(reply).unwrap_or(Reply::Status(200, Value::Null)) {
             Reply::Status(status, payload) => replied(step, status, &payload),
             Reply::After(delay, payload) => {
                 tokio::time::sleep(delay).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
-use iotplay_runner::{Facts, HubInfo, Inventory, InventoryError, Selection, Target};
+use iotplay_runner::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
 use serde_json::{Value, json};
 
 /// What a device answers to the next call.
@@ -40,7 +40,18 @@ pub(crate) struct World {
     pub(crate) most_in_flight: usize,
     pub(crate) reads: usize,
     pub(crate) order: Vec<String>,
+    /// Decides a reply by device, method and payload, where replies must not depend on the order of calls.
+    pub(crate) decide: Option<Decide>,
+    /// What was sent: device, method, payload.
+    pub(crate) sent: Vec<(String, String, String)>,
+    /// Devices served together: the batch's name, and who was in it.
+    pub(crate) batches: Vec<(String, Vec<String>)>,
+    /// What was to be estimated, and how long each takes; none when nothing is known of the hub.
+    pub(crate) estimated: Vec<Work>,
+    pub(crate) each: Option<Duration>,
 }
+
+pub(crate) type Decide = Rc<dyn Fn(&str, &str, &Value) -> Reply>;
 
 pub(crate) type Shared = Rc<RefCell<World>>;
 
@@ -102,19 +113,21 @@ impl Inventory for FakeInventory {
         async { Ok(self.0.borrow().devices.len()) }.boxed_local()
     }
 
-    fn facts<'a>(
-        &'a self,
-        devices: &'a [Arc<str>],
-        fact: &'a str,
-    ) -> LocalBoxFuture<'a, Result<BTreeMap<Arc<str>, Facts>, InventoryError>> {
+    fn facts<'a>(&'a self, devices: &'a [Ask], fact: &'a str) -> LocalBoxFuture<'a, Result<Round, InventoryError>> {
         async move {
             let mut rows = BTreeMap::new();
-            for device in devices {
-                rows.insert(Arc::clone(device), self.fact(device, fact).await?);
+            for ask in devices {
+                rows.insert(Arc::clone(&ask.device), Some(self.fact(&ask.device, fact).await?));
             }
             Ok(rows)
         }
         .boxed_local()
+    }
+
+    fn estimate(&self, work: &[Work]) -> Option<Duration> {
+        let mut world = self.0.borrow_mut();
+        world.estimated = work.to_vec();
+        world.each.map(|each| each * u32::try_from(work.iter().map(|work| work.count).sum::<usize>()).unwrap())
     }
 
     fn fact<'a>(&'a self, device: &'a str, _: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>> {

@@ -60,8 +60,8 @@ pub(crate) struct Origin {
     pub(super) unit: usize,
 }
 
-/// A closure or a function of a bundle with its own copies of what it captured: it shares nothing, may cross threads, and
-/// keeps its bundle alive.
+/// A closure or a function of a bundle; it keeps its bundle alive. It has its own copies of what it captured, shares nothing and
+/// may cross threads, unless it was made by [`Caller::shared`](crate::Caller::shared).
 #[derive(Clone)]
 pub struct Handler {
     origin: Origin,
@@ -107,6 +107,11 @@ impl Origin {
     pub(crate) fn handler(&self, function: &FnPtr) -> Option<Handler> {
         let function = detach(&function.clone().into())?.try_cast()?;
         Some(Handler { origin: self.clone(), function })
+    }
+
+    /// A closure of the same file that goes on sharing what it captured.
+    pub(crate) fn shared(&self, function: &FnPtr) -> Handler {
+        Handler { origin: self.clone(), function: function.clone() }
     }
 
     pub(super) fn unit(&self) -> &Unit {

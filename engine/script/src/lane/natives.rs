@@ -86,6 +86,19 @@ impl Caller {
         }
     }
 
+    /// The closure as it is: it sees and changes the variables of the script that waits for it. Not for several at once. Whoever
+    /// takes it keeps the closure itself on the script's stack until the wait is over: what it captured may need that stack to
+    /// be dropped.
+    ///
+    /// # Errors
+    /// Outside of a script.
+    pub fn shared(&self, function: &FnPtr) -> Answer<Handler> {
+        match &self.0.origin {
+            Some(origin) => Ok(origin.shared(function)),
+            None => refuse("this closure belongs to no script"),
+        }
+    }
+
     /// Calls it as a branch: same context, same deadline and cancellation, the same budget anew.
     pub fn call(&self, handler: &Handler, args: Vec<Dynamic>) -> LocalBoxFuture<'static, ScriptResult<Dynamic>> {
         let until = self.0.until;

@@ -19,6 +19,8 @@ pub enum QuotaKind {
     TwinReads,
     /// Writes of twins, by services and by devices.
     TwinWrites,
+    /// Cloud-to-device messages.
+    Messages,
     /// Creating, listing, reading and cancelling jobs.
     Jobs,
     /// The calls and twin updates that jobs make, one per device.
@@ -27,7 +29,7 @@ pub enum QuotaKind {
 
 impl QuotaKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Identities,
         Self::Connections,
         Self::Telemetry,
@@ -35,6 +37,7 @@ impl QuotaKind {
         Self::Methods,
         Self::TwinReads,
         Self::TwinWrites,
+        Self::Messages,
         Self::Jobs,
         Self::JobDevices,
     ];
@@ -61,6 +64,7 @@ impl fmt::Display for QuotaKind {
             Self::Methods => "direct methods",
             Self::TwinReads => "twin reads",
             Self::TwinWrites => "twin updates",
+            Self::Messages => "cloud-to-device messages",
             Self::Jobs => "job operations",
             Self::JobDevices => "job device operations",
         })

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use tokio::time::Instant;
 use wire::{HubPath, IfMatch};
 
-use super::pace::Kind;
+use super::governor::Kind;
 
 /// For everything but methods, whose own timeouts decide: longer than any hub takes when it is well.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
@@ -33,6 +34,10 @@ pub(super) struct Call {
     pub(super) wait: Duration,
     pub(super) again: Again,
     pub(super) kind: Kind,
+    /// How many calls of its kind it counts for.
+    pub(super) cost: u32,
+    /// Not worth waiting for beyond this: no turn by then, or a 429, is the end of it.
+    pub(super) turn_by: Option<Instant>,
 }
 
 impl Call {
@@ -48,6 +53,8 @@ impl Call {
             wait: ANSWER,
             again,
             kind,
+            cost: 1,
+            turn_by: None,
         }
     }
 
@@ -58,6 +65,12 @@ impl Call {
 
     pub(super) fn if_match(mut self, condition: Option<IfMatch>) -> Self {
         self.if_match = condition;
+        self
+    }
+
+    /// Nothing is lost when it is not made now.
+    pub(super) fn turn_by(mut self, turn_by: Option<Instant>) -> Self {
+        self.turn_by = turn_by;
         self
     }
 

@@ -7,8 +7,8 @@ use wire::{DeviceDocument, DeviceId, HostPort, HubPath, IfMatch, headers, limits
 
 use super::call::{Again, Call};
 use super::error::ClientError;
+use super::governor::Kind;
 use super::hub_client::HubClient;
-use super::pace::Kind;
 use super::send::unreadable;
 
 /// A device that was made.
@@ -53,7 +53,7 @@ impl HubClient {
 
     /// A device, with its keys if the policy may see them.
     pub async fn device(&self, device: &DeviceId) -> Result<DeviceDocument, ClientError> {
-        self.read(&Call::new(Method::GET, device_path(device), Kind::Registry)).await
+        self.read(&Call::new(Method::GET, device_path(device), Kind::Identities)).await
     }
 
     /// Makes a device; keys that are not given are made by the hub.
@@ -69,30 +69,31 @@ impl HubClient {
 
     async fn put_device(&self, device: &DeviceDocument, on: Option<IfMatch>) -> Result<DeviceDocument, ClientError> {
         let body = serde_json::to_vec(device).map_err(|error| ClientError::Unusable(error.to_string()))?;
-        self.read(&Call::new(Method::PUT, device_path(&device.device_id), Kind::Registry).body(body).if_match(on)).await
+        self.read(&Call::new(Method::PUT, device_path(&device.device_id), Kind::Identities).body(body).if_match(on))
+            .await
     }
 
     /// Removes a device, if it is still at that version.
     pub async fn delete_device(&self, device: &DeviceId, on: IfMatch) -> Result<(), ClientError> {
-        let call = Call::new(Method::DELETE, device_path(device), Kind::Registry).if_match(Some(on));
+        let call = Call::new(Method::DELETE, device_path(device), Kind::Identities).if_match(Some(on));
         self.send(&call).await.map(drop)
     }
 
     /// Up to a thousand devices, in no certain order; enough to find the one that was meant.
     pub async fn some_devices(&self) -> Result<Vec<DeviceDocument>, ClientError> {
-        let mut call = Call::new(Method::GET, HubPath::Devices, Kind::Registry);
+        let mut call = Call::new(Method::GET, HubPath::Devices, Kind::Identities);
         call.parameters = format!("&{}={}", headers::TOP_PARAMETER, limits::LIST_DEVICES);
         self.read(&call).await
     }
 
     /// How many devices are registered.
     pub async fn statistics(&self) -> Result<Statistics, ClientError> {
-        self.read(&Call::new(Method::GET, HubPath::StatisticsDevices, Kind::Registry).again(Again::Safe)).await
+        self.read(&Call::new(Method::GET, HubPath::StatisticsDevices, Kind::Identities).again(Again::Safe)).await
     }
 
     /// How many devices are connected.
     pub async fn connected(&self) -> Result<u64, ClientError> {
-        let call = Call::new(Method::GET, HubPath::StatisticsService, Kind::Registry);
+        let call = Call::new(Method::GET, HubPath::StatisticsService, Kind::Identities);
         Ok(self.read::<Connected>(&call).await?.connected)
     }
 }

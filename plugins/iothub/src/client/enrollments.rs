@@ -7,8 +7,8 @@ use wire::{HubPath, headers};
 
 use super::call::{Again, Call};
 use super::error::ClientError;
+use super::governor::Kind;
 use super::hub_client::HubClient;
-use super::pace::Kind;
 use super::send::unreadable;
 
 /// One device's enrolment, or a group's.
@@ -40,20 +40,20 @@ impl HubClient {
     /// Makes an enrolment; there must be none of this name.
     pub async fn create_enrollment(&self, who: &Enrolled, asked: &Enrollment) -> Result<Enrollment, ClientError> {
         let body = serde_json::to_vec(asked).map_err(|error| ClientError::Unusable(error.to_string()))?;
-        let answer = self.send(&Call::new(Method::PUT, who.path(), Kind::Registry).body(body)).await?;
+        let answer = self.send(&Call::new(Method::PUT, who.path(), Kind::Identities).body(body)).await?;
         serde_json::from_slice(&answer.body).map_err(|error| unreadable(&error))
     }
 
     /// How its devices prove who they are, with the keys.
     pub async fn attestation(&self, who: &Enrolled) -> Result<Attestation, ClientError> {
-        let call = Call::new(Method::POST, who.attestation(), Kind::Registry).again(Again::Safe);
+        let call = Call::new(Method::POST, who.attestation(), Kind::Identities).again(Again::Safe);
         let answer = self.send(&call).await?;
         serde_json::from_slice(&answer.body).map_err(|error| unreadable(&error))
     }
 
     /// Removes an enrolment.
     pub async fn delete_enrollment(&self, who: &Enrolled) -> Result<(), ClientError> {
-        self.send(&Call::new(Method::DELETE, who.path(), Kind::Registry)).await.map(drop)
+        self.send(&Call::new(Method::DELETE, who.path(), Kind::Identities)).await.map(drop)
     }
 
     /// All enrolments of devices, then of groups; without keys.
@@ -62,7 +62,7 @@ impl HubClient {
         for path in [DpsPath::EnrollmentQuery, DpsPath::GroupQuery] {
             let mut next = None;
             loop {
-                let mut call = Call::new(Method::POST, HubPath::Dps(path.clone()), Kind::Registry);
+                let mut call = Call::new(Method::POST, HubPath::Dps(path.clone()), Kind::Identities);
                 call = call.again(Again::Safe).body(r#"{"query":"*"}"#);
                 call.headers.extend(next.take().map(|token| (headers::CONTINUATION, token)));
                 let answer = self.send(&call).await?;

@@ -8,10 +8,11 @@ use std::time::Duration;
 use base::{Clock, Seed};
 use net::tls::Roots;
 use rand::rngs::StdRng;
-use wire::{HostPort, ServiceConnection};
+use wire::{HostPort, HubSize, QuotaKind, ServiceConnection};
 
 use super::error::SetupError;
-use super::pace::Pace;
+use super::governor::Governor;
+use super::newest::Newest;
 use super::token::Tokens;
 
 /// A TCP and TLS handshake takes a few round trips; beyond this nobody is there.
@@ -49,7 +50,8 @@ pub(super) struct Inner {
     pub(super) http: reqwest::Client,
     pub(super) options: HubOptions,
     pub(super) tokens: Tokens,
-    pub(super) pace: Pace,
+    pub(super) governor: Governor,
+    pub(super) newest: Newest,
     pub(super) rng: Mutex<StdRng>,
     /// First half of request ids; the second counts.
     pub(super) prefix: u64,
@@ -84,7 +86,8 @@ impl HubClient {
         Ok(Self(Arc::new(Inner {
             http,
             tokens: Tokens::new(options.clock.clone()),
-            pace: Pace::new(),
+            governor: Governor::new(),
+            newest: Newest::default(),
             prefix: rand::Rng::random(&mut rng),
             rng: Mutex::new(rng),
             calls: AtomicU64::new(0),
@@ -107,6 +110,41 @@ impl HubClient {
     /// The clock that it was given.
     pub fn clock(&self) -> &Clock {
         &self.0.options.clock
+    }
+
+    /// From now on no faster than a hub of this size allows. Without it nothing is paced until the hub answers 429.
+    pub fn expect_size(&self, size: HubSize) {
+        self.0.governor.expect_size(size);
+    }
+
+    /// The size that is expected.
+    pub fn size(&self) -> Option<HubSize> {
+        self.0.governor.size()
+    }
+
+    /// How many calls of a kind were sent so far, those that were sent again counted again.
+    pub fn sent(&self, kind: QuotaKind) -> u64 {
+        self.0.governor.turns(kind)
+    }
+
+    /// The least time that so many calls of each kind take; none when the hub's size is not known.
+    pub fn least(&self, calls: &[(QuotaKind, usize)]) -> Option<Duration> {
+        self.0.governor.least(calls)
+    }
+
+    /// About how long so many calls take from now, `at_once` of them in flight.
+    pub(crate) fn soonest(&self, kind: QuotaKind, count: usize, at_once: usize) -> Duration {
+        self.0.governor.soonest(kind, count, at_once)
+    }
+
+    /// How many calls can be sent within so long, `at_once` of them in flight.
+    pub(crate) fn within(&self, kind: QuotaKind, limit: Duration, at_once: usize) -> usize {
+        self.0.governor.within(kind, limit, at_once)
+    }
+
+    /// Whether a row of an index is as new as anything that was seen of its twin.
+    pub(crate) fn is_new(&self, id: &str, version: u64) -> bool {
+        self.0.newest.row(id, version)
     }
 
     /// Where devices connect by MQTT, as a local hub says in each answer; `None` before the first one, and for the real

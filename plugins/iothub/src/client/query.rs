@@ -2,12 +2,13 @@
 
 use http::Method;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use wire::{HubPath, headers, limits};
 
 use super::call::{Again, Call};
 use super::error::ClientError;
+use super::governor::Kind;
 use super::hub_client::HubClient;
-use super::pace::Kind;
 use super::send::unreadable;
 
 /// The selection of whole twins.
@@ -21,12 +22,13 @@ pub struct Pages<'a> {
     /// Where the next page begins; `None` at first and at the end.
     continuation: Option<String>,
     ended: bool,
+    turn_by: Option<Instant>,
 }
 
 impl HubClient {
     /// The rows of a query.
     pub fn query(&self, query: impl Into<String>) -> Pages<'_> {
-        Pages { client: self, query: query.into(), continuation: None, ended: false }
+        Pages { client: self, query: query.into(), continuation: None, ended: false, turn_by: None }
     }
 
     /// The twins that satisfy a WHERE condition, or all.
@@ -36,6 +38,12 @@ impl HubClient {
 }
 
 impl Pages<'_> {
+    /// Refused as throttled when a page's turn does not come by then, or the hub does not take it at once.
+    #[must_use]
+    pub(crate) fn turn_by(self, turn_by: Instant) -> Self {
+        Self { turn_by: Some(turn_by), ..self }
+    }
+
     /// The next page, which may be empty; `None` after the last one.
     pub async fn next(&mut self) -> Result<Option<Vec<Value>>, ClientError> {
         if self.ended {
@@ -43,7 +51,8 @@ impl Pages<'_> {
         }
         let mut call = Call::new(Method::POST, HubPath::Query, Kind::Queries)
             .body(json!({ "query": self.query }).to_string())
-            .again(Again::Safe);
+            .again(Again::Safe)
+            .turn_by(self.turn_by);
         call.headers.push((headers::MAX_ITEM_COUNT, limits::QUERY_PAGE.to_string()));
         call.headers.extend(self.continuation.take().map(|token| (headers::CONTINUATION, token)));
         let answer = self.client.send(&call).await?;

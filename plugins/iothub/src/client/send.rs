@@ -7,12 +7,14 @@ use std::time::Duration;
 use base::Backoff;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
+use rand::Rng as _;
 use reqwest::Url;
 use tokio::time::Instant;
-use wire::{API_VERSION, HubError, headers};
+use wire::{API_VERSION, ErrorCode, HubError, headers};
 
 use super::call::{Again, Answer, Call};
 use super::error::ClientError;
+use super::governor::{Kind, Turn};
 use super::hub_client::HubClient;
 use super::trouble;
 
@@ -22,13 +24,19 @@ const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one that has never answered is: it is most likely not there, and the user is watching.
 const PATIENCE_AT_FIRST: Duration = Duration::from_secs(1);
-/// How long a call may be put off by 429 in all. The quota of a minute has come back by then many times.
+/// How long the hub may answer nothing but 429 to a kind of calls: the quota of a minute has come back by then many times.
 const THROTTLE_PATIENCE: Duration = Duration::from_secs(600);
 /// The longest `Retry-After` that is taken at its word.
 const RETRY_AFTER_MOST: Duration = Duration::from_secs(120);
 /// Delays between attempts when the hub names none.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
+/// The longest pause of a refused call, of a kind that is counted by the second and of one by the minute: the governor sets the
+/// pace, so the pause only keeps the refused from coming back in step.
+const LONGEST_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// A refused call comes so much later than `Retry-After` says, at most, of that: not all at the same moment.
+const JITTER: f64 = 0.1;
 
 /// Statuses of trouble inside the hub that passes.
 fn passes(status: StatusCode) -> bool {
@@ -47,32 +55,40 @@ struct Trouble {
     since: Option<Instant>,
 }
 
+/// How long one call has been put off by 429.
+struct Throttled {
+    backoff: Backoff,
+    since: Option<Instant>,
+}
+
 impl HubClient {
-    /// Sends a call until it succeeds, is refused for good, or patience ends.
+    /// Sends a call until it succeeds, is refused for good, or patience ends. A 429 only puts it off.
     pub(super) async fn send(&self, call: &Call) -> Result<Answer, ClientError> {
         let mut trouble = Trouble { backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY), since: None };
+        let by_minute = matches!(call.kind, Kind::Identities | Kind::Queries | Kind::Jobs);
+        let longest = if by_minute { LONGEST_PAUSE.1 } else { LONGEST_PAUSE.0 };
+        let mut throttled = Throttled { backoff: Backoff::new(FIRST_DELAY, longest), since: None };
         loop {
-            let turn = self.0.pace.turn(call.kind).await;
+            let turn = self.turn(call).await?;
             let (failed, patience, wait) = match self.once(call).await {
                 Ok((status, answer)) => {
                     self.0.reached.store(true, Ordering::Relaxed);
-                    if status != StatusCode::TOO_MANY_REQUESTS {
-                        self.0.pace.accepted(turn);
+                    let wait = retry_after(&answer.headers);
+                    if status == StatusCode::TOO_MANY_REQUESTS {
+                        let refused = self.refused(status, &answer);
+                        let wait = self.put_off(call, turn, wait, &mut throttled, refused)?;
+                        tokio::time::sleep(wait).await;
+                        continue;
                     }
+                    self.0.governor.accepted(turn);
                     if status.is_success() {
                         return Ok(answer);
                     }
-                    let wait = retry_after(&answer.headers);
                     let refused = self.refused(status, &answer);
-                    if status == StatusCode::TOO_MANY_REQUESTS {
-                        let wait = wait.unwrap_or_else(|| self.delay(&mut trouble.backoff));
-                        self.0.pace.refused(turn, wait);
-                        (refused, THROTTLE_PATIENCE, Some(wait))
-                    } else if call.again == Again::Safe && passes(status) {
-                        (refused, PATIENCE, wait)
-                    } else {
+                    if call.again != Again::Safe || !passes(status) {
                         return Err(refused);
                     }
+                    (refused, PATIENCE, wait)
                 }
                 Err(error) => match error {
                     ClientError::Away { .. } if self.0.reached.load(Ordering::Relaxed) => (error, PATIENCE, None),
@@ -91,7 +107,49 @@ impl HubClient {
         }
     }
 
-    fn delay(&self, backoff: &mut Backoff) -> Duration {
+    /// Waits for the call's turn, as long as it is worth it.
+    async fn turn(&self, call: &Call) -> Result<Turn, ClientError> {
+        let turn = self.0.governor.turn(call.kind, call.cost);
+        match call.turn_by {
+            None => Ok(turn.await),
+            Some(by) => tokio::time::timeout_at(by, turn).await.map_err(|_| not_now()),
+        }
+    }
+
+    /// What a 429 means: the pace of its kind, and how long this call waits; its end when nobody's call is taken any more, or
+    /// when it was not worth waiting for.
+    fn put_off(
+        &self,
+        call: &Call,
+        turn: Turn,
+        retry_after: Option<Duration>,
+        throttled: &mut Throttled,
+        refused: ClientError,
+    ) -> Result<Duration, ClientError> {
+        // That as many jobs run as may says nothing about how fast they may be asked for: one must end first, and whoever wants
+        // another knows how long to wait for that.
+        if refused.code() == Some(ErrorCode::TOO_MANY_ACTIVE_JOBS) {
+            return Err(refused);
+        }
+        let pause = self.delay(&mut throttled.backoff);
+        self.0.governor.refused(turn, retry_after, pause);
+        let since = *throttled.since.get_or_insert_with(Instant::now);
+        let moved = self.0.governor.accepted_at(call.kind).map_or(since, |at| at.max(since));
+        if call.turn_by.is_some() || moved.elapsed() > THROTTLE_PATIENCE {
+            return Err(refused);
+        }
+        let wait = retry_after.map_or(pause, |wait| wait.mul_f64(1.0 + JITTER * self.chance()));
+        tracing::debug!(call = %call.path, ?wait, "throttled");
+        Ok(wait)
+    }
+
+    /// From 0 to 1.
+    fn chance(&self) -> f64 {
+        self.0.rng.lock().expect("a generator: no panic while held").random()
+    }
+
+    /// The next pause of a back-off.
+    pub(crate) fn delay(&self, backoff: &mut Backoff) -> Duration {
         backoff.next(&mut *self.0.rng.lock().expect("a generator: no panic while held"))
     }
 
@@ -155,4 +213,10 @@ impl HubClient {
 /// A body that is not what the service sends.
 pub(super) fn unreadable(error: &serde_json::Error) -> ClientError {
     ClientError::Lost { message: format!("the hub's answer cannot be read: {error}") }
+}
+
+/// A call that was not worth waiting for, as the hub itself would say it.
+fn not_now() -> ClientError {
+    let error = HubError::new(ErrorCode::THROTTLED, "not within this round");
+    ClientError::Refused { error, help: Vec::new() }
 }

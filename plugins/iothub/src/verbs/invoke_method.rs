@@ -5,16 +5,18 @@ use std::time::Duration;
 use base::format_duration;
 use futures_util::future::LocalBoxFuture;
 use runner::book::{Check, DurationText, Filled, Node, OneOrMany};
-use runner::{Class, Effect, Failure, Outcome, Progress, Ready, StepContext};
+use runner::{Batch, Class, Effect, Failure, Gathers, Outcome, Progress, Ready, StepContext};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wire::{ErrorCode, Identity, MethodCall, limits};
+use wire::{ErrorCode, Identity, JobAction, MethodCall, MethodReply, limits};
 
 use super::verb::Parameters;
+use super::via::{Via, alone, serve};
 use crate::client::{ClientError, HubClient};
 use crate::door::{Door, identity, told};
-use crate::verdict::{Accept, judge, summary};
+use crate::jobs::{Hosts, JobEnd, Work, longest};
+use crate::verdict::{Accept, judge, lost_value, summary};
 
 /// A direct method of the step's device.
 #[derive(Deserialize, JsonSchema)]
@@ -36,6 +38,18 @@ pub(super) struct InvokeMethod {
     /// Whether calling it twice does no harm, so that a call without a known reply may be repeated.
     #[serde(default)]
     idempotent: bool,
+    /// `job`: one job of IoT Hub for all devices of the wave, instead of a call for each.
+    #[serde(default)]
+    via: Via,
+}
+
+impl InvokeMethod {
+    /// What a job cannot do.
+    fn not_by_job(&self) -> Option<(&'static str, String)> {
+        let beside = "a job waits for devices that are not connected by itself, as long as it goes on: say how long by `timeout:` beside invoke_method";
+        (self.via == Via::Job && self.connect_timeout.is_some())
+            .then(|| ("connect_timeout", format!("`via: job` takes no `connect_timeout`: {beside}")))
+    }
 }
 
 /// Whole seconds, rounded up; the hub takes no fractions.
@@ -86,7 +100,7 @@ impl InvokeMethod {
             ("response_timeout", constant(&self.response_timeout).and_then(|it| response_timeout(it).err())),
             ("connect_timeout", constant(&self.connect_timeout).and_then(|it| connect_timeout(it).err())),
         ];
-        checks.into_iter().filter_map(|(key, wrong)| Some((key, wrong?))).collect()
+        checks.into_iter().filter_map(|(key, wrong)| Some((key, wrong?))).chain(self.not_by_job()).collect()
     }
 
     fn fill(&self, step: &StepContext<'_>) -> Result<MethodCall, Failure> {
@@ -158,20 +172,87 @@ impl Invoke {
     }
 }
 
+impl Invoke {
+    /// The outcome of a call that a job made.
+    async fn called(&self, batch: &Batch, index: usize, result: Result<MethodReply, ClientError>, waited: &str) {
+        if let Ok(reply) = &result {
+            batch.progress(index, Progress::Says(summary(reply)));
+        }
+        let mut outcome = judge(&result, &self.parameters.accept.0, waited);
+        if let (Outcome::Failed(failure), Ok(client), Ok(identity)) =
+            (&mut outcome, self.door.client(), batch.device(index).id.parse())
+        {
+            failure.note = self.note(client, &identity, &result).await;
+        }
+        batch.end(index, outcome);
+    }
+}
+
+impl Gathers for Invoke {
+    fn share<'a>(&'a self, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Result<Value, Outcome>> {
+        let call = self.parameters.fill(step).and_then(|call| {
+            let failed = |error: serde_json::Error| Failure::new(Class::Failed, error.to_string());
+            serde_json::from_slice(&call.to_json()).map_err(failed)
+        });
+        Box::pin(std::future::ready(call.map_err(Outcome::Failed)))
+    }
+
+    fn serve<'a>(&'a self, batch: &'a Batch) -> LocalBoxFuture<'a, ()> {
+        Box::pin(serve(self, &self.door, batch))
+    }
+}
+
+impl Hosts for Invoke {
+    fn work(&self, asked: &Value, timeout: Option<Duration>, devices: usize) -> Result<Work, Failure> {
+        let failed = |error: wire::HubError| Failure::new(Class::Failed, error.message);
+        let call = MethodCall::from_json(asked.to_string().as_bytes()).map_err(failed)?;
+        let time = longest(timeout, call.response_timeout, devices);
+        Ok(Work { action: JobAction::Method(call), time })
+    }
+
+    fn ended<'a>(&'a self, batch: &'a Batch, index: usize, end: JobEnd) -> LocalBoxFuture<'a, ()> {
+        let call = MethodCall::from_json(batch.share(index).to_string().as_bytes());
+        let waited = call.map_or(String::new(), |call| format_duration(call.response_timeout));
+        Box::pin(async move {
+            let result = match end {
+                JobEnd::Replied(reply) => Ok(reply),
+                JobEnd::Refused(error) => Err(ClientError::Refused { error, help: Vec::new() }),
+                JobEnd::Failed(failure) => return batch.end(index, failure.into()),
+                JobEnd::Updated => return batch.end(index, Outcome::changed(Value::Null)),
+            };
+            self.called(batch, index, result, &waited).await;
+        })
+    }
+}
+
 impl Ready for Invoke {
     fn run<'a>(&'a self, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
-        Box::pin(async move { self.invoke(step).await.unwrap_or_else(Outcome::Failed) })
+        Box::pin(async move {
+            match self.gathers() {
+                Some(jobs) => alone(jobs, &self.door, step).await,
+                None => self.invoke(step).await.unwrap_or_else(Outcome::Failed),
+            }
+        })
+    }
+
+    fn gathers(&self) -> Option<&dyn Gathers> {
+        (self.parameters.via == Via::Job).then_some(self)
     }
 
     fn repeatable(&self) -> bool {
         self.parameters.idempotent
     }
 
+    fn lost(&self) -> Option<Value> {
+        self.parameters.accept.0.contains(&Accept::Lost).then(lost_value)
+    }
+
     fn preview(&self, step: &StepContext<'_>) -> String {
         match self.parameters.fill(step) {
             Ok(call) => {
                 let payload = call.payload.as_ref().map_or("", |payload| payload.get());
-                format!("would call {} {payload}", call.name).trim_end().to_owned()
+                let text = format!("would call {} {payload}", call.name);
+                format!("{}{}", text.trim_end(), self.parameters.via.preview())
             }
             Err(failure) => format!("would call a method, but: {}", failure.message),
         }

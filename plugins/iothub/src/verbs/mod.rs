@@ -8,5 +8,6 @@ mod query;
 mod remove_device;
 mod set_device_status;
 mod verb;
+mod via;
 
 pub(crate) use verb::all;

@@ -1,16 +1,21 @@
 //! `patch_twin: { tags, desired }` merges into the twin: reads first, sends only what differs, and has changed something only then.
 
+use std::time::Duration;
+
 use futures_util::future::LocalBoxFuture;
 use runner::book::{Check, Filled, Node};
-use runner::{Class, Effect, Failure, Outcome, Progress, Ready, Skip, StepContext};
+use runner::{Batch, Class, Effect, Failure, Gathers, Outcome, Progress, Ready, Skip, StepContext};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use wire::{IfMatch, SectionKind, check_limits};
+use wire::{Identity, IfMatch, JobAction, SectionKind, check_limits};
 
 use super::verb::Parameters;
+use super::via::{Via, alone, serve};
+use crate::client::ClientError;
 use crate::door::{Door, identity};
 use crate::failure::failure;
+use crate::jobs::{Hosts, JobEnd, Work, longest};
 use crate::twin::{describe, differing, twin_value};
 
 /// What the twin is to have; null takes a member away.
@@ -24,6 +29,9 @@ pub(super) struct PatchTwin {
     /// Refuses a twin that was changed by someone else between the read and the write.
     #[serde(default)]
     if_match: bool,
+    /// `job`: one job of IoT Hub for all devices of the wave, instead of a call for each.
+    #[serde(default)]
+    via: Via,
 }
 
 const SECTIONS: [(&str, SectionKind); 2] = [("tags", SectionKind::Tags), ("desired", SectionKind::Desired)];
@@ -44,6 +52,14 @@ impl Parameters for PatchTwin {
         let mut good = true;
         if self.tags.is_none() && self.desired.is_none() {
             check.error(node.span, "patch_twin needs `tags` or `desired`");
+            good = false;
+        }
+        if self.if_match && self.via == Via::Job {
+            let place = node.get("if_match").unwrap_or(node).span;
+            check.error(
+                place,
+                "`via: job` takes no `if_match`: a job has one patch for all, and each twin a version of its own",
+            );
             good = false;
         }
         for (name, kind, part) in self.sections() {
@@ -107,7 +123,7 @@ impl Patch {
             return Ok(Outcome::read(twin));
         }
         if step.check_mode {
-            return Ok(Outcome::Skipped(Skip::Check(words.join(", "))));
+            return Ok(Outcome::Skipped(Skip::Check(format!("{}{}", words.join(", "), self.parameters.via.preview()))));
         }
         let on = match (self.parameters.if_match, twin["etag"].as_str()) {
             (true, Some(etag)) => IfMatch::Tag(etag.to_owned()),
@@ -119,9 +135,88 @@ impl Patch {
     }
 }
 
+impl Patch {
+    /// The whole patch, the same for all whose parameters are the same: what differs is another part of it on each device.
+    fn whole(&self, step: &StepContext<'_>) -> Result<Value, Failure> {
+        // A job's twin must name a version; this is any.
+        let mut body = json!({ "etag": IfMatch::Any.to_string().trim_matches('"') });
+        for (name, _, part) in self.parameters.sections() {
+            let wanted = Value::Object(step.fill(part)?);
+            match name {
+                "desired" => body["properties"] = json!({ "desired": wanted }),
+                other => body[other] = wanted,
+            }
+        }
+        Ok(body)
+    }
+
+    /// Reads the twin: who has it all already needs no job.
+    async fn ask(&self, step: &StepContext<'_>) -> Result<Result<Value, Outcome>, Failure> {
+        let identity = identity(step)?;
+        let twin = twin_value(&self.door.client()?.twin(&identity).await.map_err(|error| failure(&error))?);
+        let Difference { words, .. } = self.difference(step, &twin)?;
+        if words.is_empty() {
+            (step.progress)(Progress::Says("nothing differs".to_owned()));
+            return Ok(Err(Outcome::read(twin)));
+        }
+        (step.progress)(Progress::Says(words.join(", ")));
+        self.whole(step).map(Ok)
+    }
+
+    /// The twin after its job.
+    async fn updated(&self, batch: &Batch, index: usize) -> Result<Value, Failure> {
+        let failed = |error: wire::IdError| Failure::new(Class::Failed, error.to_string());
+        let identity: Identity = batch.device(index).id.parse().map_err(failed)?;
+        let twin = self.door.client()?.twin(&identity).await.map_err(|error| failure(&error))?;
+        Ok(twin_value(&twin))
+    }
+}
+
+impl Gathers for Patch {
+    fn share<'a>(&'a self, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Result<Value, Outcome>> {
+        Box::pin(async move { self.ask(step).await.unwrap_or_else(|failure| Err(failure.into())) })
+    }
+
+    fn serve<'a>(&'a self, batch: &'a Batch) -> LocalBoxFuture<'a, ()> {
+        Box::pin(serve(self, &self.door, batch))
+    }
+}
+
+impl Hosts for Patch {
+    fn work(&self, asked: &Value, timeout: Option<Duration>, devices: usize) -> Result<Work, Failure> {
+        let action = JobAction::Twin { patch: asked.clone(), condition: Some(IfMatch::Any) };
+        Ok(Work { action, time: longest(timeout, Duration::ZERO, devices) })
+    }
+
+    fn ended<'a>(&'a self, batch: &'a Batch, index: usize, end: JobEnd) -> LocalBoxFuture<'a, ()> {
+        Box::pin(async move {
+            let outcome = match end {
+                JobEnd::Updated | JobEnd::Replied(_) => match self.updated(batch, index).await {
+                    Ok(twin) => Outcome::changed(twin),
+                    Err(failure) if failure.class == Class::Hub => failure.into(),
+                    // It is changed all the same; what it looks like now nobody knows.
+                    Err(_) => Outcome::changed(Value::Null),
+                },
+                JobEnd::Refused(error) => failure(&ClientError::Refused { error, help: Vec::new() }).into(),
+                JobEnd::Failed(failure) => failure.into(),
+            };
+            batch.end(index, outcome);
+        })
+    }
+}
+
 impl Ready for Patch {
     fn run<'a>(&'a self, step: &'a StepContext<'a>) -> LocalBoxFuture<'a, Outcome> {
-        Box::pin(async move { self.patch(step).await.unwrap_or_else(Outcome::Failed) })
+        Box::pin(async move {
+            match self.gathers().filter(|_| !step.check_mode) {
+                Some(jobs) => alone(jobs, &self.door, step).await,
+                None => self.patch(step).await.unwrap_or_else(Outcome::Failed),
+            }
+        })
+    }
+
+    fn gathers(&self) -> Option<&dyn Gathers> {
+        (self.parameters.via == Via::Job).then_some(self)
     }
 
     fn rehearses(&self) -> bool {

@@ -1,12 +1,11 @@
 //! The client's calls and the inventory.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use iotplay_iothub::Statistics;
-use runner::{InventoryError, Selection};
+use runner::{Ask, InventoryError, Registry, Selection, Work};
 use serde_json::json;
-use wire::{DeviceDocument, ErrorCode, Identity, IfMatch, MethodCall, Status};
+use wire::{DeviceDocument, ErrorCode, HubSize, Identity, IfMatch, MethodCall, Status, Tier};
 
 use crate::device::Answer;
 use crate::stage::{id, on_stage};
@@ -135,6 +134,33 @@ fn the_inventory_knows_its_devices() {
 }
 
 #[test]
+fn what_a_play_costs_under_a_known_tier() {
+    on_stage(|stage| async move {
+        let inventory = stage.inventory();
+        let work = |name: &str, gathered, count| Work { name: name.into(), gathered, count };
+        let calls = work("invoke_method", false, 1_000);
+        assert_eq!(inventory.estimate(std::slice::from_ref(&calls)), None, "nothing is known");
+        stage.client.expect_size(HubSize::new(Tier::S1, 1).unwrap());
+        for (work, seconds) in [
+            (vec![calls.clone()], 24),
+            (vec![calls.clone(), work("twin", false, 2_000), work("wait_until", false, 2_000)], 39),
+            (vec![calls, work("get_twin", false, 10), work("log", false, 1_000_000)], 24),
+            (vec![work("patch_twin", false, 1_000)], 19),
+            (vec![work("patch_twin", true, 1_000), work("own", false, 9)], 99),
+            (vec![work("set_device_status", false, 100)], 89),
+            (vec![], 0),
+        ] {
+            assert_eq!(inventory.estimate(&work).unwrap().as_secs(), seconds, "{work:?}");
+        }
+        // Every verb of the plugin is on the list.
+        for (_, action) in Registry::new(&[&stage.plugin]).iter() {
+            let work = [work(action.name(), false, 1_000_000)];
+            assert!(!inventory.estimate(&work).unwrap().is_zero(), "{}", action.name());
+        }
+    });
+}
+
+#[test]
 fn facts_are_twins_read_directly() {
     on_stage(|stage| async move {
         stage.add("d").await;
@@ -144,9 +170,10 @@ fn facts_are_twins_read_directly() {
         assert!(fact.direct);
         assert_eq!(fact.value["id"], "d");
         assert_eq!(fact.value["reported"], json!({}));
-        let devices: Vec<Arc<str>> = vec!["d".into(), "gone".into()];
-        let facts = inventory.facts(&devices, "twin").await.unwrap();
-        assert_eq!(facts.keys().map(AsRef::as_ref).collect::<Vec<&str>>(), ["d"]);
+        let asks = ["d", "gone"].map(|id| Ask { device: id.into(), seen: None, direct: false });
+        let facts = inventory.facts(&asks, "twin").await.unwrap();
+        assert_eq!(facts["d"].as_ref().unwrap(), &fact);
+        assert_eq!(facts["gone"], None, "looked at in vain");
         let patch = json!({ "tags": { "t": 1 } });
         stage.client.patch_twin(&"d".parse().unwrap(), &patch, &IfMatch::Any).await.unwrap();
         assert!(inventory.fact("d", "twin").await.unwrap().version > fact.version);

@@ -4,6 +4,8 @@
 
 mod client;
 mod device;
+mod jobs;
+mod pace;
 mod stage;
 mod trouble;
 mod verbs;

@@ -26,10 +26,15 @@ pub(crate) struct Stage {
 
 /// Runs a test on a lane: devices and steps are not `Send`.
 pub(crate) fn on_stage<F: Future<Output = ()>>(test: impl FnOnce(Rc<Stage>) -> F) {
+    on_stage_with(HubConfig::embedded(), test);
+}
+
+/// The same with a hub of one's own.
+pub(crate) fn on_stage_with<F: Future<Output = ()>>(config: HubConfig, test: impl FnOnce(Rc<Stage>) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
-        let stage = Rc::new(Stage::new().await);
+        let stage = Rc::new(Stage::new(config).await);
         test(stage).await;
     });
 }
@@ -56,8 +61,8 @@ impl Scope for Names<'_> {
 }
 
 impl Stage {
-    async fn new() -> Self {
-        let hub = Hub::start(HubConfig::embedded()).await.unwrap();
+    async fn new(config: HubConfig) -> Self {
+        let hub = Hub::start(config).await.unwrap();
         let client = HubClient::new(options(&hub)).unwrap();
         let plugin = IotHub::new(client.clone(), "local, in this process");
         Self { hub, client, plugin, said: RefCell::default(), names: json!({ "x": { "a": 1 }, "n": null }) }
@@ -126,6 +131,7 @@ impl Stage {
             failed_when: None,
             progress: &progress,
             say: &|_, _| {},
+            called: false,
             cancel: &tokio_util::sync::CancellationToken::new(),
             check_mode,
             files: std::path::Path::new("."),

@@ -198,3 +198,18 @@ fn tokens_are_kept_until_shortly_before_their_end() {
         assert_ne!(token(&asked[1]), token(&asked[2]));
     });
 }
+
+#[test]
+fn a_hub_that_is_not_ours_takes_no_messages_over_rest() {
+    on_stage(|_| async {
+        const NOWHERE: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 60\r\n\r\n{\"Message\":\"No HTTP resource was found that matches it now.\"}";
+        let message = wire::CloudMessage::default();
+        let (client, script, _) = scripted(&[NOWHERE]).await;
+        let error = client.send_message(&"d".parse().unwrap(), &message).await.unwrap_err();
+        assert!(matches!(error, ClientError::Unusable(_)) && error.to_string().contains("AMQP only"), "{error:?}");
+        assert_eq!(script.asked(), 1);
+        let (client, _, _) = scripted(&[STRANGER]).await;
+        let error = client.send_message(&"d".parse().unwrap(), &message).await.unwrap_err();
+        assert_eq!(error.code().map(ErrorCode::http_status), Some(401), "whose it is cannot be told");
+    });
+}

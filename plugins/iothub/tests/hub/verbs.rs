@@ -79,7 +79,6 @@ fn what_cannot_work_is_said_at_check_time() {
         ("invoke_method: { name: x, response_timeout: 301 }", "not 5m1s"),
         ("invoke_method: { name: x, connect_timeout: 1h }", "`connect_timeout` is at most 300s, not 1h"),
         ("invoke_method: { name: x, accept: [ok] }", "2xx"),
-        ("invoke_method: { name: x, via: job }", "via"),
         ("get_twin: { id: x }", "id"),
         ("patch_twin: { if_match: true }", "patch_twin needs `tags` or `desired`"),
         ("patch_twin: { desired: { a.b: 1 } }", "Property name a.b contains invalid character '.'"),

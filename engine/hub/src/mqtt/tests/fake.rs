@@ -8,7 +8,7 @@ use bytes::Bytes;
 use wire::dps::{DpsError, RegistrationOperation};
 use wire::{ErrorCode, HubError, Identity, Username};
 
-use crate::seam::{Ask, Backing, Login, Proof, ProvisionRefused, Refused, Subscription};
+use crate::seam::{Ask, Backing, Delivery, Login, Proof, ProvisionRefused, Refused, Subscription};
 
 pub(super) const PASSWORD: &str = "open sesame";
 /// Reading the twin of this device panics.
@@ -19,6 +19,10 @@ pub(super) struct Fake {
     pub(super) sessions: Mutex<HashMap<Identity, Vec<Subscription>>>,
     pub(super) stored: Mutex<usize>,
     pub(super) connected: Mutex<Vec<(String, bool)>>,
+    /// Waiting for the only device.
+    pub(super) messages: Mutex<Vec<Delivery>>,
+    /// Sent and not acknowledged.
+    pub(super) held: Mutex<Vec<Delivery>>,
     pub(super) active: Mutex<Vec<String>>,
     pub(super) patches: Mutex<Vec<Bytes>>,
     pub(super) expires: Mutex<Option<SystemTime>>,
@@ -66,6 +70,22 @@ impl Backing for Fake {
 
     fn set_connected(&self, identity: &Identity, connected: bool) {
         self.connected.lock().unwrap().push((identity.to_string(), connected));
+    }
+
+    async fn take_messages(&self, _: &Identity, room: usize, settle: bool) -> Vec<Delivery> {
+        tokio::task::yield_now().await;
+        let mut messages = self.messages.lock().unwrap();
+        let most = room.min(messages.len());
+        let taken: Vec<Delivery> = messages.drain(..most).collect();
+        if !settle {
+            self.held.lock().unwrap().extend(taken.iter().cloned());
+        }
+        taken
+    }
+
+    async fn settle_message(&self, _: &Identity, sequence: u64) {
+        tokio::task::yield_now().await;
+        self.held.lock().unwrap().retain(|delivery| delivery.sequence != sequence);
     }
 
     fn note_activity(&self, identity: &Identity) {

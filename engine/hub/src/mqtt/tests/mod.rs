@@ -6,6 +6,7 @@ mod door;
 mod fake;
 mod hostile;
 mod lifetime;
+mod messages;
 mod session;
 mod stage;
 mod throttled;

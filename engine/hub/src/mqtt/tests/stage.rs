@@ -77,7 +77,7 @@ impl Stage {
 
     pub(super) fn telemetry(&self) -> Vec<Telemetry> {
         let pick = |event: &HubEvent| match event {
-            HubEvent::Telemetry(telemetry) => Some(telemetry.clone()),
+            HubEvent::Telemetry(telemetry) => Some(Telemetry::clone(telemetry)),
             _ => None,
         };
         self.events.lock().unwrap().iter().filter_map(pick).collect()

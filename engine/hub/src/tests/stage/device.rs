@@ -87,7 +87,11 @@ impl Device {
     }
 
     pub(crate) async fn subscribe(&mut self, filter: &str) {
-        let mut subscribe = Subscribe::new(filter, QoS::AtMostOnce);
+        self.subscribe_at(filter, QoS::AtMostOnce).await;
+    }
+
+    pub(crate) async fn subscribe_at(&mut self, filter: &str, quality: QoS) {
+        let mut subscribe = Subscribe::new(filter, quality);
         subscribe.pkid = 1;
         self.say(&Packet::Subscribe(subscribe)).await;
         assert!(matches!(self.hear().await, Some(Packet::SubAck(_))));
@@ -95,6 +99,13 @@ impl Device {
 
     pub(crate) async fn publish(&mut self, topic: &DeviceTopic<'_>, payload: &str) {
         self.say(&Packet::Publish(Publish::new(topic.to_string(), QoS::AtMostOnce, payload))).await;
+    }
+
+    /// Acknowledges a publish, and waits until the hub has taken that.
+    pub(crate) async fn acknowledge(&mut self, publish: &Publish) {
+        self.say(&Packet::PubAck(net::mqtt::PubAck { pkid: publish.pkid })).await;
+        self.say(&Packet::PingReq).await;
+        while !matches!(self.hear().await, Some(Packet::PingResp) | None) {}
     }
 
     /// Waits for a method call and answers it; returns its name and payload.

@@ -1,0 +1,1 @@
+//! Journals cut anywhere, damaged, locked: what is read back.

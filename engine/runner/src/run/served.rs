@@ -1,0 +1,92 @@
+//! A device at a step whose verb serves many at once: says what it asks for, sits down with the others, and takes its outcome.
+
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use super::device::{Device, End};
+use super::frame::Place;
+use super::gather::Member;
+use crate::batch::{Seat, unserved};
+use crate::{Effect, Outcome, Ready, RunEvent, StepContext};
+
+/// The time that a device waits for others is not its step's: the clock stands still until this is dropped.
+struct Still<'d, 'p> {
+    device: &'d Device<'p>,
+    /// It stood still before: whoever stopped it starts it again.
+    nested: bool,
+}
+
+impl<'d, 'p> Still<'d, 'p> {
+    fn new(device: &'d Device<'p>) -> Self {
+        let nested = device.waited_since.get().is_some();
+        if !nested {
+            device.waited_since.set(Some(Instant::now()));
+        }
+        Self { device, nested }
+    }
+}
+
+impl Drop for Still<'_, '_> {
+    fn drop(&mut self) {
+        if !self.nested {
+            self.device.waited.set(self.device.time_waited());
+            self.device.waited_since.set(None);
+        }
+    }
+}
+
+impl Device<'_> {
+    /// One run of a verb that serves many.
+    pub(super) async fn served(
+        &self,
+        member: &Member,
+        ready: &Rc<dyn Ready>,
+        effect: Effect,
+        place: Place,
+        context: &StepContext<'_>,
+    ) -> Result<Outcome, End> {
+        let Some(verb) = ready.gathers() else { return Ok(unserved()) };
+        self.fork.hold().await;
+        self.go_on()?;
+        let share = match verb.share(context).await {
+            Ok(share) => share,
+            Err(outcome) => return Ok(outcome),
+        };
+        self.about_to_call(Effect::Reads).await?;
+        self.fork.release();
+        let mut still = Some(Still::new(self));
+        let sitting = member.sit(place, ready, Seat::new(self.target.clone(), share, context.timeout));
+        loop {
+            tokio::select! {
+                biased;
+                () = sitting.seat.moved.notified() => {}
+                // Once it is served, whoever serves it ends soon.
+                () = self.stop.cancelled(), if sitting.waits() => return Err(End::Stopped),
+            }
+            let news = sitting.seat.take();
+            for text in news.warnings {
+                self.play.events.say(&RunEvent::Warned { text });
+            }
+            if news.begun && still.take().is_some() {
+                self.keep_begun(effect);
+                self.called.set(self.called.get() || effect == Effect::Changes);
+                self.in_call.set(effect == Effect::Changes && !ready.repeatable());
+                self.play.calling(&self.target.id, self.in_call.get());
+            }
+            news.progress.into_iter().for_each(|progress| (context.progress)(progress));
+            if news.outcome.is_some() || news.closed {
+                self.in_call.set(false);
+                self.play.calling(&self.target.id, false);
+            }
+            match news.outcome {
+                Some(outcome) => return Ok(outcome),
+                None if news.closed => {
+                    self.go_on()?;
+                    return Ok(unserved());
+                }
+                None => {}
+            }
+        }
+    }
+}
