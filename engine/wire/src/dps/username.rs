@@ -55,6 +55,7 @@ pub fn dps_resource(id_scope: &str, registration: &RegistrationId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn reads_what_sdks_send_and_nothing_of_hubs() {
@@ -83,5 +84,18 @@ mod tests {
         };
         assert_eq!(own.to_string(), "0ne1/registrations/r/api-version=2019-03-31&ClientVersion=a%2F1");
         assert!(DpsUsername::parse(&own.to_string()).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in ".{0,60}", tail in ".{0,30}") {
+            let _ = DpsUsername::parse(&text);
+            let _ = DpsUsername::parse(&format!("0ne1/registrations/{text}/api-version={tail}"));
+        }
+
+        #[test]
+        fn no_hubs_user_name_is_one(host in "[a-z0-9.]{1,20}", device in "[A-Za-z0-9_-]{1,20}") {
+            prop_assert_eq!(DpsUsername::parse(&format!("{host}/{device}/?api-version=2021-04-12")), None);
+        }
     }
 }
