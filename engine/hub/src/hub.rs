@@ -199,7 +199,7 @@ fn run(config: HubConfig, stop: &CancellationToken, ready: oneshot::Sender<Resul
     });
 }
 
-/// The task that answers what is on the disk.
+/// A task of the hub's, which ends when it is told to.
 type JoinedTask = tokio::task::JoinHandle<()>;
 
 /// Everything that runs.
@@ -307,28 +307,25 @@ impl Parts {
         let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.mqtt, door.clone()));
         let https = rest::Https { tls: certificates.https, service: Arc::new(service), door };
         rest::serve(listeners.https.0, https, stop.clone(), GRACE).await;
-        if let Err(error) = jobs.await {
-            tracing::error!(%error, "the jobs failed");
-        }
-        if let Err(error) = sweep.await {
-            tracing::error!(%error, "the end of messages failed");
-        }
+        ended(jobs, "the jobs").await;
+        ended(sweep, "the end of messages").await;
         devices.cancel();
-        if let Err(error) = mqtt.await {
-            tracing::error!(%error, "the MQTT side failed");
-        }
+        ended(mqtt, "the MQTT side").await;
         settled.cancel();
-        if let Err(error) = activity.await {
-            tracing::error!(%error, "keeping the times of activity failed");
-        }
+        ended(activity, "keeping the times of activity").await;
         // Brings every change to the disk; acknowledgements end with the writer.
         state.close();
-        if let Err(error) = acknowledged.await {
-            tracing::error!(%error, "the acknowledgements failed");
-        }
+        ended(acknowledged, "the acknowledgements").await;
         if writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the store's writer panicked");
         }
         drop(data_dir);
+    }
+}
+
+/// Waits for a task's end; a panic in it is told and holds nothing up.
+async fn ended(task: JoinedTask, what: &str) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, "{what} failed");
     }
 }

@@ -91,6 +91,7 @@ impl<B: Backing> Door<B> {
 }
 
 /// What a CONNECT led to.
+#[expect(clippy::large_enum_variant, reason = "the large one is the rule, and moves once")]
 pub(super) enum Entered<S, B> {
     /// A device or module of this hub.
     Session(Session<S, B>),
