@@ -88,15 +88,19 @@ pub(crate) fn host(clock: &Clock) -> ScriptHost {
 
 /// Reads, compiles and sorts. Not for a lane: it reads files.
 pub(crate) fn load(host: &ScriptHost, place: &ScriptPlace) -> Result<Scripts, Diagnostics> {
-    let bundle = match place {
-        ScriptPlace::Path(path) => host.load_path(path)?,
-        ScriptPlace::BuiltIn(source) => host.load(std::slice::from_ref(source))?,
-    };
-    Scripts::of(&bundle)
+    Scripts::of(&bundle(host, place)?)
+}
+
+/// Reads and compiles.
+pub(crate) fn bundle(host: &ScriptHost, place: &ScriptPlace) -> Result<Bundle, Diagnostics> {
+    match place {
+        ScriptPlace::Path(path) => host.load_path(path),
+        ScriptPlace::BuiltIn(source) => host.load(std::slice::from_ref(source)),
+    }
 }
 
 impl Scripts {
-    fn of(bundle: &Bundle) -> Result<Self, Diagnostics> {
+    pub(crate) fn of(bundle: &Bundle) -> Result<Self, Diagnostics> {
         let mut scripts = Self::default();
         let mut found = Diagnostics::default();
         for registration in bundle.registrations() {

@@ -60,6 +60,11 @@ pub trait Ready {
         true
     }
 
+    /// Whether it may fail without anybody knowing whether it was done: then it is not repeated, whatever `retries` says.
+    fn doubtful(&self) -> bool {
+        !self.repeatable()
+    }
+
     /// Whether it only waits: a waiting device holds no fork, so all devices of a wave may be in it at once.
     fn waits(&self) -> bool {
         false
@@ -75,6 +80,31 @@ pub trait Ready {
     /// Whether its value is a map whose members become names of this device (`set`).
     fn sets(&self) -> bool {
         false
+    }
+
+    /// A sentence that a person must approve before the run goes on (`approve`): then nothing is run, the runner asks.
+    fn asks(&self, _step: &StepContext<'_>) -> Option<Result<String, Failure>> {
+        None
+    }
+
+    /// Once for all devices, whatever the step says beside it.
+    fn once(&self) -> bool {
+        false
+    }
+
+    /// May this use of it change a device? Nothing when the verb's own effect says all there is to say.
+    fn effect(&self) -> Option<Effect> {
+        None
+    }
+
+    /// It always fails: what stands behind it in the same list is never reached.
+    fn fails(&self) -> bool {
+        false
+    }
+
+    /// The file whose steps stand for this verb (`include`): read with the playbook, and run instead.
+    fn includes(&self) -> Option<Arc<str>> {
+        None
     }
 
     /// For `--check`: `run` itself sends nothing that changes when [`StepContext::check_mode`] is set, but reads and answers

@@ -164,6 +164,15 @@ pub enum RunEvent {
         /// At most so long.
         at_most: Duration,
     },
+    /// The play's `window` is shut: no new device starts, those under way go on.
+    WindowShut {
+        /// When it opens, as people of its time zone read it: `2026-11-24 22:00 Europe/Berlin`.
+        opens: String,
+        /// How long that is.
+        left: Duration,
+        /// Devices of the wave that wait for it.
+        waiting: usize,
+    },
     /// Nothing was sent, or the run cannot go on: why, with help.
     Stopped {
         /// The finding.

@@ -24,7 +24,7 @@ pub use journal::{
     CallLine, Copy, DeviceLine, History, HubOrigin, Journal, JournalError, KEPT_RUNS, KeptFile, KeptOptions, KeptVar,
     RunFolder, RunLock, RunManifest, RunState, WaveLine, digest, local_time, tidy,
 };
-pub use made::ScriptPlugin;
+pub use made::{LocalScript, ScriptPlugin};
 pub use options::{Confirm, Environment, ExtraVar, Question, Resume, RunOptions, RunResult};
 pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};

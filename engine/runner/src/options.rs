@@ -104,6 +104,8 @@ pub struct RunOptions {
     pub confirm: Option<Confirm>,
     /// Where `save` writes.
     pub files: PathBuf,
+    /// The folder of the locks of `concurrency`.
+    pub locks: PathBuf,
     /// Root of all randomness of the run.
     pub seed: Seed,
     /// Wall time.
@@ -136,6 +138,7 @@ impl RunOptions {
             yes: false,
             confirm: None,
             files: files.into(),
+            locks: crate::run::locks_folder().to_owned(),
             seed: Seed::from_os(),
             clock: Clock::system(),
             env: Rc::new(|name| std::env::var(name).ok()),

@@ -118,7 +118,7 @@ fn a_whole_fleet_comes_out_as_typed() {
         [(Failing::Failed, Size::Percent(3.0)), (Failing::Class(Class::Unreachable), Size::Count(10))]
     );
     assert_eq!((budget.min_sample, budget.action), (30, AbortAction::Pause));
-    assert_eq!(play.secrets["token"], SecretFrom::File("t.txt".into()));
+    assert_eq!(play.secrets["token"], SecretFrom::File("playbooks/t.txt".into()));
     assert_eq!(play.vars["deadline"].constant(), Some(&json!("10m")));
     assert!(play.vars["all"].constant().is_none());
     let names: Vec<_> = book.steps.iter().map(|(name, _)| &**name).collect();
@@ -216,7 +216,10 @@ fn extra_variables_that_do_not_fit_are_refused() {
         (vec!["url=u", "n=many"], "error: -e n=many: expected a number, as its default is\n"),
         (vec!["url=u", "nmae=x"], "error: -e nmae: e.yaml has no variable of this name\nhelp: did you mean `name`?\n"),
         (vec![], "error: the play \"e\" requires `url`\nhelp: add -e url=..\n"),
-        (vec!["url"], "error: -e url: expected name=value, {..} or @file\n"),
+        (
+            vec!["url"],
+            "error: -e url: expected name=value, {..} or @file\nhelp: -e deadline=5m   or   -e '{ deadline: 5m }'   or   -e @vars.yaml\n",
+        ),
         (vec!["@none"], "error: -e @none: cannot read none: no such file\n"),
     ] {
         assert_eq!(extra(&arguments).unwrap_err(), said, "{arguments:?}");
@@ -295,5 +298,82 @@ fn the_schema_knows_every_verb_and_key() {
     for key in ["invoke_method", "wait_until", "when", "offline", "rescue"] {
         assert!(step.get(key).is_some(), "{key}");
     }
-    assert!(schema["$defs"]["play"]["properties"].get("window").is_none());
+    assert!(schema["$defs"]["play"]["properties"].get("window").is_some());
+}
+
+fn valid(schema: &jsonschema::Validator, text: &str) -> bool {
+    let node = read_yaml(&Source::new("x", text), &mut Diagnostics::default()).expect("YAML that can be read");
+    schema.is_valid(&node.to_json())
+}
+
+/// What only the reader can tell: names, expressions, places of keys in time, YAML itself.
+const BEYOND_A_SCHEMA: &[&str] = &[
+    "bomb",
+    "duplicate",
+    "expressions",
+    "missing_files",
+    "names",
+    "tab",
+    "trap_",
+    "two_documents",
+    "unclosed_quote",
+    "doubts",
+];
+
+#[test]
+fn the_schema_refuses_what_a_schema_can_refuse() {
+    let schema = jsonschema::validator_for(&schema(&verbs::registry())).expect("a good schema");
+    let mut accepted = Vec::new();
+    for file in failing() {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let beyond = BEYOND_A_SCHEMA.iter().any(|known| name.starts_with(known));
+        if !beyond && valid(&schema, &text) {
+            accepted.push(name);
+        }
+    }
+    assert!(accepted.is_empty(), "{accepted:?}");
+}
+
+#[test]
+fn the_schema_refuses_each_mistake_by_itself() {
+    let schema = jsonschema::validator_for(&schema(&verbs::registry())).expect("a good schema");
+    for good in [
+        FLEET,
+        "- hosts: all\n  tasks: [ { get_twin: , if: true } ]\n- name: b\n  hosts: a, b\n  steps: [ { get_twin: } ]\n",
+        "window: { days: mon-fri, from: 22:00, to: 06:00, tz: UTC }\nconcurrency: { group: a }\nsteps: [ { wait_until: twin.x } ]\n",
+        "serial: 5\nabort_if: { failed: 3, per_wave: true }\nbetween_waves: { gate: { that: wave.ok > 1, approve: true } }\nsteps: [ { log: { text: 5 } } ]\n",
+    ] {
+        let node = read_yaml(&Source::new("x", good), &mut Diagnostics::default()).unwrap().to_json();
+        let found: Vec<_> =
+            schema.iter_errors(&node).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+        assert!(found.is_empty(), "{good}\n{found:#?}");
+    }
+    for bad in [
+        "nmae: x\nsteps: [ { get_twin: } ]\n",
+        "name: x\n",
+        "steps: [ { get_twin: } ]\ntasks: [ { get_twin: } ]\n",
+        "steps: [ { name: x } ]\n",
+        "steps: [ { get_twin: , log: x } ]\n",
+        "steps: [ { get_twin: , retries: -1 } ]\n",
+        "steps: [ { get_twin: , offline: skp } ]\n",
+        "steps: [ { get_twin: , offline: { wiat: 2h } } ]\n",
+        "steps: [ { get_twin: , rescue: [ { log: x } ] } ]\n",
+        "steps: [ { get_twin: , register: a-b } ]\n",
+        "steps: [ { invoke_method: { nam: x } } ]\n",
+        "steps: [ { log: } ]\n",
+        "steps: [ { log: { txt: x } } ]\n",
+        "serial: [0]\nsteps: [ { get_twin: } ]\n",
+        "rollout: { rate: fast }\nsteps: [ { get_twin: } ]\n",
+        "abort_if: { faild: 3 }\nsteps: [ { get_twin: } ]\n",
+        "between_waves: { verify: [ { lgo: x } ] }\nsteps: [ { get_twin: } ]\n",
+        "window: { from: 22:00 }\nsteps: [ { get_twin: } ]\n",
+        "concurrency: { group: a/b }\nsteps: [ { get_twin: } ]\n",
+        "targets: { device: [a] }\nsteps: [ { get_twin: } ]\n",
+        "secrets: { a: { envi: A } }\nsteps: [ { get_twin: } ]\n",
+        "timeout: soon\nsteps: [ { get_twin: } ]\n",
+        "[]\n",
+    ] {
+        assert!(!valid(&schema, bad), "{bad}");
+    }
 }

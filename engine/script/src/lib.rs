@@ -6,6 +6,7 @@ mod expr;
 mod host;
 mod lane;
 mod live;
+mod look;
 mod value;
 mod watch;
 
@@ -14,6 +15,7 @@ pub use expr::{Expr, ExprError, Expressions, Names};
 pub use host::{Bundle, Handler, HostBuilder, Registration, Script, ScriptHost};
 pub use lane::{Budget, Caller, StackConfig, context, wait};
 pub use live::Live;
+pub use look::{Literal, Written};
 pub use rhai::{
     Array, Blob, Dynamic, EvalAltResult, FnPtr, FuncRegistration, ImmutableString, Map, Module, NativeCallContext,
     Position, RhaiFunc, Shared,

@@ -88,6 +88,8 @@ pub enum HubPath {
     OwnSend(DeviceId),
     /// GET: device-to-cloud messages. Ours: at the service they are in an Event Hub.
     OwnTelemetry,
+    /// GET: what the hub counts. Ours.
+    OwnStatus,
 }
 
 fn owned(segment: &str) -> String {
@@ -115,6 +117,7 @@ impl HubPath {
             ["statistics", "service"] => Some(Self::StatisticsService),
             ["jobs", rest @ ..] => Self::parse_jobs(rest),
             [OWN, "devices", device, "messages"] => Some(Self::OwnSend(device.parse().ok()?)),
+            [OWN, "status"] => Some(Self::OwnStatus),
             [OWN, "telemetry"] => Some(Self::OwnTelemetry),
             ["configurations"] => Some(Self::Configurations),
             ["configurations", "testQueries"] => Some(Self::ConfigurationTestQueries),
@@ -278,6 +281,7 @@ impl fmt::Display for HubPath {
             Self::Authority(name) => write!(f, "/certificates/{}", encode(name)),
             Self::Dps(path) => path.fmt(f),
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
+            Self::OwnStatus => write!(f, "/{OWN}/status"),
             Self::OwnTelemetry => write!(f, "/{OWN}/telemetry"),
             Self::OwnSend(id) => write!(f, "/{OWN}/devices/{}/messages", encode(id.as_str())),
         }
@@ -343,6 +347,7 @@ mod tests {
             "/$iothub/websocket",
             "/iotplay/devices/d1/messages",
             "/iotplay/telemetry",
+            "/iotplay/status",
         ] {
             match HubPath::parse(text) {
                 // A blank is no character of an id.

@@ -43,4 +43,8 @@ impl Ready for Fail {
             Failure::new(Class::Failed, message).into()
         })
     }
+
+    fn fails(&self) -> bool {
+        true
+    }
 }

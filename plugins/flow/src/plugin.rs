@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use runner::{Action, Plugin};
 
-use crate::{assert, fail, later, log, save, set, sleep, wait_until};
+use crate::{approve, assert, fail, include, log, save, script, set, sleep, wait_until};
 
-/// `wait_until sleep assert set fail log save`, and the names of verbs that the language has and this version does not.
+/// `wait_until sleep assert set fail log save script include approve`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Flow;
 
@@ -16,7 +16,7 @@ impl Plugin for Flow {
     }
 
     fn actions(&self) -> Vec<Rc<dyn Action>> {
-        let mut actions = vec![
+        vec![
             wait_until::verb(),
             sleep::verb(),
             assert::verb(),
@@ -24,8 +24,9 @@ impl Plugin for Flow {
             fail::verb(),
             log::verb(),
             save::verb(),
-        ];
-        actions.extend(later::verbs());
-        actions
+            approve::verb(),
+            include::verb(),
+            script::verb(),
+        ]
     }
 }

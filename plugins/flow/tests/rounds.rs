@@ -159,7 +159,6 @@ async fn wait(fleet: &Fleet, ready: &dyn Ready, device: &str, timeout: u64) -> O
         called: false,
         check_mode: false,
         files: std::path::Path::new("."),
-        called: false,
         run: "r".into(),
     };
     ready.run(&step).await

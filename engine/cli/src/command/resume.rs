@@ -23,7 +23,7 @@ pub(crate) async fn run(common: &Common, args: ResumeArgs) -> CommandResult {
     let world = World::open_with(&picked.common, Embed::No, &lines, &past.plugins()).await?;
     past.same_hub(&picked, &world)?;
     past.tell_changed(&lines, "its own copies are used");
-    let loaded = play::load(past.source()?, false, &world)?;
+    let loaded = past.load(&world)?;
     let files = past.manifest.options.out.as_ref().map_or_else(|| past.folder.files(), Into::into);
     let mut options = RunOptions::new(past.id(), files);
     past.apply(&mut options, &args.extra_vars)?;

@@ -21,7 +21,7 @@ pub(crate) fn journal(
     retry_of: Option<String>,
 ) -> Result<Journal, Trouble> {
     let source = loaded.source();
-    let copies = copies(source)?;
+    let copies = copies(loaded)?;
     let out = args.out.as_ref().map(|out| std::path::absolute(out).unwrap_or_else(|_| out.clone()));
     let manifest = RunManifest {
         run: options.run.to_string(),
@@ -42,10 +42,16 @@ pub(crate) fn journal(
     Ok(Journal::new(folder, manifest, copies.into_iter().map(|(_, copy)| copy).collect(), Clock::system()))
 }
 
-/// The playbook first, then the files of the project's script plugins.
-fn copies(source: &Source) -> Result<Vec<(KeptFile, Copy)>, Trouble> {
+/// The playbook first, then the files that it names, then those of the project's script plugins.
+fn copies(loaded: &Loaded) -> Result<Vec<(KeptFile, Copy)>, Trouble> {
+    let source = loaded.source();
     let own = Path::new(source.name()).file_name().map_or_else(|| PathBuf::from("playbook"), PathBuf::from);
     let mut all = vec![copy(source, &own)];
+    for (number, file) in loaded.files().iter().enumerate() {
+        // Two files of one name may lie in two folders.
+        let name = Path::new(file.name()).file_name().map_or_else(PathBuf::new, PathBuf::from);
+        all.push(copy(file, &Path::new("named").join(number.to_string()).join(name)));
+    }
     for plugin in project::script_plugins(Path::new(project::PLUGINS))? {
         for file in plugin.files() {
             all.push(copy(&project::read(&file)?, &file));

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use base::{Seed, Source};
+use runner::book;
 use runner::{ExtraVar, HubOrigin, KeptFile, Lines, RunFolder, RunManifest, RunOptions, digest};
 
-use super::{RUNS, journal_trouble, vars};
+use super::read::FACTS;
+use super::{Loaded, RUNS, journal_trouble, vars};
 use crate::args::{Common, SimArgs};
 use crate::process::Trouble;
 use crate::project;
-use crate::world::World;
+use crate::world::{self, World};
 
 /// A run of this folder.
 pub(crate) struct PastRun {
@@ -89,6 +91,21 @@ impl PastRun {
         };
         let text = self.folder.copy(file).map_err(|error| journal_trouble(&error))?;
         Ok(Source::new(self.manifest.file.as_str(), text))
+    }
+
+    /// The playbook as it was, read with the verbs of a hub; the files that it names are the run's own copies too.
+    pub(crate) fn load(&self, world: &World) -> Result<Loaded, Trouble> {
+        let find = |path: &Path| {
+            let shown = path.display().to_string();
+            // The playbook itself is the first; what was never read (a list of targets) is not asked for again.
+            match self.manifest.files.iter().skip(1).find(|file| file.name == shown) {
+                Some(file) => self.folder.copy(file).map_err(std::io::Error::other),
+                None => std::fs::read_to_string(path),
+            }
+        };
+        let (registry, _) = world.wired();
+        let book = book::read_from(self.source()?, &registry, &world::expressions(), FACTS, &find);
+        Ok(Loaded::Book(Box::new(book.map_err(Trouble::invalid)?)))
     }
 
     /// The script plugins' copies.

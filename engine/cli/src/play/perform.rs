@@ -9,7 +9,7 @@ use runner::{Form, Json, Lines, Reporter, Reports, Resume, RunOptions, Runner, t
 
 use super::{RUNS, read, reported};
 use crate::args::Output;
-use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble};
+use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, err};
 use crate::world::{self, World};
 
 /// What is to be run, read with the verbs of its world.
@@ -29,6 +29,14 @@ impl Loaded {
         }
     }
 
+    /// The files that a playbook names.
+    pub(crate) fn files(&self) -> &[Source] {
+        match self {
+            Self::Book(book) => &book.files,
+            Self::Script(_) => &[],
+        }
+    }
+
     /// Its own file.
     pub(crate) fn source(&self) -> &Source {
         match self {
@@ -44,7 +52,9 @@ pub(crate) fn load(source: Source, script: bool, world: &World) -> Result<Loaded
         return Ok(Loaded::Script(source));
     }
     let (registry, _) = world.wired();
-    Ok(Loaded::Book(Box::new(read(source, &registry)?)))
+    let book = read(source, &registry)?;
+    book.warnings.iter().for_each(|warning| err(warning.to_string().trim_end()));
+    Ok(Loaded::Book(Box::new(book)))
 }
 
 /// Who listens.

@@ -1,51 +1,28 @@
-//! `-e`: `key=value`, `{json}` or `@file`. Says what was given; which names exist and which types they have is the playbook's matter.
+//! All `-e` of a command line, in order. Their forms, names and types are the playbook's matter; here only files are fetched.
+
+use std::io;
 
 use runner::ExtraVar;
-use serde_json::Value;
+use runner::book::parse_extra;
 
-use crate::process::Trouble;
+use crate::process::{Exit, Trouble};
 use crate::project;
 
 /// All `-e` in order; a later one wins.
 pub(crate) fn parse(given: &[String]) -> Result<Vec<(String, ExtraVar)>, Trouble> {
+    // A missing file of variables is the command line's fault, not the playbook's.
+    let fetch = |file: &str| match project::read(file.as_ref()) {
+        Ok(source) => Ok(source.text().to_owned()),
+        Err(trouble) => {
+            let said = trouble.found.0.into_iter().next().map(|finding| finding.message).unwrap_or_default();
+            Err(io::Error::other(said.trim_start_matches(&format!("cannot read {file}: ")).to_owned()))
+        }
+    };
     let mut vars = Vec::new();
     for text in given {
-        match text.strip_prefix('@') {
-            Some(path) => {
-                let source = project::read(path.as_ref()).map_err(as_usage)?;
-                vars.extend(map(source.text(), &format!("-e @{path}"))?);
-            }
-            None if text.trim_start().starts_with('{') => vars.extend(map(text, "-e")?),
-            None => vars.push(pair(text)?),
-        }
+        vars.extend(parse_extra(text, &fetch).map_err(|found| Trouble::new(Exit::USAGE, found))?);
     }
     Ok(vars)
-}
-
-fn pair(text: &str) -> Result<(String, ExtraVar), Trouble> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => {
-            Ok((name.trim().to_owned(), ExtraVar::Text(value.to_owned())))
-        }
-        _ => Err(Trouble::usage(format!("-e {text}: neither name=value, nor {{json}}, nor @file"))
-            .help("-e deadline=5m   or   -e '{\"deadline\":\"5m\"}'   or   -e @vars.yaml")),
-    }
-}
-
-/// YAML 1.2 reads JSON too, so one reader serves both forms and both kinds of file.
-fn map(text: &str, origin: &str) -> Result<Vec<(String, ExtraVar)>, Trouble> {
-    let options = serde_yaml::options! { strict_booleans: true, with_snippet: false };
-    let value: Value = serde_yaml::from_str_with_options(text, options)
-        .map_err(|error| Trouble::usage(format!("{origin}: {error}")))?;
-    match value {
-        Value::Object(fields) => Ok(fields.into_iter().map(|(name, value)| (name, ExtraVar::Value(value))).collect()),
-        _ => Err(Trouble::usage(format!("{origin}: a map of variables is needed"))),
-    }
-}
-
-/// A missing file of variables is the command line's fault, not the playbook's.
-fn as_usage(trouble: Trouble) -> Trouble {
-    Trouble { exit: crate::process::Exit::USAGE, ..trouble }
 }
 
 #[cfg(test)]
@@ -72,7 +49,7 @@ mod tests {
     fn what_is_none_of_the_three_is_a_usage_error() {
         for bad in ["novalue", "=x", "{", "{]", "@/no/such/file"] {
             let refused = parse(&[bad.to_owned()]).unwrap_err();
-            assert_eq!(refused.exit, crate::process::Exit::USAGE, "{bad}");
+            assert_eq!(refused.exit, Exit::USAGE, "{bad}");
         }
         assert!(parse(&["@/etc/hostname".into()]).is_err());
     }

@@ -3,21 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Diagnostic, Diagnostics, Source, Span};
+use base::{Diagnostic, Diagnostics, Place, Source, Span};
 use serde::de::DeserializeOwned;
 
 use super::decode;
 use super::expression::Expression;
+use super::shelf::Shelf;
 use super::template::Template;
-use super::{Node, keys};
+use super::{Node, keys, names};
 
 /// Names that an expression may use at the present point of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// vars, registered names, `device`, `item`, facts and so on.
     pub names: BTreeSet<String>,
-    /// Names that only a later step registers, with the byte where it says so, for the message.
-    pub later: BTreeMap<String, usize>,
+    /// Names that only a later step registers, with the place where it says so, for the message.
+    pub later: BTreeMap<String, Place>,
     /// Names with a fixed set of members (`env`, `secret`): what `env.NAME` may say.
     pub members: BTreeMap<String, BTreeSet<String>>,
 }
@@ -38,6 +39,8 @@ pub struct Check<'a> {
     pub(crate) used: BTreeSet<String>,
     /// Those among them that the verb sees to itself.
     pub(crate) read_by_verb: BTreeSet<String>,
+    /// Files that the playbook names, and the verbs of the process; none outside of a playbook.
+    pub(crate) shelf: Option<&'a Shelf<'a>>,
 }
 
 impl<'a> Check<'a> {
@@ -48,7 +51,16 @@ impl<'a> Check<'a> {
         known: &'a Known,
         expressions: &'a script::Expressions,
     ) -> Self {
-        Self { source, found, known, expressions, verb: None, used: BTreeSet::new(), read_by_verb: BTreeSet::new() }
+        Self {
+            source,
+            found,
+            known,
+            expressions,
+            verb: None,
+            used: BTreeSet::new(),
+            read_by_verb: BTreeSet::new(),
+            shelf: None,
+        }
     }
 
     /// Decodes a parameter struct: serde derive with `deny_unknown_fields`, fields of plain types, `Duration`,
@@ -68,9 +80,24 @@ impl<'a> Check<'a> {
         Template::compile(node, self)
     }
 
+    /// A file that the playbook names, looked for beside it. `None`, with a finding, when it cannot be read.
+    pub fn file(&mut self, name: &str, span: Span) -> Option<Source> {
+        let Some(shelf) = self.shelf else {
+            let verb = self.verb.map_or("this", |(verb, _)| verb);
+            self.push(Diagnostic::error(format!("`{verb}` belongs in a playbook: no file lies beside it here")), span);
+            return None;
+        };
+        shelf.read(self.source, name).map_err(|finding| self.push(finding, span)).ok()
+    }
+
     /// Says that the verb reads the facts of this expression itself (`wait_until`): the runner need not fetch them before.
     pub fn reads_itself(&mut self, expression: &Expression) {
         self.read_by_verb.extend(expression.paths());
+    }
+
+    /// Notes what is read of the names in sight. `false`, with findings at `place`, when a member is unknown.
+    pub(crate) fn uses(&mut self, paths: Vec<String>, place: &Place) -> bool {
+        names::paths(paths, place, self)
     }
 
     /// Adds an error at a place.

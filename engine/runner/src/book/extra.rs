@@ -31,7 +31,9 @@ pub fn parse_extra(
         Some((name, value)) if !name.trim().is_empty() => {
             Ok(vec![(name.trim().to_owned(), ExtraVar::Text(value.to_owned()))])
         }
-        _ => Err(Diagnostic::error(format!("-e {text}: expected name=value, {{..}} or @file")).into()),
+        _ => Err(Diagnostic::error(format!("-e {text}: expected name=value, {{..}} or @file"))
+            .help("-e deadline=5m   or   -e '{ deadline: 5m }'   or   -e @vars.yaml")
+            .into()),
     }
 }
 

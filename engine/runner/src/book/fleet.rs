@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Diagnostic, did_you_mean};
+use jiff::civil::Time;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::walk::Walk;
 use super::{
-    AbortAction, AbortIf, BetweenWaves, Failing, Gate, Key, Node, NodeKind, OneOrMany, Order, Play, Rollout, Size,
-    Targets, steps,
+    AbortAction, AbortIf, BetweenWaves, DurationText, Failing, Gate, Key, Node, NodeKind, OneOrMany, Order, Play,
+    Rollout, Size, Targets, Window, steps, window, words,
 };
 use crate::{Class, Selection};
 
@@ -27,16 +29,19 @@ pub(super) fn read(play: &mut Play, key: &Key, value: &Node, walk: &mut Walk<'_>
         "forks" => play.forks = steps::one_or_more(walk.decode(value), value, walk),
         "rollout" => play.rollout = rollout(value, walk),
         "abort_if" => play.abort_if = abort_if(value, walk),
+        "window" => play.window = window(value, walk),
+        "concurrency" => play.group = group(value, walk),
         _ => {}
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct TargetKeys {
+pub(super) struct TargetKeys {
     query: Option<String>,
     devices: Option<OneOrMany<String>>,
     file: Option<Arc<str>>,
+    #[schemars(with = "Option<words::OrderWord>")]
     order: Option<Node>,
 }
 
@@ -59,7 +64,12 @@ fn targets(node: &Node, walk: &mut Walk<'_>) -> Option<Targets> {
     let (which, file) = match (keys.query, keys.devices, keys.file) {
         (Some(query), None, None) => (Selection::Query(query), None),
         (None, Some(ids), None) => (Selection::Ids(ids.0), None),
-        (None, None, Some(file)) => (Selection::Ids(Vec::new()), Some(file)),
+        (None, None, Some(file)) => {
+            if let Err(finding) = walk.shelf.has(&walk.source, &file) {
+                walk.push(finding, node.get("file").unwrap_or(node).span);
+            }
+            (Selection::Ids(Vec::new()), Some(walk.beside(&file)))
+        }
         (None, None, None) if keys.order.is_some() => (Selection::All, None),
         _ => {
             walk.error(node.span, "targets are said once: one of `query`, `devices`, `file`");
@@ -116,16 +126,18 @@ fn percent(text: &str) -> Option<Size> {
     (share > 0.0 && share <= 100.0).then_some(Size::Percent(share))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RolloutKeys {
+pub(super) struct RolloutKeys {
+    #[schemars(with = "words::Rate")]
     rate: Node,
     ramp: Option<RampKeys>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RampKeys {
+pub(super) struct RampKeys {
+    #[schemars(with = "words::Rate")]
     base: Node,
     factor: f64,
     after_success: usize,
@@ -164,63 +176,177 @@ fn rate(node: &Node, walk: &mut Walk<'_>) -> Option<f64> {
     rate
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WindowKeys {
+    /// `mon`, `mon-fri`, a list of such; every day when it is left out. A window over midnight belongs to the day it opens on.
+    #[schemars(with = "Option<words::Days>")]
+    days: Option<Node>,
+    /// When it opens; midnight when it is left out.
+    #[schemars(with = "Option<words::TimeOfDay>")]
+    from: Option<Node>,
+    /// When it shuts; the end of the day when it is left out.
+    #[schemars(with = "Option<words::TimeOfDay>")]
+    to: Option<Node>,
+    /// The time zone by its IANA name.
+    #[schemars(with = "words::Text")]
+    tz: Node,
+}
+
+fn window(node: &Node, walk: &mut Walk<'_>) -> Option<Window> {
+    let keys = walk.decode::<WindowKeys>(node)?;
+    let days = keys.days.as_ref().map_or(Some([true; 7]), |days| window_days(days, walk));
+    let from = keys.from.as_ref().map_or(Some(Some(Time::midnight())), |from| window_time(from, walk));
+    let to = keys.to.as_ref().map_or(Some(None), |to| window_time(to, walk));
+    let zone = keys.tz.scalar().ok_or(None).and_then(window::zone);
+    if let Err(near) = &zone {
+        let near = near.as_ref().map(|near| format!("did you mean `{near}`?"));
+        let finding = Diagnostic::error("expected a time zone by its IANA name, such as Europe/Berlin or UTC");
+        walk.push(finding.note(keys.tz.what()).help(near.unwrap_or_default()), keys.tz.span);
+    }
+    let (days, from, to, zone) = (days?, from?, to?, zone.ok()?);
+    let Some(from) = from.filter(|from| Some(*from) != to) else {
+        let finding = Diagnostic::error("this window never opens: it ends when it begins");
+        walk.push(finding.help("for the whole day leave out `from` and `to`"), node.span);
+        return None;
+    };
+    Some(Window::new(days, from, to, zone))
+}
+
+fn window_days(node: &Node, walk: &mut Walk<'_>) -> Option<[bool; 7]> {
+    let items = match &node.kind {
+        NodeKind::List(items) if !items.is_empty() => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    let mut chosen = [false; 7];
+    for item in items {
+        match window::days(item.scalar().unwrap_or("")) {
+            Ok(days) => days.into_iter().for_each(|day| chosen[day] = true),
+            Err(help) => {
+                let finding = Diagnostic::error("expected a day of the week").note(item.what());
+                walk.push(finding.help(help), item.span);
+                return None;
+            }
+        }
+    }
+    Some(chosen)
+}
+
+/// A time of day; nothing inside stands for its end.
+fn window_time(node: &Node, walk: &mut Walk<'_>) -> Option<Option<Time>> {
+    let time = node.scalar().and_then(window::time);
+    if time.is_none() {
+        walk.push(Diagnostic::error("expected a time of day, such as 22:00").note(node.what()), node.span);
+    }
+    time
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GroupKeys {
+    /// Runs of one group never overlap on this machine.
+    #[schemars(with = "words::Group")]
+    group: Node,
+}
+
+/// Longer names are refused by common file systems once a suffix is added.
+const LONGEST_GROUP: usize = 64;
+
+/// The name of the group: it becomes a file's name.
+fn group(node: &Node, walk: &mut Walk<'_>) -> Option<Arc<str>> {
+    let group = walk.decode::<GroupKeys>(node)?.group;
+    let plain = |name: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        !name.is_empty() && name.len() <= LONGEST_GROUP && name.chars().all(allowed) && !name.starts_with('.')
+    };
+    match group.scalar() {
+        Some(name) if plain(name) => Some(name.into()),
+        _ => {
+            let finding = Diagnostic::error("expected a name of letters, digits, `-`, `_` and `.`");
+            walk.push(finding.note(group.what()), group.span);
+            None
+        }
+    }
+}
+
 /// A percentage of fewer devices says nothing.
 const MIN_SAMPLE: usize = 20;
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AbortKeys {
+    /// Everything that is not ok.
+    #[schemars(with = "Option<words::Limit>")]
+    failed: Option<Node>,
+    #[schemars(with = "Option<words::Limit>")]
+    unreachable: Option<Node>,
+    #[schemars(with = "Option<words::Limit>")]
+    timeout: Option<Node>,
+    #[schemars(with = "Option<words::Limit>")]
+    rejected: Option<Node>,
+    /// Shares count from so many devices on (20); numbers always.
+    min_sample: Option<usize>,
+    /// Counts start anew with each wave.
+    #[serde(default)]
+    per_wave: bool,
+    #[schemars(with = "Option<words::ActionWord>")]
+    #[expect(dead_code, reason = "read from the node itself, so that one mistake does not hide another")]
+    action: Option<Node>,
+}
+
 fn abort_if(node: &Node, walk: &mut Walk<'_>) -> Option<AbortIf> {
-    const FIELDS: &[&str] = &["failed", "unreachable", "timeout", "rejected", "min_sample", "per_wave", "action"];
-    let mut budget = AbortIf { limits: Vec::new(), min_sample: MIN_SAMPLE, per_wave: false, action: AbortAction::Stop };
-    for (key, value) in walk.map(node, "`abort_if`") {
-        let counted = match &*key.text {
-            "failed" => Failing::Failed,
-            "unreachable" => Failing::Class(Class::Unreachable),
-            "timeout" => Failing::Class(Class::Timeout),
-            "rejected" => Failing::Class(Class::Rejected),
-            "min_sample" => {
-                budget.min_sample = walk.decode(value).unwrap_or(MIN_SAMPLE);
-                continue;
-            }
-            "per_wave" => {
-                budget.per_wave = walk.decode(value).unwrap_or_default();
-                continue;
-            }
-            "action" => {
-                let words =
-                    [("stop", AbortAction::Stop), ("pause", AbortAction::Pause), ("continue", AbortAction::Continue)];
-                budget.action = word(value, &words, walk).unwrap_or_default();
-                continue;
-            }
-            _ => {
-                walk.unknown(key, FIELDS);
-                continue;
-            }
-        };
+    const WORDS: [(&str, AbortAction); 3] =
+        [("stop", AbortAction::Stop), ("pause", AbortAction::Pause), ("continue", AbortAction::Continue)];
+    // What is wrong with one key does not hide what is wrong with another.
+    let action = node.get("action").and_then(|it| word(it, &WORDS, walk)).unwrap_or_default();
+    let keys = walk.decode::<AbortKeys>(node)?;
+    let counted = [
+        (Failing::Failed, keys.failed),
+        (Failing::Class(Class::Unreachable), keys.unreachable),
+        (Failing::Class(Class::Timeout), keys.timeout),
+        (Failing::Class(Class::Rejected), keys.rejected),
+    ];
+    let mut limits = Vec::new();
+    for (failing, value) in counted.iter().filter_map(|(failing, value)| Some((*failing, value.as_ref()?))) {
         match size(value, walk) {
             Some(Size::Rest) => walk.error(value.span, "expected a number of devices or a share such as `5%`"),
-            Some(limit) => budget.limits.push((counted, limit)),
+            Some(limit) => limits.push((failing, limit)),
             None => {}
         }
     }
-    if budget.limits.is_empty() && node.is_map() {
+    if limits.is_empty() && counted.iter().all(|(_, value)| value.is_none()) {
         let finding = Diagnostic::error("`abort_if` says how many failures are too many");
         walk.push(finding.help("for instance `abort_if: { failed: 3% }`"), node.span);
     }
-    Some(budget)
+    Some(AbortIf { limits, min_sample: keys.min_sample.unwrap_or(MIN_SAMPLE), per_wave: keys.per_wave, action })
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BetweenKeys {
+    /// How long a wave is left alone before it is judged.
+    #[schemars(with = "Option<DurationText>")]
+    soak: Option<Duration>,
+    /// Steps on the wave's devices, after the soak.
+    #[schemars(with = "Option<words::Steps>")]
+    #[expect(dead_code, reason = "read from the node itself, so that one mistake does not hide another")]
+    verify: Option<Node>,
+    /// What must hold before the next wave starts.
+    #[schemars(with = "Option<words::GateWord>")]
+    #[expect(dead_code, reason = "read from the node itself, so that one mistake does not hide another")]
+    gate: Option<Node>,
 }
 
 /// Reads `between_waves`, whose steps know what the play's steps registered.
 pub(super) fn between(play: &mut Play, entries: &[(Key, Node)], walk: &mut Walk<'_>) {
     let Some((_, node)) = entries.iter().find(|(key, _)| &*key.text == "between_waves") else { return };
-    let mut between = BetweenWaves { soak: None, verify: Vec::new(), gate: None };
-    for (key, value) in walk.map(node, "`between_waves`") {
-        match &*key.text {
-            "soak" => between.soak = walk.decode::<Duration>(value),
-            "verify" => between.verify = steps::read(value, "verify", walk),
-            "gate" => between.gate = walk.on_runner(None, |walk| gate(value, walk)),
-            _ => walk.unknown(key, &["soak", "verify", "gate"]),
-        }
-    }
-    play.between_waves = Some(between);
+    let keys = walk.decode::<BetweenKeys>(node);
+    let part = |name: &str| node.get(name);
+    play.between_waves = Some(BetweenWaves {
+        soak: keys.and_then(|keys| keys.soak),
+        verify: part("verify").map(|value| steps::read(value, "verify", walk)).unwrap_or_default(),
+        gate: part("gate").and_then(|value| walk.on_runner(None, |walk| gate(value, walk))),
+    });
 }
 
 /// An expression, or `{ that, approve }`.

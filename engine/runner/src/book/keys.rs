@@ -55,10 +55,7 @@ pub(super) const PLAY: &[&str] = &[
     "window",
 ];
 
-/// Keys of a play that the language has and this version does not: refused in so many words.
-pub(super) const NOT_YET: &[&str] = &["concurrency", "window"];
-
-/// The same inside a verb's parameters.
+/// Keys inside a verb's parameters that the language has and this version does not: refused in so many words.
 const NOT_YET_INSIDE: &[&str] = &["via"];
 
 /// The finding for a key that is not one of `fields`; `verb` when it stands inside a verb's parameters.

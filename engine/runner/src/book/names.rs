@@ -1,7 +1,7 @@
 //! The names that an expression may use: unknown ones are errors at load, with the closest known name, or with the line of
 //! the later step that registers them.
 
-use base::{Diagnostic, did_you_mean};
+use base::{Diagnostic, Place, Source, did_you_mean};
 
 use super::Check;
 use super::expression::Expression;
@@ -15,21 +15,36 @@ pub(super) fn check(expression: &Expression, check: &mut Check<'_>) -> bool {
             continue;
         }
         good = false;
-        let finding = unknown(name, check);
+        let finding = match dashed(expression.expr().text(), *offset, name) {
+            Some(help) => Diagnostic::error(format!("unknown name `{name}`")).help(help),
+            None => unknown(name, check.source, check),
+        };
         check.push(finding, expression.at(*offset, offset + name.len()));
     }
-    for path in expression.paths() {
-        good &= member(&path, expression, check);
+    let place = check.source.place(expression.span());
+    good & paths(expression.paths(), &place, check)
+}
+
+/// Remembers what is read, and checks the members of names that have a fixed set of them. `false`, with findings at `place`,
+/// when one is unknown.
+pub(super) fn paths(paths: Vec<String>, place: &Place, check: &mut Check<'_>) -> bool {
+    let mut good = true;
+    for path in paths {
+        good &= member(&path, place, check);
         check.used.insert(path);
     }
     good
 }
 
-fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
+/// The finding for a name that is not known here; `source` is the file that it stands in.
+pub(crate) fn unknown(name: &str, source: &Source, check: &Check<'_>) -> Diagnostic {
     let finding = Diagnostic::error(format!("unknown name `{name}`"));
-    let line_of = |at: &usize| check.source.position(*at).0;
-    if let Some(line) = check.known.later.get(name).map(line_of) {
-        return finding.note(format!("only a later step registers it, at line {line}"));
+    let place_of = |at: &Place| {
+        let line = at.source.position(at.span.start).0;
+        if at.source == *source { format!("line {line}") } else { format!("{}:{line}", at.source.name()) }
+    };
+    if let Some(at) = check.known.later.get(name).map(place_of) {
+        return finding.note(format!("only a later step registers it, at {at}"));
     }
     let place = match name {
         "item" => "`item` is known in a step with `loop`",
@@ -40,6 +55,8 @@ fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
         "error" => "`error` is known in `rescue` and `always`",
         "device" => "`before`, `after`, `gate` and `success_if` are judged once, on the runner: there is no device",
         "devices" => "`devices` is known in `after`",
+        "yes" | "on" => "YAML 1.2 and expressions say `true`",
+        "no" | "off" => "YAML 1.2 and expressions say `false`",
         "env" => "list the variables that may be seen: `env: [NAME]`",
         "secret" => "list the secrets: `secrets: { NAME: { env: NAME } }`",
         _ => "",
@@ -54,15 +71,23 @@ fn unknown(name: &str, check: &Check<'_>) -> Diagnostic {
     if let Some((near, at)) = did_you_mean(name, check.known.later.keys().map(String::as_str))
         .and_then(|near| check.known.later.get_key_value(near))
     {
-        return finding.help(format!("did you mean `{near}`? Only a later step registers it, at line {}", line_of(at)));
+        return finding.help(format!("did you mean `{near}`? Only a later step registers it, at {}", place_of(at)));
     }
     finding
         .help(format!("known here: {}", known().collect::<Vec<_>>().join(", ")))
         .help(format!("a text stands between quotes: \"{name}\""))
 }
 
+/// `twin.tags.my-tag` is a subtraction: how the key is written instead.
+fn dashed(text: &str, offset: usize, name: &str) -> Option<String> {
+    let before = text.get(..offset)?.strip_suffix('-')?;
+    let start = before.rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.')).map_or(0, |at| at + 1);
+    let (map, first) = before[start..].rsplit_once('.')?;
+    (!map.is_empty() && !first.is_empty()).then(|| format!("a key with a `-` in it: `{map}[\"{first}-{name}\"]`"))
+}
+
 /// `env.NAME` and `secret.NAME` are known when they are listed.
-fn member(path: &str, expression: &Expression, check: &mut Check<'_>) -> bool {
+fn member(path: &str, place: &Place, check: &mut Check<'_>) -> bool {
     let mut parts = path.split('.');
     let (Some(root), Some(name)) = (parts.next(), parts.next()) else { return true };
     let Some(members) = check.known.members.get(root) else { return true };
@@ -74,6 +99,9 @@ fn member(path: &str, expression: &Expression, check: &mut Check<'_>) -> bool {
         did_you_mean(name, members.iter().map(String::as_str)).map(|near| format!("did you mean `{root}.{near}`?"));
     let finding = Diagnostic::error(format!("`{root}.{name}` is not listed under `{list}:`"))
         .help(near.unwrap_or_else(|| format!("add it to the play: `{list}:`")));
-    check.push(finding, expression.span());
+    let finding = finding.at(place.clone());
+    if !check.found.0.contains(&finding) {
+        check.found.push(finding);
+    }
     false
 }

@@ -9,13 +9,15 @@ use base::{Diagnostic, Source, Span};
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{Expression, Filled, Template};
+use super::{Expression, Filled, Template, Window};
 use crate::{Effect, Ready};
 
 /// A file: one play or several.
 pub struct Book {
     /// The text.
     pub source: Source,
+    /// The files that it names and that were read with it (`include`, `script`), each once, in the order met.
+    pub files: Vec<Source>,
     /// In order.
     pub plays: Vec<Play>,
     /// All steps of the file in reading order, nested ones included, name and span of each: what step indices in events mean.
@@ -46,6 +48,10 @@ pub struct Play {
     pub forks: Option<usize>,
     /// `rollout`.
     pub rollout: Option<Rollout>,
+    /// `window`: when new work may start.
+    pub window: Option<Window>,
+    /// `concurrency: { group }`: runs of one group never overlap.
+    pub group: Option<Arc<str>>,
     /// `abort_if`.
     pub abort_if: Option<AbortIf>,
     /// `between_waves`.
@@ -71,7 +77,7 @@ pub struct Play {
 pub enum SecretFrom {
     /// An environment variable.
     Env(Arc<str>),
-    /// A file's text, without the line end at its end.
+    /// A file's text, without the line end at its end; its path from where the program runs.
     File(Arc<str>),
     /// What a program prints, without the line end at its end: program and arguments.
     Command(Vec<Arc<str>>),
@@ -91,6 +97,8 @@ impl Play {
             serial: Vec::new(),
             forks: None,
             rollout: None,
+            window: None,
+            group: None,
             abort_if: None,
             between_waves: None,
             steps: Vec::new(),
@@ -108,7 +116,7 @@ impl Play {
 pub struct Targets {
     /// `query`, `devices` or `file`, at most one.
     pub which: crate::Selection,
-    /// `file`, kept apart: read when the run starts.
+    /// `file`, kept apart: read when the run starts; its path from where the program runs.
     pub file: Option<Arc<str>>,
     /// `order`.
     pub order: Order,
@@ -204,6 +212,8 @@ pub struct Step {
     pub index: usize,
     /// `name`; the verb when there is none.
     pub name: Template,
+    /// The file that it stands in: what all its spans are places of.
+    pub source: Source,
     /// The step's place.
     pub span: Span,
     /// `when`.
@@ -242,6 +252,35 @@ pub struct Step {
     pub shows: Vec<Arc<str>>,
     /// The verb, or a block.
     pub body: Body,
+}
+
+impl Step {
+    /// A step of which nothing is known yet but its name and its place.
+    pub(crate) fn new(index: usize, name: Template, source: Source, span: Span) -> Self {
+        Self {
+            index,
+            name,
+            source,
+            span,
+            when: None,
+            each: None,
+            register: None,
+            retries: Retries::default(),
+            timeout: None,
+            ignore_errors: None,
+            failed_when: None,
+            changed_when: None,
+            tags: Vec::new(),
+            run_once: false,
+            throttle: None,
+            offline: Offline::Fail,
+            no_log: false,
+            vars: IndexMap::new(),
+            facts: Vec::new(),
+            shows: Vec::new(),
+            body: Body::Block { block: Vec::new(), rescue: Vec::new(), always: Vec::new() },
+        }
+    }
 }
 
 /// What a step does.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base::{Diagnostic, did_you_mean};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::walk::Walk;
@@ -151,9 +152,9 @@ fn declare(name: &str, span: base::Span, walk: &mut Walk<'_>) {
     walk.known.names.insert(name.to_owned());
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct From {
+pub(super) struct From {
     env: Option<Arc<str>>,
     file: Option<Arc<str>>,
     command: Option<OneOrMany<Arc<str>>>,
@@ -174,7 +175,7 @@ fn secrets(node: &Node, walk: &mut Walk<'_>) -> IndexMap<Arc<str>, SecretFrom> {
         };
         match (from.env, from.file, from.command) {
             (Some(name), None, None) => secrets.insert(Arc::clone(&key.text), SecretFrom::Env(name)),
-            (None, Some(file), None) => secrets.insert(Arc::clone(&key.text), SecretFrom::File(file)),
+            (None, Some(file), None) => secrets.insert(Arc::clone(&key.text), SecretFrom::File(walk.beside(&file))),
             (None, None, Some(words)) => secrets.insert(Arc::clone(&key.text), command(words)),
             _ => {
                 let finding = Diagnostic::error("a secret comes from one place");
@@ -199,7 +200,6 @@ fn whole(play: &mut Play, key: &Key, value: &Node, walk: &mut Walk<'_>) {
         "success_if" => {
             play.success_if = walk.on_runner(None, |walk| walk.check(&[], |check| check.expression(value)).0);
         }
-        name if keys::NOT_YET.contains(&name) => walk.not_yet(key),
         _ => {}
     }
 }

@@ -178,7 +178,15 @@ impl<'de> Deserializer<'de> for Reader<'_, '_, '_, '_> {
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.kind {
             NodeKind::Bool(it) => visitor.visit_bool(*it),
-            NodeKind::Text(..) => self.text("`true` or `false`").and_then(|_| self.wanted("`true` or `false`")),
+            NodeKind::Text(..) => {
+                let text = self.text("`true` or `false`")?;
+                let help = match text.to_lowercase().as_str() {
+                    "yes" | "on" | "true" | "y" => vec!["write `true`".to_owned()],
+                    "no" | "off" | "false" | "n" => vec!["write `false`".to_owned()],
+                    _ => Vec::new(),
+                };
+                Err(DecodeError { help, ..DecodeError::wanted("`true` or `false`", self.node) })
+            }
             _ => self.wanted("`true` or `false`"),
         }
     }

@@ -1,33 +1,42 @@
-//! The JSON Schema (2020-12) of playbooks with the verbs of a registry, for editors that complete and check YAML. Says less
-//! than the reader checks: expressions are text here.
+//! The JSON Schema (2020-12) of playbooks with the verbs of a registry, for editors that complete and check YAML. Verbs and the
+//! keys of a fleet come from the very types that they are read into. Says less than the reader checks: expressions are text here.
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::fleet::{AbortKeys, BetweenKeys, GroupKeys, RolloutKeys, TargetKeys, WindowKeys};
 use super::keys;
+use super::plays::From;
+use super::steps::Wait;
 use crate::{Action, Registry};
 
 /// The schema of a playbook: one play or a list of plays.
 pub fn schema(registry: &Registry) -> Value {
     let mut defs = common();
-    let mut step = step_properties();
+    let mut step = properties(keys::STEP, step_property, &mut defs);
     for (_, action) in registry.iter() {
-        step.insert(action.name().to_owned(), verb(&**action, &mut defs));
+        let verb = verb(&**action, &mut defs);
+        step.insert(action.name().to_owned(), verb);
     }
-    let verbs: Vec<_> = registry.iter().map(|(_, action)| json!({ "required": [action.name()] })).collect();
-    let mut one_of = verbs;
-    one_of.push(json!({ "required": ["block"] }));
+    let bodies = registry.iter().map(|(_, action)| action.name()).chain(["block"]);
+    let one_of: Vec<_> = bodies.map(|name| json!({ "required": [name] })).collect();
+    let needs_block = json!({ "rescue": ["block"], "always": ["block"] });
     defs.insert(
         "step".into(),
-        json!({ "type": "object", "properties": step, "additionalProperties": false, "oneOf": one_of }),
+        json!({
+            "type": "object", "properties": step, "additionalProperties": false, "oneOf": one_of,
+            "dependentRequired": needs_block,
+        }),
     );
     defs.insert("steps".into(), json!({ "type": "array", "items": reference("step") }));
+    let play = properties(keys::PLAY, play_property, &mut defs);
     defs.insert(
         "play".into(),
         json!({
             "type": "object",
-            "properties": play_properties(),
+            "properties": play,
             "additionalProperties": false,
-            "anyOf": [{ "required": ["steps"] }, { "required": ["tasks"] }],
+            "oneOf": [{ "required": ["steps"] }, { "required": ["tasks"] }],
         }),
     );
     json!({
@@ -42,10 +51,28 @@ fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/$defs/{name}") })
 }
 
+/// The schema of a type, its own definitions among ours under its name.
+fn of<T: JsonSchema>(name: &str, defs: &mut Map<String, Value>) -> Value {
+    taken(SchemaGenerator::default().into_root_schema_for::<T>().to_value(), name, defs)
+}
+
 /// A verb's parameters, or what its short form takes.
 fn verb(action: &dyn Action, defs: &mut Map<String, Value>) -> Value {
-    let mut schema = action.schema();
-    let prefix = format!("{}.", action.name());
+    let schema = taken(action.schema(), action.name(), defs);
+    let needs_nothing = schema.get("required").and_then(Value::as_array).is_none_or(Vec::is_empty);
+    let short = action.main().and_then(|main| schema.get("properties")?.get(main).cloned());
+    let mut forms = vec![schema];
+    // A map is always the parameters.
+    forms.extend(short.map(|main| json!({ "allOf": [main, { "not": { "type": ["object", "null"] } }] })));
+    if needs_nothing {
+        forms.push(json!({ "type": "null" }));
+    }
+    json!({ "description": action.about(), "anyOf": forms })
+}
+
+/// A root schema as a part of ours.
+fn taken(mut schema: Value, name: &str, defs: &mut Map<String, Value>) -> Value {
+    let prefix = format!("{name}.");
     rename(&mut schema, &prefix);
     if let Some(own) = schema.as_object_mut().and_then(|it| {
         it.remove("$schema");
@@ -55,20 +82,15 @@ fn verb(action: &dyn Action, defs: &mut Map<String, Value>) -> Value {
         let own = own.as_object().cloned().unwrap_or_default();
         defs.extend(own.into_iter().map(|(name, it)| (format!("{prefix}{name}"), it)));
     }
-    let mut forms = vec![schema.clone()];
-    match action.main().and_then(|main| schema.get("properties")?.get(main).cloned()) {
-        Some(main) => forms.push(main),
-        None => forms.push(json!({ "type": "null" })),
-    }
-    json!({ "description": action.about(), "anyOf": forms })
+    schema
 }
 
-/// Gives every reference into a verb's own definitions the verb's prefix: two verbs may use one name for two things.
+/// Gives every reference into a schema's own definitions a prefix: two verbs may use one name for two things.
 fn rename(value: &mut Value, prefix: &str) {
     match value {
         Value::Object(map) => {
             if let Some(Value::String(target)) = map.get_mut("$ref")
-                && let Some(name) = target.strip_prefix("#/$defs/")
+                && let Some(name) = target.strip_prefix("#/$defs/").filter(|name| *name != "steps")
             {
                 *target = format!("#/$defs/{prefix}{name}");
             }
@@ -79,62 +101,98 @@ fn rename(value: &mut Value, prefix: &str) {
     }
 }
 
+/// A `${{ }}` in a text.
+const TEMPLATE: &str = r"\$\{\{";
+/// What an expression can name.
+const NAME: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
+
 fn common() -> Map<String, Value> {
     let defs = json!({
-        "expression": { "description": "An expression.", "type": ["string", "boolean"] },
-        "duration": { "description": "A number of seconds, or a text such as `90s`, `1h30m`.", "type": ["number", "string"] },
-        "texts": { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] },
-        "size": { "description": "A number of devices, a share such as `5%`, or `rest`.", "type": ["integer", "string"] },
-        "vars": { "type": "object", "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" } },
+        "expression": { "description": "An expression.", "type": ["string", "boolean", "number"] },
+        "duration": {
+            "description": "A number of seconds, or a text such as `90s`, `1h30m`.",
+            "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string", "pattern": r"^\s*[0-9]" }],
+        },
+        "filled_duration": { "anyOf": [reference("duration"), { "type": "string", "pattern": TEMPLATE }] },
+        "texts": { "anyOf": [reference("text"), { "type": "array", "items": reference("text") }] },
+        "text": { "description": "A text; plain numbers and words are texts too.", "type": ["string", "number", "boolean"] },
+        "size": {
+            "description": "A number of devices, a share such as `5%`, or `rest`.",
+            "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": r"^([0-9.]+\s*%|rest)$" }],
+        },
+        "vars": { "type": "object", "propertyNames": { "pattern": NAME } },
     });
     defs.as_object().cloned().unwrap_or_default()
 }
 
-/// The schema of each key that stands beside a verb.
-fn step_properties() -> Map<String, Value> {
-    keys::STEP.iter().map(|key| ((*key).to_owned(), step_property(key))).collect()
+fn properties(
+    keys: &[&str],
+    property: fn(&str, &mut Map<String, Value>) -> Option<Value>,
+    defs: &mut Map<String, Value>,
+) -> Map<String, Value> {
+    keys.iter().filter_map(|key| Some(((*key).to_owned(), property(key, defs)?))).collect()
 }
 
-fn step_property(key: &str) -> Value {
-    match key {
-        "name" => json!({ "type": "string" }),
-        "register" => json!({ "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }),
-        "loop" => json!({ "type": ["array", "string"] }),
+/// The schema of a key that stands beside a verb.
+fn step_property(key: &str, defs: &mut Map<String, Value>) -> Option<Value> {
+    Some(match key {
+        "name" => reference("text"),
+        "register" => json!({ "type": "string", "pattern": NAME }),
+        "loop" => json!({ "anyOf": [{ "type": "array" }, { "type": "string", "pattern": TEMPLATE }] }),
         "retries" => json!({ "type": "integer", "minimum": 0 }),
         "throttle" => json!({ "type": "integer", "minimum": 1 }),
         "backoff" => json!({ "type": "number", "minimum": 1 }),
-        "delay" | "timeout" => reference("duration"),
+        "delay" => reference("duration"),
+        "timeout" => reference("filled_duration"),
         "run_once" | "no_log" => json!({ "type": "boolean" }),
         "tags" => reference("texts"),
         "vars" => reference("vars"),
         "block" | "rescue" | "always" => reference("steps"),
-        "offline" => json!({ "anyOf": [
-            { "enum": ["fail", "skip", "skip_step"] },
-            { "type": "object", "properties": { "wait": reference("duration") }, "required": ["wait"], "additionalProperties": false },
-        ] }),
-        _ => reference("expression"),
-    }
+        "offline" => json!({ "anyOf": [{ "enum": ["fail", "skip", "skip_step"] }, of::<Wait>("offline", defs)] }),
+        "when" | "if" | "until" | "ignore_errors" | "failed_when" | "changed_when" => reference("expression"),
+        _ => return None,
+    })
 }
 
-/// The schema of each key of a play.
-fn play_properties() -> Map<String, Value> {
-    let supported = keys::PLAY.iter().filter(|key| !keys::NOT_YET.contains(key));
-    supported.map(|key| ((*key).to_owned(), play_property(key))).collect()
-}
-
-fn play_property(key: &str) -> Value {
-    match key {
-        "name" => json!({ "type": "string" }),
+/// The schema of a key of a play.
+fn play_property(key: &str, defs: &mut Map<String, Value>) -> Option<Value> {
+    Some(match key {
+        "name" => reference("text"),
         "vars" => reference("vars"),
         "required" | "env" | "tags" => reference("texts"),
-        "secrets" => json!({ "type": ["object", "array"] }),
-        "targets" | "hosts" => json!({ "type": ["object", "array", "string"] }),
+        "secrets" => json!({ "anyOf": [
+            reference("texts"),
+            { "type": "object", "additionalProperties": of::<From>("secrets", defs) },
+        ] }),
+        "targets" | "hosts" => json!({ "anyOf": [
+            reference("text"), { "type": "array", "items": reference("text") }, of::<TargetKeys>("targets", defs),
+        ] }),
         "serial" => json!({ "anyOf": [reference("size"), { "type": "array", "items": reference("size") }] }),
         "forks" => json!({ "type": "integer", "minimum": 1 }),
+        "rollout" => of::<RolloutKeys>("rollout", defs),
+        "abort_if" => of::<AbortKeys>("abort_if", defs),
+        "between_waves" => of::<BetweenKeys>("between_waves", defs),
+        "window" => of::<WindowKeys>("window", defs),
+        "concurrency" => of::<GroupKeys>("concurrency", defs),
         "timeout" => reference("duration"),
         "success_if" => reference("expression"),
         "steps" | "tasks" | "before" | "after" | "on_abort" => reference("steps"),
-        // `rollout`, `abort_if`, `between_waves`.
-        _ => json!({ "type": "object" }),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_a_schema() {
+        let mut defs = Map::new();
+        for key in keys::STEP {
+            assert!(step_property(key, &mut defs).is_some(), "{key}");
+        }
+        for key in keys::PLAY {
+            assert!(play_property(key, &mut defs).is_some(), "{key}");
+        }
     }
 }

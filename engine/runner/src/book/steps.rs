@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use base::{Diagnostic, Span, did_you_mean};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::walk::Walk;
-use super::{Body, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Retries, Step, Template, keys, verbs};
+use super::{
+    Body, DurationText, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Step, Template, doubts, included,
+    keys, verbs,
+};
 
 /// Names that only exist while an attempt of a step is judged.
 const JUDGED: &[&str] = &["result", "attempt"];
@@ -22,7 +26,9 @@ pub(super) fn read(node: &Node, what: &str, walk: &mut Walk<'_>) -> Vec<Step> {
         walk.push(finding.help("write each step as `- verb: ..`"), node.span);
         return Vec::new();
     };
-    items.iter().filter_map(|item| step(item, walk)).collect()
+    let steps: Vec<Step> = items.iter().filter_map(|item| step(item, walk)).collect();
+    doubts::list(&steps, walk);
+    steps
 }
 
 /// A step with what its keys used, while it is being read.
@@ -44,7 +50,8 @@ fn step(node: &Node, walk: &mut Walk<'_>) -> Option<Step> {
             return None;
         }
     };
-    let mut reading = Reading { step: empty(node, walk), used: BTreeSet::new(), own: Vec::new(), good: true };
+    let step = Step::new(walk.steps.len(), Template::of(Value::Null, node.span), walk.source.clone(), node.span);
+    let mut reading = Reading { step, used: BTreeSet::new(), own: Vec::new(), good: true };
     walk.steps.push(("".into(), node.span));
     let verb = verbs::find(entries, walk);
     if let Some((key, _)) = &verb {
@@ -64,31 +71,6 @@ fn step(node: &Node, walk: &mut Walk<'_>) -> Option<Step> {
     }
     reading.block(entries, walk);
     reading.finish(entries, walk)
-}
-
-fn empty(node: &Node, walk: &Walk<'_>) -> Step {
-    Step {
-        index: walk.steps.len(),
-        name: Template::of(Value::Null, node.span),
-        span: node.span,
-        when: None,
-        each: None,
-        register: None,
-        retries: Retries::default(),
-        timeout: None,
-        ignore_errors: None,
-        failed_when: None,
-        changed_when: None,
-        tags: Vec::new(),
-        run_once: false,
-        throttle: None,
-        offline: Offline::Fail,
-        no_log: false,
-        vars: IndexMap::new(),
-        facts: Vec::new(),
-        shows: Vec::new(),
-        body: Body::Block { block: Vec::new(), rescue: Vec::new(), always: Vec::new() },
-    }
 }
 
 /// In which order the keys of a step are read: names must be known before they are used.
@@ -236,8 +218,15 @@ impl Reading {
         if ready.sets() {
             learn(&parameters, walk);
         }
-        self.step.body =
-            Body::Verb { verb: action.name(), span: key.span, effect: action.effect(), ready: ready.into() };
+        if let Some(file) = ready.includes() {
+            let span = value.get("file").unwrap_or(value).span;
+            let block = self.inside(walk, |walk| included::read(&file, span, walk));
+            self.step.body = Body::Block { block, rescue: Vec::new(), always: Vec::new() };
+            return;
+        }
+        self.step.run_once |= ready.once();
+        let effect = ready.effect().unwrap_or_else(|| action.effect());
+        self.step.body = Body::Verb { verb: action.name(), span: key.span, effect, ready: ready.into() };
     }
 
     /// `block`, `rescue` and `always`, in this order.
@@ -252,8 +241,7 @@ impl Reading {
             }
             return;
         }
-        let own: Vec<_> = self.own.iter().filter(|name| walk.known.names.insert((*name).clone())).cloned().collect();
-        let mut part = |name: &str, more: Option<&str>| {
+        let part = |walk: &mut Walk<'_>, name: &str, more: Option<&str>| {
             let Some((_, value)) = find(name) else { return Vec::new() };
             let added = more.is_some_and(|name| walk.known.names.insert(name.to_owned()));
             let steps = read(value, name, walk);
@@ -262,13 +250,21 @@ impl Reading {
             }
             steps
         };
-        let block = part("block", None);
-        let rescue = part("rescue", Some("error"));
-        let always = part("always", Some("error"));
+        self.step.body = self.inside(walk, |walk| Body::Block {
+            block: part(walk, "block", None),
+            rescue: part(walk, "rescue", Some("error")),
+            always: part(walk, "always", Some("error")),
+        });
+    }
+
+    /// Reads steps inside of this one: they see its own names.
+    fn inside<T>(&self, walk: &mut Walk<'_>, work: impl FnOnce(&mut Walk<'_>) -> T) -> T {
+        let own: Vec<_> = self.own.iter().filter(|name| walk.known.names.insert((*name).clone())).cloned().collect();
+        let read = work(walk);
         for name in own {
             walk.known.names.remove(&name);
         }
-        self.step.body = Body::Block { block, rescue, always };
+        read
     }
 
     fn finish(mut self, entries: &[(Key, Node)], walk: &mut Walk<'_>) -> Option<Step> {
@@ -287,6 +283,9 @@ impl Reading {
         self.step.facts = walk.facts_of(&self.used);
         if let Some(name) = &self.step.register {
             walk.known.names.insert(name.to_string());
+        }
+        if self.good {
+            doubts::step(&self.step, entries, walk);
         }
         self.good.then_some(self.step)
     }
@@ -326,9 +325,11 @@ pub(super) fn one_or_more(value: Option<usize>, node: &Node, walk: &mut Walk<'_>
     value
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Wait {
+pub(super) struct Wait {
+    /// For so long.
+    #[schemars(with = "DurationText")]
     wait: Duration,
 }
 

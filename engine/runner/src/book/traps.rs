@@ -3,6 +3,7 @@
 
 use base::{Diagnostic, Diagnostics, Source, Span};
 
+use super::scan::{Piece, scan};
 use super::{Node, NodeKind};
 
 /// The finding for what the YAML parser refused.
@@ -56,9 +57,42 @@ fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
     }
     if let Some(tag) = message.strip_prefix("unsupported tag ") {
         let name = tag.trim_matches('`').trim_start_matches('!');
+        let alone = value.trim_start().strip_prefix('!');
+        let better = alone.map_or(format!("not {name}"), |rest| format!("{key}not {rest}"));
         return said(
             &format!("`!{name}` is a tag in YAML, not the opposite of `{name}`"),
-            &[format!("write `{key}not {}` or put it between quotes", value.trim_start().trim_start_matches('!'))],
+            &[format!("write `{better}` or put it between quotes")],
+        );
+    }
+    if jinja(value) && (message.contains("flow") || message.contains("key") || message.contains("expected string")) {
+        return said(
+            "`{{ }}` is a map of YAML: values are filled by `${{ }}`",
+            &[format!("write `{key}${}`", value.trim())],
+        );
+    }
+    if message.starts_with("unexpected character") {
+        let first = value.trim_start().chars().next().unwrap_or('@');
+        return said(
+            &format!("plain text cannot begin with `{first}` in YAML"),
+            &[format!("put it between quotes: `{key}{}`", quote(value.trim()))],
+        );
+    }
+    if value.trim_start().starts_with('*') && (message.contains("alias") || message.contains("anchor")) {
+        return said(
+            &format!("`{}` is an alias in YAML, and nothing has that anchor", value.trim()),
+            &[format!("as text put it between quotes: `{key}{}`", quote(value.trim()))],
+        );
+    }
+    if message.contains("did not find expected key") && value.trim_start().starts_with(['[', '{']) {
+        return said(
+            "YAML takes what begins with a bracket as a list or a map",
+            &[format!("put the whole value between quotes: `{key}{}`", quote(value.trim()))],
+        );
+    }
+    if message.contains("did not find expected '-' indicator") || message.contains("did not find expected key") {
+        return said(
+            "this line is indented otherwise than those that it belongs to",
+            &["a step's keys stand under one another".into()],
         );
     }
     if message.contains("flow") && line.contains("${{") && !value.trim_start().starts_with("${{") {
@@ -101,6 +135,23 @@ fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
     None
 }
 
+/// Whether a text has `{{ x }}` in it, outside of every `${{ }}`.
+fn braces(text: &str) -> bool {
+    let plain = |piece: &Piece| match piece {
+        Piece::Literal(literal) => {
+            let literal = literal.replace("${{", "");
+            literal.find("{{").is_some_and(|at| literal[at..].contains("}}"))
+        }
+        Piece::Code(_) => false,
+    };
+    text.contains("{{") && scan(text).is_ok_and(|pieces| pieces.iter().any(plain))
+}
+
+/// Whether a value is filled as Ansible's are: `{{ x }}`.
+fn jinja(value: &str) -> bool {
+    value.trim_start().starts_with("{{")
+}
+
 /// A line's key with its `: `, and what stands behind it.
 fn split(line: &str) -> (&str, &str) {
     let line = line.trim_start().trim_start_matches("- ").trim_start();
@@ -118,13 +169,18 @@ fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Numbers that are printed otherwise than they were written.
+/// Numbers that are printed otherwise than they were written, and Ansible's braces.
 pub(super) fn warn(source: &Source, node: &Node, found: &mut Diagnostics) {
     match &node.kind {
         NodeKind::Number(number, text) if loses(number, text) => found.push(
             Diagnostic::warning(format!("`{text}` is read as the number {number}"))
                 .at(source.place(node.span))
                 .help(format!("to keep every digit: \"{text}\"")),
+        ),
+        NodeKind::Text(text, _) if braces(text) => found.push(
+            Diagnostic::warning("`{{ }}` is plain text here: values are filled by `${{ }}`")
+                .at(source.place(node.span))
+                .help("to write the characters themselves, put them in an expression: ${{ \"{{ x }}\" }}"),
         ),
         NodeKind::List(items) => items.iter().for_each(|item| warn(source, item, found)),
         NodeKind::Map(entries) => entries.iter().for_each(|(_, item)| warn(source, item, found)),

@@ -53,8 +53,7 @@ fn stray(key: &str, verb: Option<&str>, walk: &Walk<'_>) -> Diagnostic {
         };
     };
     let finding = Diagnostic::error(format!("unknown key `{key}`")).note("not a key of a step");
-    let inside =
-        walk.registry.get(verb).is_some_and(|action| parameter_names(action.as_ref()).iter().any(|it| it == key));
+    let inside = walk.registry.get(verb).is_some_and(|action| takes(action.as_ref(), key));
     if inside {
         return finding.help(format!("`{key}` stands inside `{verb}`, not beside it: `{verb}: {{ {key}: .. }}`"));
     }
@@ -67,11 +66,9 @@ fn stray(key: &str, verb: Option<&str>, walk: &Walk<'_>) -> Diagnostic {
     }
 }
 
-/// The names of a verb's parameters, from its schema.
-fn parameter_names(action: &dyn Action) -> Vec<String> {
-    let schema = action.schema();
-    let properties = schema.get("properties").and_then(|it| it.as_object());
-    properties.map(|it| it.keys().cloned().collect()).unwrap_or_default()
+/// Whether a verb has a parameter of this name, by its schema.
+pub(super) fn takes(action: &dyn Action, name: &str) -> bool {
+    action.schema().get("properties").is_some_and(|properties| properties.get(name).is_some())
 }
 
 /// Whether the verb takes any key (`set`): then its keys become names.

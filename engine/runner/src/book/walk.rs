@@ -3,16 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use base::{Diagnostic, Diagnostics, Source, Span};
+use base::{Diagnostic, Diagnostics, Place, Source, Span};
 use script::Expressions;
 
 use super::check::{Check, Known};
+use super::shelf::{Shelf, beside};
 use super::{Key, Node, keys};
 use crate::Registry;
 
 /// A file being read.
 pub(super) struct Walk<'a> {
-    pub(super) source: &'a Source,
+    /// The file being read: the playbook, or one that it includes.
+    pub(super) source: Source,
+    /// The files around it, outermost first.
+    pub(super) including: Vec<Source>,
+    pub(super) shelf: &'a Shelf<'a>,
     pub(super) registry: &'a Registry,
     pub(super) expressions: &'a Expressions,
     pub(super) facts: &'a [&'a str],
@@ -28,14 +33,16 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(
-        source: &'a Source,
-        registry: &'a Registry,
+        source: Source,
+        shelf: &'a Shelf<'a>,
         expressions: &'a Expressions,
         facts: &'a [&'a str],
     ) -> Self {
         Self {
             source,
-            registry,
+            including: Vec::new(),
+            shelf,
+            registry: shelf.registry,
             expressions,
             facts,
             found: Diagnostics::default(),
@@ -50,7 +57,8 @@ impl<'a> Walk<'a> {
     /// those back that the runner must see to.
     pub(super) fn check<T>(&mut self, more: &[&str], work: impl FnOnce(&mut Check<'_>) -> T) -> (T, BTreeSet<String>) {
         let added: Vec<_> = more.iter().filter(|name| self.known.names.insert((**name).to_owned())).copied().collect();
-        let mut check = Check::new(self.source, &mut self.found, &self.known, self.expressions);
+        let mut check = Check::new(&self.source, &mut self.found, &self.known, self.expressions);
+        check.shelf = Some(self.shelf);
         let value = work(&mut check);
         let (used, read_by_verb) = (check.used, check.read_by_verb);
         let needed = used.difference(&read_by_verb).cloned().collect();
@@ -93,9 +101,9 @@ impl<'a> Walk<'a> {
         self.push(finding, key.span);
     }
 
-    /// Says that the language has it and this version does not.
-    pub(super) fn not_yet(&mut self, key: &Key) {
-        self.error(key.span, format!("`{}` is not supported yet", key.text));
+    /// A file's name as it is from where the program runs: files lie beside the playbook that names them.
+    pub(super) fn beside(&self, name: &str) -> Arc<str> {
+        beside(self.source.name(), name).display().to_string().into()
     }
 
     /// A map's entries; anything else is an error. `what` is what the map describes.
@@ -115,22 +123,23 @@ impl<'a> Walk<'a> {
 
     /// The names that a list of steps registers anywhere, with their places: for the message about one used too early.
     pub(super) fn foresee(&mut self, node: &Node) {
-        let mut later = BTreeMap::new();
-        collect(node, &mut later);
-        self.known.later = later;
+        if self.including.is_empty() {
+            self.known.later.clear();
+        }
+        collect(node, &self.source, &mut self.known.later);
     }
 }
 
-fn collect(node: &Node, later: &mut BTreeMap<String, usize>) {
+fn collect(node: &Node, source: &Source, later: &mut BTreeMap<String, Place>) {
     if let super::NodeKind::List(items) = &node.kind {
-        items.iter().for_each(|item| collect(item, later));
+        items.iter().for_each(|item| collect(item, source, later));
     }
     for (key, value) in node.entries() {
         if &*key.text == "register"
             && let Some(name) = value.scalar()
         {
-            later.entry(name.to_owned()).or_insert(value.span.start);
+            later.entry(name.to_owned()).or_insert_with(|| source.place(value.span));
         }
-        collect(value, later);
+        collect(value, source, later);
     }
 }

@@ -12,11 +12,14 @@ use serde_json::{Map, Value};
 use super::bridge::Bridge;
 use crate::book::{Check, Known, Node};
 use crate::scripted::{
-    Answer, BESIDE_POSITIONAL, Native, Wait, device_id, duration, literal, refuse, register, split, throw,
+    Answer, BESIDE_POSITIONAL, Native, Wait, device_id, duration, literal, parallel, refuse, register, split, throw,
 };
 use crate::{Action, Class, Effect, Failure, Ready, Registry};
 
-/// The host of plugin scripts with these verbs.
+/// What an options map may say beside a verb's own parameters.
+pub(super) const BESIDE: [&str; 1] = ["timeout"];
+
+/// The host of scripts that work in a step, with these verbs.
 pub(super) fn host(registry: &Registry, clock: &Clock) -> ScriptHost {
     let mut module = Module::new();
     for (_, action) in registry.iter() {
@@ -25,6 +28,7 @@ pub(super) fn host(registry: &Registry, clock: &Clock) -> ScriptHost {
         (least..=most).for_each(|count| register(&mut module, action.name(), count, verb as Native));
     }
     (1..=3).for_each(|count| register(&mut module, "wait_until", count, wait_until as Native));
+    (2..=3).for_each(|count| register(&mut module, "parallel", count, parallel as Native));
     ScriptHost::builder(clock)
         .module(module)
         .on_print(|context, text| {
@@ -45,7 +49,7 @@ fn own(ncc: &NativeCallContext<'_>, bridge: &Bridge, value: Value) -> Result<(),
     if *id == *bridge.device {
         return Ok(());
     }
-    Err(refuse(ncc, format!("a plugin's verb works on its own device, {}, not on {id}", bridge.device)))
+    Err(refuse(ncc, format!("`{}` works on its own device, {}, not on {id}", bridge.verb, bridge.device)))
 }
 
 /// Any verb: `verb(device, positional.., #{ options })`.
@@ -59,28 +63,29 @@ fn verb(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> Answer {
         own(ncc, &bridge, args.remove(0))?;
     }
     let fail = |failure: &Failure| throw(ncc, failure, None);
-    let (ready, timeout) = prepare(&bridge, &*action, args).map_err(|failure| fail(&failure))?;
+    let (ready, effect, timeout) = prepare(&bridge, &*action, args).map_err(|failure| fail(&failure))?;
     let asking = Rc::clone(&bridge);
-    let answer = wait(ncc, async move { asking.call(ready, timeout).await })?;
+    let answer = wait(ncc, async move { asking.call(ready, effect, timeout).await })?;
     answer.map(|value| script::from_json(&value)).map_err(|failure| fail(&failure))
 }
 
+/// A verb ready to run, whether it changes the device, and its own deadline.
+type Prepared = (Box<dyn Ready>, Effect, Option<Duration>);
+
 /// The verb with its parameters, checked as YAML's are.
-fn prepare(
-    bridge: &Bridge,
-    action: &dyn Action,
-    args: Vec<Value>,
-) -> Result<(Box<dyn Ready>, Option<Duration>), Failure> {
+fn prepare(bridge: &Bridge, action: &dyn Action, args: Vec<Value>) -> Result<Prepared, Failure> {
     let fail = |message: String| Failure::new(Class::Failed, message);
     if bridge.effect == Effect::Reads && action.effect() == Effect::Changes {
         return Err(fail(format!("{} is declared `reads`, and {} changes a device", bridge.verb, action.name())));
     }
     let (parameters, beside) = split(action, args)?;
-    if let Some(key) = beside.keys().find(|key| *key != "timeout") {
-        return Err(fail(format!("`{key}` stands beside a verb in a playbook; in a plugin's script write a loop")));
+    if let Some(key) = beside.keys().find(|key| !BESIDE.contains(&key.as_str())) {
+        return Err(fail(format!("`{key}` stands beside a verb in a playbook; in a step's script write a loop")));
     }
     let timeout = beside.get("timeout").map(duration).transpose()?;
-    Ok((check(bridge, action, parameters)?, timeout))
+    let ready = check(bridge, action, parameters)?;
+    let effect = ready.effect().unwrap_or_else(|| action.effect());
+    Ok((ready, effect, timeout))
 }
 
 fn check(bridge: &Bridge, action: &dyn Action, parameters: Map<String, Value>) -> Result<Box<dyn Ready>, Failure> {
@@ -109,6 +114,7 @@ fn wait_until(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> An
     let handler = caller.shared(&closure)?;
     let options = args.next().map_or(Value::Null, |options| script::to_json(&options));
     let settings = Wait::new(None, &options).map_err(|failure| throw(ncc, &failure, None))?;
+    let settings = if bridge.check_mode { settings.once() } else { settings };
     let asking = Rc::clone(&bridge);
     let answer = wait(ncc, async move { settings.looks(async || asking.look().await, &caller, &handler).await });
     // Only now: what it captured may need the script's stack to be dropped.

@@ -3,8 +3,10 @@
 
 mod bridge;
 mod functions;
+mod local;
 mod manifest;
 mod plugin;
 mod verb;
 
+pub use local::LocalScript;
 pub use plugin::ScriptPlugin;

@@ -1,19 +1,18 @@
 //! A verb whose run is a script: parameters checked against the manifest, then the script in a coroutine, its calls served by
 //! the step that runs it.
 
-use std::cell::OnceCell;
-use std::rc::Rc;
-
 use base::{Clock, Diagnostic, Diagnostics, Source, Span};
 use futures_util::future::LocalBoxFuture;
-use script::Script;
-use serde_json::{Map, Value};
+use script::{Expressions, Script};
+use serde_json::{Map, Value, json};
+use std::cell::OnceCell;
 
 use super::bridge::{Bridge, run};
-use super::functions::host;
+use super::functions::{BESIDE, host};
 use super::manifest::{EffectWord, Kind, VerbManifest};
 use super::plugin::kept;
 use crate::book::{Check, Node, Template};
+use crate::scripted::check as check_calls;
 use crate::{Action, Class, Effect, Failure, Outcome, Ready, Registry, StepContext};
 
 /// The names that a script has in sight.
@@ -56,6 +55,13 @@ impl MadeVerb {
 
     fn effect(&self) -> Effect {
         if self.manifest.effect == EffectWord::Reads { Effect::Reads } else { Effect::Changes }
+    }
+
+    /// The script, its calls checked.
+    fn compile(&self, expressions: &Expressions) -> Result<Script, Diagnostics> {
+        let script = host(&self.registry, &self.clock).script(&self.source, &[], &NAMES)?;
+        let found = check_calls(&script, &self.source, &self.registry, expressions, &BESIDE);
+        if found.has_errors() { Err(found) } else { Ok(script) }
     }
 
     /// The parameters that are given and those that have a default.
@@ -136,7 +142,7 @@ impl Action for MadeVerb {
     fn check(&self, parameters: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>> {
         let at = check.verb.map_or(parameters.span, |(_, span)| span);
         let given = self.parameters(parameters, at, check);
-        let compiled = self.script.get_or_init(|| host(&self.registry, &self.clock).script(&self.source, &[], &NAMES));
+        let compiled = self.script.get_or_init(|| self.compile(check.expressions));
         let script = match compiled {
             Ok(script) => script.clone(),
             Err(found) => {
@@ -184,9 +190,12 @@ impl Made {
             }
             parameters.insert(given.name.clone(), value);
         }
+        let mut device = step.target.attributes.as_object().cloned().unwrap_or_else(Map::new);
+        device.insert("id".into(), json!(step.target.id));
+        let values = [Value::Object(device), Value::Object(parameters)];
+        let variables = NAMES.map(str::to_owned).into_iter().zip(values.iter().map(script::from_json)).collect();
         let bridge = Bridge::new(self.name, self.effect, &self.source, &self.registry, step);
-        let value = run(&self.script, Rc::new(bridge), Value::Object(parameters), step).await?;
-        Ok(Outcome::Done { value, changed: self.effect == Effect::Changes })
+        run(&self.script, bridge, variables, step).await
     }
 }
 
@@ -199,7 +208,7 @@ impl Ready for Made {
         self.effect == Effect::Reads
     }
 
-    fn preview(&self, _: &StepContext<'_>) -> String {
-        format!("would run {}", self.source.name())
+    fn rehearses(&self) -> bool {
+        true
     }
 }

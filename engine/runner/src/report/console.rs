@@ -163,6 +163,13 @@ impl Console {
         }
     }
 
+    fn shut(&self, opens: &str, left: Duration, waiting: usize) {
+        let devices = if waiting == 1 { "1 device waits".to_owned() } else { format!("{waiting} devices wait") };
+        // Seconds of a wait of hours are noise.
+        let left = base::format_duration(Duration::from_secs(left.as_secs().div_ceil(60) * 60));
+        self.err(&format!("window  shut: {devices}; goes on at {opens} (in {left})"));
+    }
+
     fn flush_many(&self) {
         let mut state = self.state.borrow_mut();
         // What counted is over; what comes now is how it ended.
@@ -238,6 +245,7 @@ impl Reporter for Console {
                     self.err(&format!("warning: {text}"));
                 }
             }
+            RunEvent::WindowShut { opens, left, waiting } => self.shut(opens, *left, *waiting),
             RunEvent::DeviceWaiting { device, at_most } => self.waiting(device, *at_most),
             RunEvent::Stopped { diagnostic } => {
                 if self.state.borrow_mut().stopped() {

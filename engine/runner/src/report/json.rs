@@ -141,6 +141,7 @@ fn name(event: &RunEvent) -> &'static str {
         RunEvent::Said { .. } => "said",
         RunEvent::Warned { .. } => "warned",
         RunEvent::DeviceWaiting { .. } => "device_waiting",
+        RunEvent::WindowShut { .. } => "window_shut",
         RunEvent::Stopped { .. } => "stopped",
         RunEvent::DeviceEnded { .. } => "device_ended",
         RunEvent::VerifyFailed { .. } => "verify_failed",
@@ -177,6 +178,9 @@ fn body(event: &RunEvent) -> Value {
         RunEvent::StepEnded { .. } => step_ended(event),
         RunEvent::Said { device, level, text } => json!({ "device": device, "level": level, "text": text }),
         RunEvent::Warned { text } => json!({ "text": text }),
+        RunEvent::WindowShut { opens, left, waiting } => {
+            json!({ "opens": opens, "left": seconds(*left), "waiting": waiting })
+        }
         RunEvent::DeviceWaiting { device, at_most } => json!({ "device": device, "at_most": seconds(*at_most) }),
         RunEvent::Stopped { diagnostic } => finding(diagnostic),
         RunEvent::DeviceEnded { device, outcome, wave, error, took, waited, vars } => json!({

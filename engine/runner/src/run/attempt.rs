@@ -214,6 +214,12 @@ impl Device<'_> {
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
         };
+        if let Some(sentence) = ready.asks(&context) {
+            return match sentence {
+                Ok(sentence) => self.ask(sentence).await,
+                Err(failure) => Ok(Tried::once(self.unready(failure))),
+            };
+        }
         let outcome = match self.rehearsal(&**ready, effect, &context) {
             Some(outcome) => outcome,
             None => match (&self.member, ready.gathers().filter(|_| !context.check_mode)) {
@@ -255,7 +261,8 @@ impl Device<'_> {
         let outcome = ready.run(context).await;
         self.in_call.set(false);
         self.play.calling(&self.target.id, false);
-        if effect == Effect::Changes && offline(&outcome) {
+        let refused = matches!(&outcome, Outcome::Failed(failure) if failure.class == Class::Hub && !failure.in_doubt);
+        if effect == Effect::Changes && (refused || offline(&outcome)) {
             self.not_sent();
         }
         Ok(outcome)

@@ -38,6 +38,8 @@ pub(super) struct Device<'a> {
     pub(super) member: Option<Member>,
     /// Its steps end when this does.
     pub(super) stop: CancellationToken,
+    /// It starts no step any more when this ends.
+    pub(super) halt: CancellationToken,
     pub(super) names: Names,
     /// Where it is, and what earlier processes have written of it.
     pub(super) trail: Trail,
@@ -157,6 +159,7 @@ impl<'a> Device<'a> {
             fork: Fork::new(Arc::clone(&play.forks), permit),
             member: None,
             stop: play.stop.clone(),
+            halt: play.halted.clone(),
             names: Names::default(),
             facts: RefCell::default(),
             in_call: Cell::new(false),
@@ -182,7 +185,8 @@ impl<'a> Device<'a> {
 
     /// The runner once the devices are done with: only a person can stop it any more, not what stopped them.
     pub(super) fn last(play: &'a PlayRun<'a>) -> Self {
-        Self { stop: play.options.cancel.child_token(), ..Self::runner(play) }
+        let stop = play.options.cancel.child_token();
+        Self { halt: stop.clone(), stop, ..Self::runner(play) }
     }
 
     /// Time spent waiting: to come online, and in verbs that wait.
@@ -192,7 +196,7 @@ impl<'a> Device<'a> {
 
     /// Whether the next step may start.
     pub(super) fn go_on(&self) -> Result<(), End> {
-        if self.stop.is_cancelled() { Err(End::Stopped) } else { Ok(()) }
+        if self.stop.is_cancelled() || self.halt.is_cancelled() { Err(End::Stopped) } else { Ok(()) }
     }
 
     /// Walks through steps to the end.
@@ -255,7 +259,7 @@ impl<'a> Device<'a> {
 
     fn vars_failed(&self, failure: Failure) -> End {
         let span = failure.span.unwrap_or(self.play.play.span);
-        self.play.events.stopped(self.diagnostic(&failure, span));
+        self.play.events.stopped(self.diagnostic(&failure, self.play.book.source.place(span)));
         self.play.hub_gone(&failure);
         End::Failed(Box::new(Broken {
             failure,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Diagnostic, Span};
+use base::{Diagnostic, Place, Span};
 use serde_json::Value;
 
 use super::attempt::Tried;
@@ -39,7 +39,7 @@ impl Device<'_> {
             Outcome::Failed(failure) if !nest.quiet => {
                 let span = failure.span.unwrap_or_else(|| key(step));
                 let shown = hidden.then(|| Failure::new(failure.class, HIDDEN));
-                Some(Box::new(self.diagnostic(shown.as_ref().unwrap_or(failure), span)))
+                Some(Box::new(self.diagnostic(shown.as_ref().unwrap_or(failure), step.source.place(span))))
             }
             _ => None,
         };
@@ -84,14 +84,13 @@ impl Device<'_> {
     }
 
     /// A failure as people read it.
-    pub(super) fn diagnostic(&self, failure: &Failure, span: Span) -> Diagnostic {
+    pub(super) fn diagnostic(&self, failure: &Failure, place: Place) -> Diagnostic {
         let message = if self.on_runner {
             failure.message.clone()
         } else {
             sentence(&self.target.id, &failure.message, failure.span.is_some())
         };
-        let found =
-            Diagnostic::error(message).labelled(failure.class.to_string()).at(self.play.book.source.place(span));
+        let found = Diagnostic::error(message).labelled(failure.class.to_string()).at(place);
         let found = match &failure.note {
             Some(note) => found.note(note.clone()),
             None => found,

@@ -9,6 +9,7 @@ pub(super) const FAILED: u8 = 4;
 pub(super) const UNREACHABLE: u8 = 5;
 pub(super) const ABORTED: u8 = 6;
 pub(crate) const HUB: u8 = 7;
+pub(super) const LOCKED: u8 = 8;
 pub(super) const INTERRUPTED: u8 = 130;
 
 /// How one device's run ended.

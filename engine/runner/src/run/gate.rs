@@ -2,23 +2,16 @@
 
 use std::sync::Arc;
 
+use super::approval::Answer;
 use super::device::Device;
 use super::exit;
 use super::frame::Frame;
 use super::recall::rest;
 use super::scope::DeviceScope;
 use super::waves::{Coming, Driver, Next};
+use crate::RunEvent;
 use crate::book::{AbortAction, BetweenWaves};
-use crate::journal::{Journal, Kind, PastWave, Record, masked};
-use crate::{Question, RunEvent};
-
-/// What a person said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    Yes,
-    No,
-    Nobody,
-}
+use crate::journal::{Kind, PastWave, Record, masked};
 
 impl<'r> Driver<'r, '_> {
     /// Soak, verify, gate.
@@ -38,7 +31,7 @@ impl<'r> Driver<'r, '_> {
         }
         if let Some(between) = between.filter(|between| !between.verify.is_empty() && !past.verified) {
             let failed = self.on_devices(&between.verify).await;
-            if play.is_held() || play.stop.is_cancelled() {
+            if play.is_held() || play.is_ending() {
                 return Ok(());
             }
             let mut waves = play.waves.borrow_mut();
@@ -110,47 +103,16 @@ impl<'r> Driver<'r, '_> {
             }
             Answer::No => Err(format!("wave {} was not approved", index + 1)),
             Answer::Nobody => {
-                self.pause(format!("wave {} is done and waits for an approval", index + 1), index);
+                self.play.pause(format!("wave {} is done and waits for an approval", index + 1), index);
                 Ok(())
             }
         }
     }
 
-    /// Asks a person. `--yes` is not an approval: it was given before anything was seen; `resume --approve` is one.
+    /// Asks a person, beside whoever is still under way.
     async fn approved(&mut self, sentence: String) -> Answer {
         let play = self.play;
-        if play.journal.is_some_and(Journal::take_approval) {
-            return Answer::Yes;
-        }
-        // Without a journal nothing can be gone on with later: then silence is a no.
-        let nobody = if play.journal.is_some() { Answer::Nobody } else { Answer::No };
-        let Some(confirm) = &play.options.confirm else { return nobody };
-        let question = Question {
-            hub: play.inventory().hub().title,
-            devices: 0,
-            first: Vec::new(),
-            verbs: Vec::new(),
-            approve: Some(sentence),
-        };
-        let expected = question.expected();
-        let answer = confirm(question);
-        match self.beside(answer).await {
-            // Stopped, or the terminal is gone.
-            None | Some(None) => nobody,
-            Some(Some(answer)) if answer.trim() == expected => Answer::Yes,
-            Some(Some(_)) => Answer::No,
-        }
-    }
-
-    /// Nobody can be asked: the run ends for now.
-    fn pause(&self, why: String, index: usize) {
-        let play = self.play;
-        if play.stop.is_cancelled() {
-            return;
-        }
-        play.note(|| Record::new(Kind::Paused).wave(index).text(&why));
-        play.paused.set(true);
-        play.end(exit::ABORTED, why);
+        self.beside(play.approved(sentence)).await.unwrap_or_else(|| play.nobody())
     }
 
     /// The budget is spent or a gate is shut.
@@ -169,7 +131,7 @@ impl<'r> Driver<'r, '_> {
                 }
                 Answer::No => {}
                 Answer::Nobody => {
-                    self.pause(format!("paused: {why}"), index);
+                    self.play.pause(format!("paused: {why}"), index);
                     self.leave(coming.collect(), index);
                     return Next::Nothing;
                 }
@@ -195,7 +157,7 @@ impl<'r> Driver<'r, '_> {
             Some(why) => self.abort(why, coming).await,
             None => {
                 self.leave(coming.collect(), index);
-                if self.play.stop.is_cancelled() {
+                if self.play.is_ending() {
                     return Next::Nothing;
                 }
                 self.play.note(|| Record::new(Kind::Passed).wave(index));

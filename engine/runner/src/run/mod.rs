@@ -1,6 +1,7 @@
 //! Execution: a run is plays, a play is waves of devices, a device walks through steps, a step is attempts. Everything lives
 //! on one lane; a device not yet started is only its `Target`.
 
+mod approval;
 mod attempt;
 mod budget;
 mod check_script;
@@ -14,8 +15,10 @@ mod gate;
 mod gather;
 mod judge;
 mod keep;
+mod locks;
 mod nest;
 mod offline;
+mod opening;
 mod pace;
 mod past;
 mod play;
@@ -36,5 +39,6 @@ pub use check_script::check_script;
 pub(crate) use device::fact_failed;
 pub(crate) use events::Events;
 pub(crate) use exit::{Ended, HUB, Tally};
+pub(crate) use locks::folder as locks_folder;
 pub use runner::Runner;
 pub(crate) use scripts::{CallEnd, run_step};

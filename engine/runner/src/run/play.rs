@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::{Notify, OnceCell, Semaphore};
@@ -41,6 +42,10 @@ pub(super) struct PlayRun<'a> {
     pub(super) stop: CancellationToken,
     /// Nobody is waited for any more.
     pub(super) give_up: CancellationToken,
+    /// Nobody starts another step: a person's word is waited for.
+    pub(super) halted: CancellationToken,
+    /// Time that was spent before a shut window: the play's `timeout` does not count it.
+    pub(super) shut: Cell<Duration>,
     /// A device began or ended to be waited for.
     pub(super) moved: Notify,
     /// Where devices meet whom one call serves.
@@ -117,6 +122,8 @@ impl<'a> PlayRun<'a> {
             gather: Rc::new(Gather::new(options, stop.clone())),
             stop,
             give_up: CancellationToken::new(),
+            halted: CancellationToken::new(),
+            shut: Cell::default(),
             moved: Notify::new(),
             waves: RefCell::default(),
             tally: RefCell::default(),
@@ -156,6 +163,11 @@ impl<'a> PlayRun<'a> {
         }
     }
 
+    /// No further device, no further wave.
+    pub(super) fn is_ending(&self) -> bool {
+        self.stop.is_cancelled() || self.halted.is_cancelled()
+    }
+
     /// Why it ended early, and the exit code for it.
     pub(super) fn ending(&self) -> Option<(u8, String)> {
         let ending = self.ending.borrow().clone();
@@ -189,7 +201,7 @@ impl<'a> PlayRun<'a> {
 
     /// What a device counts as that was under way when the play stopped.
     pub(super) fn stopped_as(&self) -> (Ended, Option<String>) {
-        if !self.stop.is_cancelled() {
+        if !self.stop.is_cancelled() && !self.halted.is_cancelled() {
             return (Ended::Unreachable, Some("was not connected until the run ended".to_owned()));
         }
         match &*self.ending.borrow() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::Diagnostic;
 use indexmap::IndexMap;
@@ -12,6 +13,7 @@ use super::device::{Device, DeviceEnd};
 use super::events::Events;
 use super::exit::{self, Tally, graver};
 use super::frame::Frame;
+use super::locks::Locks;
 use super::past;
 use super::play::{Doors, PlayRun};
 use super::scope::DeviceScope;
@@ -22,7 +24,7 @@ use super::waves::Driver;
 use crate::book::{Book, Play, Template, extra_vars};
 use crate::journal::{Kind, PastPlay, Record};
 use crate::plan::{self, Asked, Planned};
-use crate::{Inventory, Registry, Reporter, Resume, RunEvent, RunOptions, RunResult, Target};
+use crate::{Inventory, Registry, Reporter, Resume, RunEvent, RunOptions, RunResult, Selection, Target};
 
 /// Executes playbooks and runner scripts. Lives on one lane: call it inside a current-thread runtime.
 pub struct Runner {
@@ -92,6 +94,13 @@ impl Runner {
         match extra_vars(book, &options.vars) {
             Err(found) => found.0.into_iter().for_each(|finding| sum.refuse(events, exit::USAGE, finding)),
             Ok(vars) => {
+                let _held = match Locks::take(book, options) {
+                    Ok(locks) => locks,
+                    Err((finding, code)) => {
+                        sum.refuse(events, code, finding);
+                        return self.finish(events, options, sum, started).await;
+                    }
+                };
                 tags::unknown(book, options).into_iter().for_each(|text| events.say(&RunEvent::Warned { text }));
                 for (index, vars) in vars.iter().enumerate() {
                     if !sum.over {
@@ -173,7 +182,7 @@ impl Runner {
         sum: &Sum,
     ) -> Result<Vec<Target>, (Diagnostic, u8)> {
         let targets = match past {
-            Some(past) => past.targets.clone(),
+            Some(past) => self.again(past.targets.clone()).await?,
             None => match plan::select(play.targets.as_ref(), &*self.inventory, options).await {
                 Planned::Devices(targets) => {
                     targets.into_iter().filter(|target| !sum.lost.contains(&target.id)).collect()
@@ -190,6 +199,20 @@ impl Runner {
             Asked::Allowed => Ok(targets),
             Asked::Refused(diagnostic) => Err((*diagnostic, exit::USAGE)),
         }
+    }
+
+    /// Targets of an earlier process; what was not kept of them, because it showed a secret, is read anew.
+    async fn again(&self, mut targets: Vec<Target>) -> Result<Vec<Target>, (Diagnostic, u8)> {
+        let bare = |target: &&mut Target| target.attributes.is_null();
+        let ids: Vec<String> = targets.iter_mut().filter(bare).map(|target| target.id.to_string()).collect();
+        if ids.is_empty() {
+            return Ok(targets);
+        }
+        let read = self.inventory.select(&Selection::Ids(ids)).await.map_err(plan::stop)?;
+        for (target, now) in targets.iter_mut().filter(bare).zip(read) {
+            *target = now;
+        }
+        Ok(targets)
     }
 
     async fn values<'v>(
@@ -252,13 +275,15 @@ async fn conclude_journal(options: &RunOptions, sum: &Sum, resume: Option<Resume
 /// Before, waves, after; within the play's `timeout`.
 async fn perform(run: &PlayRun<'_>, targets: Vec<Target>) {
     let before = Device::runner(run).walk(&run.play.before).await;
-    if let Some(why) = failed(&before) {
-        run.end(exit::ABORTED, format!("`before` failed: {why}"));
+    if failed(&before).is_some() || run.halted.is_cancelled() {
+        if let Some(why) = failed(&before) {
+            run.end(exit::ABORTED, format!("`before` failed: {why}"));
+        }
         targets.into_iter().for_each(|target| run.ended(run.not_reached(target.id, 0)));
     } else {
         let deadline = async {
             match run.play.timeout {
-                Some(timeout) => tokio::time::sleep(timeout).await,
+                Some(timeout) => used_up(run, timeout).await,
                 None => std::future::pending().await,
             }
             let limit = base::format_duration(run.play.timeout.unwrap_or_default());
@@ -273,6 +298,18 @@ async fn perform(run: &PlayRun<'_>, targets: Vec<Target>) {
         }
     }
     after(run).await;
+}
+
+/// Ends when the play has had so much time, not counted what it spent before a shut window.
+async fn used_up(run: &PlayRun<'_>, timeout: Duration) {
+    let started = Instant::now();
+    loop {
+        let left = (started + timeout + run.shut.get()).saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left).await;
+    }
 }
 
 /// `after`, also after an abort; not when a person wants the run to end, or the hub is away.

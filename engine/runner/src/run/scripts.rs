@@ -9,6 +9,7 @@ use script::{Budget, Dynamic, Script, ScriptResult};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::check_script::compiled;
 use super::device::{Device, End};
 use super::events::Events;
 use super::exit;
@@ -22,7 +23,7 @@ use super::waves::TICK;
 use crate::book::{Book, Play, Step};
 use crate::journal::Record;
 use crate::plan::{self, Asked};
-use crate::scripted::{Session, host, uncaught_class, uncaught_details};
+use crate::scripted::{Session, uncaught_class, uncaught_details};
 use crate::{Action, Class, Effect, ExtraVar, Failure, Reporter, RunEvent, RunOptions, RunResult, Target};
 
 /// How one step that a script asked for has ended.
@@ -43,6 +44,7 @@ pub(crate) async fn run_step(
 ) -> (CallEnd, Duration) {
     let book = Book {
         source: session.source.clone(),
+        files: Vec::new(),
         plays: vec![Play::empty(session.source.name(), Span::default())],
         steps: vec![(Arc::clone(name), step.span); step.index + 1],
         warnings: Vec::new(),
@@ -56,7 +58,12 @@ pub(crate) async fn run_step(
         None => Device::runner(&run),
     };
     let frame = Frame::default();
-    let end = match device.step_value(&step, &frame, &Nest::quiet(&run)).await {
+    let ended = device.step_value(&step, &frame, &Nest::quiet(&run)).await;
+    if let (true, Some((code, reason))) = (run.halted.is_cancelled(), run.ending()) {
+        // The script must not go on as if it had been answered.
+        session.end(code, reason);
+    }
+    let end = match ended {
         Ok(Some(value)) => CallEnd::Value(value),
         Ok(None) | Err(End::Skip(_) | End::Stopped) => CallEnd::Skipped,
         Err(End::Failed(broken)) => CallEnd::Failed(broken.failure),
@@ -86,7 +93,7 @@ impl Runner {
     /// Reads it, asks when it must, runs it: the exit code, and why it ended early.
     async fn script(&self, session: &Rc<Session>) -> (u8, Option<String>) {
         let (events, options) = (session.events(), &session.options);
-        let script = match host(&self.registry, &options.clock).script(&session.source, &[], &["vars"]) {
+        let script = match compiled(&session.source, &self.registry, &self.expressions, &options.clock) {
             Ok(script) => script,
             Err(found) => {
                 found.0.into_iter().for_each(|finding| events.stopped(finding));

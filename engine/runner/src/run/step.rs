@@ -31,6 +31,8 @@ pub(super) enum Came {
     Withheld,
     /// Skipped.
     Nothing,
+    /// Skipped by its `when`: what is done once for all is left to the next device.
+    Left,
 }
 
 impl Device<'_> {
@@ -63,7 +65,7 @@ impl Device<'_> {
         self.go_on()?;
         match self.items(step, frame, nest).await? {
             Came::Value(value) => Ok(Some(value)),
-            Came::Nothing | Came::Withheld => Ok(None),
+            Came::Nothing | Came::Withheld | Came::Left => Ok(None),
         }
     }
 
@@ -133,9 +135,10 @@ impl Device<'_> {
                 drop(rest.take());
                 self.keep_once_begun(step.index);
                 let result = match self.items(step, frame, nest).await {
+                    Ok(Came::Left) => return Err(None),
                     Ok(came) => Ok(came),
                     Err(End::Failed(broken)) if broken.failure.class != Class::Hub => Err(broken),
-                    Err(end) => return Err(end),
+                    Err(end) => return Err(Some(end)),
                 };
                 self.keep_once(step, nest.no_log || step.no_log, &result);
                 Ok(result)
@@ -143,7 +146,11 @@ impl Device<'_> {
             .await;
         drop(rest.take());
         self.play.once_moved(step.index, &self.target.id);
-        result?.clone().map_err(End::Failed)
+        match result {
+            Ok(result) => result.clone().map_err(End::Failed),
+            Err(None) => Ok(Came::Left),
+            Err(Some(end)) => Err(end),
+        }
     }
 
     /// A device of an earlier process had begun a `run_once` step: it goes on with it, the others wait for that.
@@ -220,7 +227,7 @@ impl Device<'_> {
             inner.set("item", item);
             match self.one(step, &inner, nest, limit).await {
                 Ok(Came::Value(value)) => values.push(value),
-                Ok(Came::Nothing) => values.push(Value::Null),
+                Ok(Came::Nothing | Came::Left) => values.push(Value::Null),
                 Ok(Came::Withheld) => withheld = true,
                 Err(End::Failed(broken)) if broken.failure.class != Class::Hub => {
                     values.push(json!({ "failed": true, "error": broken.value() }));
@@ -382,12 +389,13 @@ impl Device<'_> {
             _ => false,
         };
         let summary = self.summary(step, &tried);
-        self.keep_end(step, nest, mark, &tried, (name, &summary), took, ignored);
+        self.keep_end(step, nest, (mark, &tried), (name, &summary), took, ignored);
         self.probed(step, &tried.outcome);
         let tried = self.ended(step, nest, tried, name, took, ignored);
         match tried.outcome {
             Outcome::Done { value, .. } => Ok(Came::Value(value)),
             Outcome::Skipped(skip @ Skip::Offline { rest: true }) => Err(End::Skip(skip)),
+            Outcome::Skipped(Skip::When) => Ok(Came::Left),
             Outcome::Skipped(_) => Ok(Came::Nothing),
             Outcome::Failed(failure) => {
                 self.play.hub_gone(&failure);

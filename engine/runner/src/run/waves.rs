@@ -14,6 +14,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use super::budget;
 use super::device::{Device, DeviceEnd};
 use super::exit::{Ended, Tally};
+use super::opening::Gatekeeper;
 use super::pace::Pace;
 use super::play::PlayRun;
 use crate::book::{AbortAction, Step};
@@ -33,6 +34,7 @@ pub(super) struct Driver<'r, 'a> {
     pub(super) play: &'r PlayRun<'a>,
     walks: Walks<'r>,
     pace: Pace,
+    window: Gatekeeper,
     tick: Interval,
     /// `abort_if` with `continue` is said once.
     warned: bool,
@@ -63,6 +65,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             play,
             walks: Walks::new(),
             pace,
+            window: Gatekeeper::default(),
             tick,
             warned: false,
             forgiven: BTreeMap::new(),
@@ -111,7 +114,7 @@ impl<'r, 'a> Driver<'r, 'a> {
         }
         let tripped = past.aborted.clone().or_else(|| if past.begun { self.spent(index) } else { None });
         let tripped = self.start_all(&mut coming, index, tripped).await;
-        if play.stop.is_cancelled() {
+        if play.is_ending() {
             self.leave(coming.collect(), index);
             return Next::Nothing;
         }
@@ -121,7 +124,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             None => {
                 self.ended(sizes, index);
                 match if last { Ok(()) } else { self.between(between, &past, index).await } {
-                    Ok(()) if play.stop.is_cancelled() || play.paused.get() => Next::Nothing,
+                    Ok(()) if play.is_ending() || play.paused.get() => Next::Nothing,
                     Ok(()) => {
                         play.note(|| Record::new(Kind::Passed).wave(index));
                         Next::Wave
@@ -138,7 +141,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             Some(why) => self.abort(why, left).await,
             None => {
                 self.leave(left.collect(), self.kept.1);
-                if self.play.stop.is_cancelled() { Next::Nothing } else { Next::Wave }
+                if self.play.is_ending() { Next::Nothing } else { Next::Wave }
             }
         }
     }
@@ -184,12 +187,12 @@ impl<'r, 'a> Driver<'r, 'a> {
         mut tripped: Option<String>,
     ) -> Option<String> {
         let play = self.play;
-        while !play.stop.is_cancelled() {
+        while !play.is_ending() {
             let more = tripped.is_none() && coming.peek().is_some();
             if !more && play.waves.borrow()[index].is_settled(coming.len()) {
                 break;
             }
-            let due = self.pace.next().filter(|due| more && *due > Instant::now());
+            let due = if more { self.due(coming.len()) } else { None };
             tokio::select! {
                 biased;
                 () = play.stop.cancelled() => break,
@@ -214,6 +217,12 @@ impl<'r, 'a> Driver<'r, 'a> {
             }
         }
         tripped
+    }
+
+    /// When the next device may start, if not now: the play's pace, and its window.
+    fn due(&mut self, waiting: usize) -> Option<Instant> {
+        let paced = self.pace.next().filter(|due| *due > Instant::now());
+        paced.max(self.window.shut_until(self.play, waiting))
     }
 
     fn start(&mut self, target: Target, wave: usize, permit: Option<OwnedSemaphorePermit>) {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Diagnostics, Span, parse_duration};
-use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -16,7 +15,7 @@ use crate::run::{CallEnd, run_step};
 use crate::{Action, Class, Effect, Failure, Target};
 
 /// What stands beside a verb in a playbook and in the options map here.
-const BESIDE: [&str; 5] = ["timeout", "retries", "delay", "backoff", "offline"];
+pub(crate) const BESIDE: [&str; 5] = ["timeout", "retries", "delay", "backoff", "offline"];
 
 /// A verb with its arguments, ready to run.
 pub(super) struct Prepared {
@@ -39,28 +38,15 @@ pub(super) fn prepare(
     };
     let (index, name) = session.step(&name);
     let ready = check(session, &**action, &parameters, span)?;
-    let body = Body::Verb { verb: action.name(), span, effect: action.effect(), ready: ready.into() };
+    let effect = ready.effect().unwrap_or_else(|| action.effect());
+    let body = Body::Verb { verb: action.name(), span, effect, ready: ready.into() };
+    let name_of_step = Template::of(Value::String(name.to_string()), span);
     let step = Step {
-        index,
-        name: Template::of(Value::String(name.to_string()), span),
-        span,
-        when: None,
-        each: None,
-        register: None,
         retries: retries(&beside)?,
         timeout: beside.get("timeout").map(duration).transpose()?.map(Filled::Constant),
-        ignore_errors: None,
-        failed_when: None,
-        changed_when: None,
-        tags: Vec::new(),
-        run_once: false,
-        throttle: None,
         offline: offline(beside.get("offline"))?,
-        no_log: false,
-        vars: IndexMap::new(),
-        facts: Vec::new(),
-        shows: Vec::new(),
         body,
+        ..Step::new(index, name_of_step, session.source.clone(), span)
     };
     Ok(Prepared { step, name })
 }

@@ -9,9 +9,10 @@ use rhai::{EvalAltResult, FnPtr, FuncRegistration, Module, NativeCallContext, Rh
 use script::{Dynamic, ScriptHost, context, wait};
 use serde_json::{Value, json};
 
+use super::parallel::parallel;
 use super::session::Session;
 use super::thrown::{refuse, throw};
-use super::{call, parallel, wait as waits};
+use super::{call, wait as waits};
 use crate::{Class, Failure, Registry, Selection, Target};
 
 pub(crate) type Answer = Result<Dynamic, Box<EvalAltResult>>;
@@ -30,7 +31,7 @@ pub(crate) fn host(registry: &Registry, clock: &base::Clock) -> ScriptHost {
     }
     (1..=3).for_each(|count| register(&mut module, "wait_until", count, wait_until));
     (0..=1).for_each(|count| register(&mut module, "devices", count, devices));
-    (2..=3).for_each(|count| register(&mut module, "parallel", count, parallel::parallel));
+    (2..=3).for_each(|count| register(&mut module, "parallel", count, parallel));
     ScriptHost::builder(clock)
         .module(module)
         .on_print(|context, text| {

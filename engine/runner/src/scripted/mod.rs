@@ -2,6 +2,7 @@
 //! like any other, with the same attempts, events and outcomes.
 
 mod call;
+mod check;
 mod functions;
 mod parallel;
 mod session;
@@ -12,7 +13,9 @@ pub(crate) use functions::host;
 pub(crate) use session::Session;
 pub(crate) use thrown::{class as uncaught_class, details as uncaught_details};
 // What the scripts of plugins share with runner scripts.
-pub(crate) use call::{duration, literal, split};
+pub(crate) use call::{BESIDE, duration, literal, split};
+pub(crate) use check::check;
 pub(crate) use functions::{Answer, BESIDE_POSITIONAL, Native, device_id, register};
+pub(crate) use parallel::parallel;
 pub(crate) use thrown::{caught, refuse, throw};
 pub(crate) use wait::Wait;

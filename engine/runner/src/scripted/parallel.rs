@@ -6,6 +6,7 @@ use rhai::{EvalAltResult, FnPtr, NativeCallContext};
 use script::{Caller, Dynamic, ScriptError, wait};
 use serde_json::{Value, json};
 
+use super::session::Session;
 use super::thrown::{caught, refuse};
 
 /// Branches at once when neither the options nor `-f` say: each has a stack of its own.
@@ -13,12 +14,13 @@ const FORKS: usize = 50;
 /// More would not fit into the address space of a process with a stack each.
 const MOST_FORKS: usize = 1_000;
 
-pub(super) fn parallel(
+/// The same in every script that has branches. In a runner script `-f` says how many at once.
+pub(crate) fn parallel(
     ncc: &NativeCallContext<'_>,
     _: &str,
     args: Vec<Dynamic>,
 ) -> Result<Dynamic, Box<EvalAltResult>> {
-    let session = super::functions::session(ncc)?;
+    let asked = script::context::<Session>(ncc).and_then(|session| session.options.forks);
     let caller = Caller::of(ncc)?;
     let mut args = args.into_iter();
     let (Some(list), Some(closure)) = (args.next(), args.next()) else {
@@ -31,7 +33,7 @@ pub(super) fn parallel(
         return Err(refuse(ncc, "parallel: the second argument is a closure, such as |d| ping(d.id)"));
     };
     let forks = match args.next().map(|options| script::to_json(&options)) {
-        None => session.options.forks.unwrap_or(FORKS),
+        None => asked.unwrap_or(FORKS),
         Some(options) => match options.get("forks").and_then(Value::as_u64) {
             Some(forks) => usize::try_from(forks).unwrap_or(MOST_FORKS),
             None => return Err(refuse(ncc, "parallel: the options are #{ forks: NUMBER }")),

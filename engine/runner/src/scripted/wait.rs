@@ -24,6 +24,9 @@ const EVERY: Duration = Duration::from_secs(2);
 /// `backoff` ends here: each device is looked at at least once a minute.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// The keys of the options map.
+pub(super) const OPTIONS: &[&str] = &["timeout", "every", "backoff", "max", "on_timeout"];
+
 /// The options map, and whom it is about.
 pub(crate) struct Wait {
     device: Option<String>,
@@ -76,7 +79,7 @@ impl Wait {
                     }
                 }
                 _ => {
-                    let close = base::did_you_mean(key, ["timeout", "every", "backoff", "max", "on_timeout"]);
+                    let close = base::did_you_mean(key, OPTIONS.iter().copied());
                     let help = close.map(|close| format!("did you mean `{close}`?"));
                     let message = format!("wait_until: unknown option `{key}`");
                     return Err(Failure { help: help.into_iter().collect(), ..Failure::new(Class::Failed, message) });
@@ -84,6 +87,11 @@ impl Wait {
             }
         }
         Ok(wait)
+    }
+
+    /// One look and no more, whatever it sees: for a rehearsal.
+    pub(crate) fn once(self) -> Self {
+        Self { timeout: Duration::ZERO, goes_on: true, ..self }
     }
 
     /// Waits, and says so as a step does.

@@ -32,13 +32,14 @@ async fn what_fails_is_thrown_and_may_be_caught() {
         try { ping("a", "x"); } catch (err) { print(`${err.class} ${err.status} ${err.payload.why} ${err.message}`); }
         try { ping(#{ id: "a" }, "x"); } catch (err) { print(err.class); }
         try { ping("nobody", "x"); } catch (err) { print(err.message); }
-        try { ping("a"); } catch (err) { print(err.message); }
+        let options = #{}; options.nme = "x";
+        try { ping("a", "x", options); } catch (err) { print(err.message); }
     "#;
     let ran = script(&world, text).await;
     assert_eq!(ran.result.exit, 0, "{:?}", ran.events.failures());
     let said = ran.events.said();
     assert_eq!(said[..3], ["rejected 409 busy answered 409", "unreachable", "no such device: nobody"]);
-    assert!(said[3].contains("name"), "{said:?}");
+    assert!(said[3].contains("nme"), "{said:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,16 +202,25 @@ async fn check_prints_instead_of_calling_and_vars_come_from_outside() {
 
 #[tokio::test(start_paused = true)]
 async fn options_are_checked_like_parameters() {
-    for (text, expected) in [
-        ("invoke_method(\"a\", \"x\", (), #{ timeot: 3 })", "timeot"),
-        ("invoke_method(5)", "wants a device first"),
-        ("wait_until(\"a\", |t| true, #{ timeot: 3 })", "unknown option `timeot`"),
-        ("ping(\"a\", \"x\", #{ offline: 3 })", "`offline` in a script"),
-        ("parallel(devices(), 3)", "the second argument is a closure"),
+    for (text, exit, expected) in [
+        // What is written out is known before the run.
+        ("invoke_method(\"a\", \"x\", (), #{ timeot: 3 })", 3, "unknown key `timeot`"),
+        ("invoke_method(\"a\", 5, 5, 5, 5)", 3, "`invoke_method` takes 1 to 4 arguments, here are 5"),
+        ("ping(\"a\")", 3, "`name` is missing"),
+        ("wait_until(\"a\", |t| true, #{ timeot: 3 })", 3, "wait_until has no option `timeot`"),
+        ("parallel(devices(), |d| 1, #{ fork: 3 })", 3, "parallel has no option `fork`"),
+        ("get_twni(\"a\")", 3, "unknown function `get_twni`"),
+        // The rest is known when it is reached.
+        ("let o = #{}; o.timeot = 3; invoke_method(\"a\", \"x\", (), o)", 4, "timeot"),
+        ("invoke_method(5)", 3, "`name` is missing"),
+        ("invoke_method(5, \"x\")", 4, "wants a device first"),
+        ("let o = #{}; o.timeot = 3; wait_until(\"a\", |t| true, o)", 4, "unknown option `timeot`"),
+        ("ping(\"a\", \"x\", #{ offline: 3 })", 4, "`offline` in a script"),
+        ("parallel(devices(), 3)", 4, "the second argument is a closure"),
     ] {
         let world = world(["a"]);
         let ran = script(&world, text).await;
-        assert_eq!(ran.result.exit, 4, "{text}");
+        assert_eq!(ran.result.exit, exit, "{text}: {:?}", ran.events.failures());
         assert!(ran.events.failures()[0].contains(expected), "{text}: {:?}", ran.events.failures());
         assert!(world.borrow().order.is_empty(), "{text}");
     }

@@ -100,13 +100,19 @@ impl<P: DeserializeOwned + JsonSchema + 'static> Action for Verb<P> {
     }
 
     fn check(&self, parameters: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>> {
-        let sets = self.sets;
-        check.decode::<P>(parameters).map(|_| Box::new(Idle { sets }) as Box<dyn Ready>)
+        let (sets, name) = (self.sets, self.name);
+        let idempotent = parameters.get("idempotent").is_some_and(|it| it.scalar() == Some("true"));
+        let doubtful = self.effect == Effect::Changes && !idempotent;
+        check
+            .decode::<P>(parameters)
+            .map(|_| Box::new(Idle { sets, doubtful, fails: name == "fail" }) as Box<dyn Ready>)
     }
 }
 
 struct Idle {
     sets: bool,
+    doubtful: bool,
+    fails: bool,
 }
 
 impl Ready for Idle {
@@ -116,6 +122,14 @@ impl Ready for Idle {
 
     fn sets(&self) -> bool {
         self.sets
+    }
+
+    fn repeatable(&self) -> bool {
+        !self.doubtful
+    }
+
+    fn fails(&self) -> bool {
+        self.fails
     }
 }
 
@@ -139,6 +153,7 @@ impl Plugin for Verbs {
             verb::<Nothing>("get_twin", None, Effect::Reads),
             verb::<Invoke>("invoke_method", None, Effect::Changes),
             verb::<Log>("log", Some("text"), Effect::Reads),
+            verb::<Log>("fail", Some("text"), Effect::Reads),
             verb::<Wait>("wait_until", Some("that"), Effect::Reads),
             verb::<Set>("set", None, Effect::Reads),
         ]

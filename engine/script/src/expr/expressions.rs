@@ -4,14 +4,14 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-use base::Clock;
+use base::{Clock, Source};
 use rhai::{Dynamic, Engine, EvalAltResult, Module, Scope, Shared};
 use thiserror::Error;
 
 use super::expression::{Compiled, Expr};
-use super::names::names_and_paths;
 use crate::dialect::{self, Limits, SharedModule, explain, offset};
 use crate::error::{innermost, sentence};
+use crate::look::{Functions, judged, names_and_paths, written};
 
 /// An expression is a few lines of somebody's playbook; longer is a mistake or an attack.
 const LONGEST: usize = 64 * 1024;
@@ -42,8 +42,10 @@ pub trait Names {
 pub struct Expressions(Arc<Inner>);
 
 struct Inner {
+    clock: Clock,
     modules: Vec<SharedModule>,
     engine: Engine,
+    functions: Functions,
 }
 
 impl Expressions {
@@ -58,13 +60,20 @@ impl Expressions {
             vec![dialect::standard(), Shared::new(dialect::functions(clock.borrow())), Shared::new(functions)];
         let mut engine = dialect::runtime(&modules, LIMITS);
         engine.on_print(|_| {});
-        Self(Arc::new(Inner { modules, engine }))
+        let functions = Functions::of(&engine);
+        Self(Arc::new(Inner { clock: clock.borrow().clone(), modules, engine, functions }))
+    }
+
+    /// The clock behind `now()`.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     /// Reads an expression.
     ///
     /// # Errors
-    /// What is wrong, at which byte, and how to mend it. Unknown names are not an error here: see [`Expr::names`].
+    /// What is wrong, at which byte, and how to mend it; unknown functions too. Unknown names are not an error here: see
+    /// [`Expr::names`].
     pub fn compile(&self, text: &str) -> Result<Expr, ExprError> {
         let fail = |message: &str, offset| Err(ExprError { message: message.to_owned(), offset, help: None });
         if text.trim().is_empty() {
@@ -79,6 +88,11 @@ impl Expressions {
             let (message, help) = explain(&error, text.get(at..).unwrap_or(""));
             ExprError { message, offset: at, help }
         })?;
+        let calls = written(&ast, &Source::new("", text));
+        if let Some((finding, span)) = judged(&self.0.functions, &ast, &calls).into_iter().next() {
+            let help = finding.help.into_iter().next();
+            return Err(ExprError { message: finding.message, offset: span.start, help });
+        }
         let (names, paths) = names_and_paths(&ast, text);
         Ok(Expr(Arc::new(Compiled { text: text.to_owned(), ast, names, paths, home: self.clone() })))
     }

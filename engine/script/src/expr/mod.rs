@@ -3,7 +3,6 @@
 mod compare;
 mod expression;
 mod expressions;
-mod names;
 
 pub use expression::Expr;
 pub use expressions::{ExprError, Expressions, Names};

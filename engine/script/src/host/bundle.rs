@@ -4,7 +4,7 @@ use std::any::Any;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use base::{Place, Source};
+use base::{Diagnostics, Place, Source};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use rhai::{AST, Dynamic, FnPtr};
@@ -12,9 +12,10 @@ use rhai::{AST, Dynamic, FnPtr};
 use super::builder::Host;
 use super::engine::engine;
 use super::faults::call_error;
-use crate::dialect::SharedModule;
+use crate::dialect::{self, SharedModule};
 use crate::error::{ErrorKind, ScriptError, ScriptResult};
 use crate::lane::{Budget, Call, Tether, drive};
+use crate::look::{Functions, judged, written};
 use crate::value::{DEEPEST, detach, is_shallow};
 
 /// Compiled scripts and what they registered; cheap to clone.
@@ -83,6 +84,13 @@ impl Bundle {
         &self.loaded.sources
     }
 
+    /// What would fail when it is reached: functions that nobody has, or with another number of arguments.
+    pub fn findings(&self) -> Diagnostics {
+        let units = 0..self.loaded.units.len();
+        let found = units.map(|unit| Origin { loaded: Arc::clone(&self.loaded), unit }.findings());
+        Diagnostics(found.flat_map(|found| found.0).collect())
+    }
+
     /// Calls a handler on the present lane, in a coroutine. The context reaches native functions by
     /// [`context`](crate::context).
     pub fn call(
@@ -112,6 +120,14 @@ impl Origin {
     /// A closure of the same file that goes on sharing what it captured.
     pub(crate) fn shared(&self, function: &FnPtr) -> Handler {
         Handler { origin: self.clone(), function: function.clone() }
+    }
+
+    pub(super) fn findings(&self) -> Diagnostics {
+        let Unit { source, ast, .. } = self.unit();
+        // An engine of the same modules; it never runs.
+        let functions = Functions::of(&dialect::runtime(&self.loaded.host.modules, Budget::handler().limits()));
+        let found = judged(&functions, ast, &written(ast, source));
+        Diagnostics(found.into_iter().map(|(finding, span)| finding.at(source.place(span))).collect())
     }
 
     pub(super) fn unit(&self) -> &Unit {

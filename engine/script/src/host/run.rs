@@ -14,6 +14,7 @@ use super::bundle::{Loaded, Origin, Unit};
 use super::load::{Loading, on_stack};
 use crate::error::ScriptResult;
 use crate::lane::{Budget, Call, Tether, drive};
+use crate::look::{Written, names_and_paths, written};
 
 /// A compiled script; cheap to clone, may cross threads.
 #[derive(Clone)]
@@ -42,6 +43,24 @@ impl ScriptHost {
 }
 
 impl Script {
+    /// The calls of functions that it makes, as they are written.
+    pub fn calls(&self) -> Vec<Written> {
+        let unit = self.0.unit();
+        written(&unit.ast, &unit.source)
+    }
+
+    /// The names that it uses and does not define, each with the byte of its first use; and the dotted chains that start at
+    /// such a name.
+    pub fn uses(&self) -> (Vec<(String, usize)>, Vec<String>) {
+        let unit = self.0.unit();
+        names_and_paths(&unit.ast, unit.source.text())
+    }
+
+    /// What would fail when it is reached: functions that nobody has, or with another number of arguments.
+    pub fn findings(&self) -> Diagnostics {
+        self.0.findings()
+    }
+
     /// Runs it on the present lane, in a coroutine; its last value is the result.
     pub fn run(
         &self,

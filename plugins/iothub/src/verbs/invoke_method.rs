@@ -247,6 +247,11 @@ impl Ready for Invoke {
         self.parameters.accept.0.contains(&Accept::Lost).then(lost_value)
     }
 
+    fn doubtful(&self) -> bool {
+        // An unknown reply that is accepted is no failure.
+        !self.parameters.idempotent && !self.parameters.accept.0.contains(&Accept::Lost)
+    }
+
     fn preview(&self, step: &StepContext<'_>) -> String {
         match self.parameters.fill(step) {
             Ok(call) => {

@@ -123,7 +123,6 @@ async fn wait(stage: &Stage, expressions: &Expressions, ready: &dyn Ready, devic
         check_mode: false,
         files: std::path::Path::new("."),
         run: "r".into(),
-        called: false,
     };
     ready.run(&step).await
 }

@@ -5,7 +5,7 @@ use rhai::{AST, ASTNode, Expr};
 use crate::dialect::offset;
 
 /// Free names with the offset of their first use, and dotted paths, each once, in the order of the text.
-pub(super) fn names_and_paths(ast: &AST, text: &str) -> (Vec<(String, usize)>, Vec<String>) {
+pub(crate) fn names_and_paths(ast: &AST, text: &str) -> (Vec<(String, usize)>, Vec<String>) {
     let mut names: Vec<(String, usize)> = Vec::new();
     let mut paths: Vec<(usize, String)> = Vec::new();
     ast.walk(&mut |path| {
