@@ -4,6 +4,7 @@
 mod agent;
 mod bad_input;
 mod canaries;
+mod certificates;
 mod devices;
 mod documents;
 mod durability;
@@ -19,6 +20,7 @@ mod newcomer;
 mod operations;
 mod output;
 mod plays;
+mod provisioning;
 mod reports;
 mod reports_read;
 mod resume_words;

@@ -37,6 +37,7 @@ pub use config::{
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};
 pub use faults::{FaultPlan, FaultProfile};
+pub use link::{Enlistment, ProvisionError, provision};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use thiserror::Error;
 use wire::limits::ACTIVE_JOBS;
 
 use crate::data_dir::DataDirError;
+use crate::dps::LinkedHub;
 use crate::quota::{Delays, Quota};
 use crate::seam::HubLog;
 use crate::seed::Seeds;
@@ -52,6 +53,8 @@ pub struct HubConfig {
     pub seed: Seed,
     /// Jobs under way at once; one more is refused with 429. One as in the tiers F1 and S1; S2 has 5, S3 has 10.
     pub active_jobs: usize,
+    /// Other hubs of this process that the provisioning service may assign devices to.
+    pub linked: Vec<LinkedHub>,
     /// Hears what happens.
     pub log: HubLog,
     /// What it begins with instead of nothing.
@@ -88,6 +91,7 @@ impl HubConfig {
             clock: Clock::system(),
             seed: Seed::from_os(),
             active_jobs: ACTIVE_JOBS,
+            linked: Vec::new(),
             log: HubLog::none(),
             restore: None,
             seeds: None,

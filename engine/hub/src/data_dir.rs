@@ -52,6 +52,8 @@ pub struct Endpoint {
     pub ca: PathBuf,
     /// The owner's connection string.
     pub service: Secret,
+    /// The name of the provisioning service.
+    pub id_scope: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +63,8 @@ struct EndpointFile {
     https: SocketAddr,
     ca: PathBuf,
     service: String,
+    #[serde(default)]
+    id_scope: String,
 }
 
 /// Whether some process holds the folder.
@@ -88,8 +92,8 @@ pub fn find(folder: &Path) -> Option<Endpoint> {
         return None;
     }
     let text = fs::read(folder.join("endpoint.json")).ok()?;
-    let EndpointFile { pid, mqtt, https, ca, service } = serde_json::from_slice(&text).ok()?;
-    Some(Endpoint { pid, mqtt, https, ca, service: service.into() })
+    let EndpointFile { pid, mqtt, https, ca, service, id_scope } = serde_json::from_slice(&text).ok()?;
+    Some(Endpoint { pid, mqtt, https, ca, service: service.into(), id_scope })
 }
 
 impl DataDir {
@@ -142,8 +146,8 @@ impl DataDir {
 
     /// Tells others where this hub listens.
     pub(crate) fn write_endpoint(&self, endpoint: &Endpoint) -> Result<(), DataDirError> {
-        let Endpoint { pid, mqtt, https, ca, service } = endpoint.clone();
-        let file = EndpointFile { pid, mqtt, https, ca, service: service.expose().to_owned() };
+        let Endpoint { pid, mqtt, https, ca, service, id_scope } = endpoint.clone();
+        let file = EndpointFile { pid, mqtt, https, ca, service: service.expose().to_owned(), id_scope };
         let text = serde_json::to_vec_pretty(&file).expect("plain fields with text keys are JSON");
         write_whole(&self.folder.join("endpoint.json"), &text, Mode::Owner)
     }
@@ -227,7 +231,7 @@ mod tests {
     fn endpoint(ca: PathBuf) -> Endpoint {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let service = Secret::new("HostName=localhost:8443;SharedAccessKeyName=iothubowner;SharedAccessKey=secret");
-        Endpoint { pid: 7, mqtt: at(8883), https: at(8443), ca, service }
+        Endpoint { pid: 7, mqtt: at(8883), https: at(8443), ca, service, id_scope: "0ne1".into() }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use wire::{DeviceConnection, DeviceCredential, HostPort, Identity, ServiceConnec
 use crate::auth::Hosts;
 use crate::config::{Data, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
 use crate::data_dir::{DataDir, Endpoint};
+use crate::dps::{LinkedHub, Links};
 use crate::exchange::Exchange;
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
@@ -130,6 +131,16 @@ impl RunningHub {
         })
     }
 
+    /// The name of its provisioning service, which listens where devices connect.
+    pub fn id_scope(&self) -> String {
+        self.facts.state.id_scope()
+    }
+
+    /// For the provisioning service of another hub of this process, which may assign devices to this one.
+    pub fn link(&self) -> LinkedHub {
+        LinkedHub { name: host(self.facts.mqtt, MQTT_PORT).to_string(), state: Arc::clone(&self.facts.state) }
+    }
+
     /// Stops listening, lets calls in flight finish (a few seconds at most), closes all connections and the store.
     pub async fn stop(self) {
         drop(self.stop);
@@ -195,7 +206,7 @@ fn run(config: HubConfig, stop: &CancellationToken, ready: oneshot::Sender<Resul
     });
 }
 
-/// The task that answers what is on the disk.
+/// A task of the hub's, which ends when it is told to.
 type JoinedTask = tokio::task::JoinHandle<()>;
 
 /// Waits for a task that was told to end.
@@ -261,6 +272,8 @@ impl Parts {
             }
         };
         let listeners = Listeners::open(config).await?;
+        let own = host(listeners.mqtt.1, MQTT_PORT).to_string();
+        state.link(Links { own, others: config.linked.clone() });
         let facts = Facts {
             state: Arc::clone(&state),
             mqtt: listeners.mqtt.1,
@@ -277,6 +290,7 @@ impl Parts {
                 https: facts.https,
                 ca: data_dir.ca(),
                 service: facts.service_connection().to_connection_string(),
+                id_scope: state.id_scope(),
             })?;
         }
         Ok((Self { listeners, certificates, state, exchange, acknowledged, writer: workers.writer, data_dir }, facts))

@@ -4,6 +4,7 @@
 mod auth;
 mod config;
 mod data_dir;
+mod dps;
 mod exchange;
 mod fingerprint;
 mod hub;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, Restore, SERVICE_PORT};
 pub use data_dir::{DataDirError, Endpoint, find};
+pub use dps::LinkedHub;
 pub use hub::{Hub, RunningHub};
 pub use quota::{Delays, Latency, LatencyError, Quota, QuotaError, Tier, UnknownTier};
 pub use seam::{HubEvent, HubLog, Sender, Telemetry};

@@ -8,12 +8,17 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use net::tls::PeerCertificate;
+use wire::dps::{DpsError, RegisterRequest, RegistrationId, RegistrationOperation};
 use wire::{DeviceFilter, ErrorCode, HubError, Identity, PropertyBag, Username, property};
 
 /// What devices over MQTT need from the registry, the twins and the store. `HubState` is one; tests bring a fake.
 pub(crate) trait Backing: Send + Sync + 'static {
-    /// Judges a CONNECT: user name form, clientId, token or key, status. Synchronous: it only computes and looks up.
-    fn login(&self, username: &Username, client_id: &str, password: Option<&[u8]>) -> Result<Login, Refused>;
+    /// Judges a CONNECT: user name form, clientId, token or certificate, status. Synchronous: it only computes and looks up.
+    fn login(&self, username: &Username, client_id: &str, proof: Proof<'_>) -> Result<Login, Refused>;
+
+    /// Answers a registering device; it is judged anew each time.
+    fn provision(&self, ask: Ask<'_>) -> impl Future<Output = Result<RegistrationOperation, ProvisionRefused>> + Send;
 
     /// The twin as a device sees it: both sections, no tags, no metadata.
     fn twin_for_device(&self, identity: &Identity) -> Result<Bytes, HubError>;
@@ -45,6 +50,45 @@ pub(crate) trait Backing: Send + Sync + 'static {
     /// Keeps a session's subscriptions (`None` ends the session); durable before it returns.
     fn store_session(&self, identity: &Identity, session: Option<Vec<Subscription>>)
     -> impl Future<Output = ()> + Send;
+}
+
+/// What a client shows to prove who it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Proof<'a> {
+    /// The password of CONNECT; an empty one is none.
+    pub(crate) password: Option<&'a [u8]>,
+    /// The certificate of the TLS handshake; without a password it counts.
+    pub(crate) certificate: Option<&'a PeerCertificate>,
+}
+
+/// What a registering device asks.
+#[derive(Debug)]
+pub(crate) struct Ask<'a> {
+    /// Which provisioning service.
+    pub(crate) id_scope: &'a str,
+    /// Who, as it says.
+    pub(crate) registration: &'a RegistrationId,
+    pub(crate) proof: Proof<'a>,
+    pub(crate) wish: Wish,
+}
+
+/// What it wants.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    /// To be assigned to a hub.
+    Register(RegisterRequest),
+    /// How far that is, by the operation's id.
+    Status(String),
+    /// What came of it last.
+    Lookup,
+}
+
+/// A registering device that was turned away: the reason is for the log, the error for the device.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct ProvisionRefused {
+    pub(crate) reason: String,
+    pub(crate) error: DpsError,
 }
 
 /// A subscription as it is kept: the filter, and the quality of service granted (0 or 1).

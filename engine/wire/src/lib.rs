@@ -2,10 +2,12 @@
 //! direct methods and error codes. No tokio and no I/O; what one side prints the other side parses, from one table.
 
 mod api_version;
+mod authority;
 mod bag;
 mod cloud_message;
 mod connection;
 mod document;
+pub mod dps;
 mod error;
 mod etag;
 mod filter;
@@ -27,6 +29,7 @@ mod twin;
 mod username;
 
 pub use api_version::API_VERSION;
+pub use authority::{AuthorityContent, AuthorityDocument, AuthorityList, AuthorityProperties, AuthorityRequest};
 pub use bag::{BagError, PropertyBag, property};
 pub use cloud_message::{Ack, CloudMessage, FeedbackRecord, MessageEnd, UnknownAck};
 pub use connection::{ConnectionString, ConnectionStringError, DeviceConnection, DeviceCredential, ServiceConnection};

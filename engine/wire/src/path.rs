@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::dps::DpsPath;
 use crate::percent::{decode, encode};
 use crate::{DeviceId, Identity};
 
@@ -75,6 +76,12 @@ pub enum HubPath {
     FeedbackLock(String),
     /// POST: give this feedback back, by lock token.
     FeedbackAbandon(String),
+    /// GET: list. Of the management side in the real service.
+    Authorities,
+    /// GET, PUT, DELETE.
+    Authority(String),
+    /// The provisioning service's.
+    Dps(DpsPath),
     /// GET: upgrade to WebSocket.
     WebSocket,
     /// POST: send a cloud-to-device message. Ours: the service takes them over AMQP only and knows no such path.
@@ -129,6 +136,9 @@ impl HubPath {
                 [lock, "abandon"] => Some(Self::FeedbackAbandon(owned(lock))),
                 _ => None,
             },
+            ["certificates"] => Some(Self::Authorities),
+            ["certificates", name] => Some(Self::Authority(owned(name))),
+            [room, rest @ ..] if DpsPath::is_room(room, rest) => DpsPath::parse(room, rest).map(Self::Dps),
             ["$iothub", "websocket"] => Some(Self::WebSocket),
             _ => None,
         }
@@ -140,6 +150,7 @@ impl HubPath {
             (Self::Query, "GET" | "PUT" | "DELETE") => Self::Device("query".parse().ok()?),
             (Self::JobsV2Query, "PUT") => Self::JobV2("query".into()),
             (Self::JobCreate, "GET" | "DELETE") => Self::Job("create".into()),
+            (Self::Dps(path), method) => Self::Dps(path.for_method(method)),
             (Self::ConfigurationTestQueries, "GET" | "PUT" | "DELETE") => Self::Configuration("testQueries".into()),
             (path, _) => path,
         })
@@ -266,6 +277,9 @@ impl fmt::Display for HubPath {
             Self::Feedback => f.write_str("/messages/serviceBound/feedback"),
             Self::FeedbackLock(lock) => write!(f, "/messages/serviceBound/feedback/{}", encode(lock)),
             Self::FeedbackAbandon(lock) => write!(f, "/messages/serviceBound/feedback/{}/abandon", encode(lock)),
+            Self::Authorities => f.write_str("/certificates"),
+            Self::Authority(name) => write!(f, "/certificates/{}", encode(name)),
+            Self::Dps(path) => path.fmt(f),
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
             Self::OwnStatus => write!(f, "/{OWN}/status"),
             Self::OwnTelemetry => write!(f, "/{OWN}/telemetry"),
@@ -316,6 +330,20 @@ mod tests {
             "/messages/serviceBound/feedback",
             "/messages/serviceBound/feedback/l1",
             "/messages/serviceBound/feedback/l1/abandon",
+            "/certificates",
+            "/certificates/c1",
+            "/enrollments",
+            "/enrollments/r1",
+            "/enrollments/query",
+            "/enrollments/r1/attestationmechanism",
+            "/enrollmentGroups/g1",
+            "/enrollmentGroups/query",
+            "/enrollmentGroups/g1/attestationmechanism",
+            "/registrations/r1",
+            "/registrations/g1/query",
+            "/0ne1/registrations/r1",
+            "/0ne1/registrations/r1/register",
+            "/0ne1/registrations/r1/operations/4.x",
             "/$iothub/websocket",
             "/iotplay/devices/d1/messages",
             "/iotplay/telemetry",

@@ -14,7 +14,16 @@ use crate::{Ended, Program};
 const PYTHON_PACKAGES: [&str; 3] = ["azure-iot-device==2.14.0", "azure-iot-hub==2.7.0", "six==1.17.0"];
 
 /// The Node packages.
-const NODE_PACKAGES: [&str; 3] = ["azure-iot-device@1.18.4", "azure-iot-device-mqtt@1.16.4", "azure-iothub@1.16.6"];
+const NODE_PACKAGES: [&str; 8] = [
+    "azure-iot-device@1.18.4",
+    "azure-iot-device-mqtt@1.16.4",
+    "azure-iothub@1.16.6",
+    "azure-iot-provisioning-device@1.9.1",
+    "azure-iot-provisioning-device-mqtt@1.8.1",
+    "azure-iot-provisioning-service@1.11.2",
+    "azure-iot-security-symmetric-key@1.8.2",
+    "azure-iot-security-x509@1.7.12",
+];
 
 /// Making an environment downloads packages: slow on a bad day, but not for ever.
 const DOWNLOAD: Duration = Duration::from_secs(300);

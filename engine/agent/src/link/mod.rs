@@ -10,8 +10,10 @@ mod line_tests;
 mod login;
 mod mqtt;
 mod open;
+mod provision;
 
 pub(crate) use device_link::{DeviceLink, Down, Inbound, Outbound};
 pub(crate) use dial::Dialer;
 pub(crate) use login::Login;
 pub(crate) use mqtt::MqttLink;
+pub use provision::{Enlistment, ProvisionError, provision};

@@ -61,7 +61,7 @@ async fn an_agent_lives_in_a_websocket_straight_and_through_a_proxy() {
             assert_eq!((status, answer["payload"].as_str()), (200, Some(text.as_str())));
         }
         agent.stop(Duration::ZERO).await;
-        assert_eq!(stage.twin(id).await["connectionState"], "Disconnected");
+        eventually("gone", async || stage.twin(id).await["connectionState"] == "Disconnected").await;
     }
     serving.abort();
     stage.hub.stop().await;

@@ -53,6 +53,18 @@ pub(crate) struct AgentArgs {
     /// MQTT over WebSocket, port 443 unless the connection string names another; through HTTPS_PROXY where it is set
     #[arg(long)]
     pub(crate) websocket: bool,
+    /// Ask a provisioning service (DPS) of this ID scope for the hub
+    #[arg(long, value_name = "SCOPE", requires = "dps_registration", conflicts_with_all = ["device_connection", "count", "prefix"])]
+    pub(crate) dps_scope: Option<String>,
+    /// The registration id there
+    #[arg(long, value_name = "ID", requires = "dps_scope")]
+    pub(crate) dps_registration: Option<String>,
+    /// The key there (of a group: the derived one); the environment is the better place for it
+    #[arg(long, value_name = "KEY", requires = "dps_scope", conflicts_with = "cert_file")]
+    pub(crate) dps_key: Option<String>,
+    /// Where the service is; the hub that runs for this folder, if the scope is its own
+    #[arg(long, value_name = "HOST", requires = "dps_scope", default_value = "global.azure-devices-provisioning.net")]
+    pub(crate) dps_host: String,
     /// Do not ask before making identities on a hub that is not local
     #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
     pub(crate) yes: Option<String>,

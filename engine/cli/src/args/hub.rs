@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{QuotaArgs, StatusArgs, TailArgs};
+use super::{CaCommand, CertArgs, EnrollCommand, QuotaArgs, StatusArgs, TailArgs};
 
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
@@ -77,6 +77,14 @@ pub(crate) struct SnapshotArgs {
 pub(crate) enum HubCommand {
     /// Print the exports that let SDK programs of this shell trust and reach the running hub
     Env,
+    /// Certificate authorities whose devices the running hub believes
+    #[command(subcommand)]
+    Ca(CaCommand),
+    /// Who may register with the hub's provisioning service (DPS)
+    #[command(subcommand)]
+    Enroll(EnrollCommand),
+    /// Make a device's certificate and key, and print the thumbprint (SHA-256)
+    Cert(CertArgs),
     /// Write the whole state of this folder's hub, running or not, to one file
     Snapshot(SnapshotArgs),
     /// Print what the running hub counts: connections, calls, messages, refusals, commits

@@ -1,7 +1,9 @@
 //! The command line as types: one file for what all commands share, one for each larger command. No work is done here.
 
 mod agent;
+mod certificates;
 mod cli;
+mod enroll;
 mod hub;
 mod journal;
 mod mirror;
@@ -13,7 +15,9 @@ mod small;
 mod tail;
 
 pub(crate) use agent::AgentArgs;
+pub(crate) use certificates::{AddArgs, CaAddArgs, CaCommand, CertArgs};
 pub(crate) use cli::{Cli, Command, Common, parse};
+pub(crate) use enroll::{EnrollCommand, EnrollDeviceArgs, EnrollGroupArgs};
 pub(crate) use hub::{HubArgs, HubCommand, LogFormat, SnapshotArgs};
 pub(crate) use journal::{ResumeArgs, RetryArgs, RunsArgs, ShowArgs};
 pub(crate) use mirror::command;

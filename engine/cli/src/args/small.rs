@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
-use super::SimArgs;
 use super::run::duration;
+use super::{AddArgs, SimArgs};
 
 /// `iotplay invoke`.
 #[derive(Args, Clone, Debug)]
@@ -63,7 +63,7 @@ pub(crate) enum DevicesCommand {
     /// Print a device's identity (without its keys)
     Show(DeviceName),
     /// Make a device and print its connection string
-    Add(DeviceName),
+    Add(AddArgs),
     /// Delete devices
     Remove(RemoveArgs),
 }

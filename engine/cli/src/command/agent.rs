@@ -10,6 +10,7 @@ use runner::Lines;
 use script::WatchMode;
 use wire::{DeviceConnection, DeviceCredential, DeviceId};
 
+use super::agent_dps;
 use super::counts::Counts;
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
@@ -27,7 +28,11 @@ pub(super) const FEW: usize = 10;
 pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
     let signals = Signals::listen()?;
     let handlers = project::handlers(args.scripts.as_deref())?;
-    let crew = crew(common, &args).await?;
+    let crew = tokio::select! {
+        crew = crew(common, &args) => crew?,
+        // A provisioning service that is away is asked until it is there.
+        () = signals.asked().cancelled() => return Ok(Exit::OK),
+    };
     check_fleet(crew.devices.len(), 1)?;
     err(&format!("hub     {}", crew.hub));
     err(&format!("device  {}, running {}", crew.title, handlers.label()));
@@ -75,6 +80,12 @@ struct Crew {
 }
 
 async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
+    if let Some(scope) = &args.dps_scope {
+        let certificate = certificate_files(args)?;
+        let (device, roots) = agent_dps::find_hub(common, args, scope, certificate.as_ref()).await?;
+        let hub = format!("{} (assigned by {scope})", device.host);
+        return Ok(Crew { title: device.identity.to_string(), devices: vec![device], roots, hub });
+    }
     if args.count.is_none()
         && let Some((device, origin)) = project::device(args.device_connection.as_deref())?
     {
@@ -150,16 +161,18 @@ fn transport(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Transport
 
 fn certificate(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Option<ClientCertificate>, Trouble> {
     let wanted = devices.iter().any(|device| matches!(device.credential, DeviceCredential::X509));
-    match (&args.cert_file, &args.key_file) {
-        (Some(chain), Some(key)) => {
-            let chain = project::read(chain)?.text().to_owned();
-            let key = Secret::new(project::read(key)?.text());
-            Ok(Some(ClientCertificate { chain, key }))
-        }
-        _ if wanted => Err(Trouble::usage("this device logs in with a certificate (x509=true)")
+    match certificate_files(args)? {
+        Some(own) => Ok(Some(own)),
+        None if wanted => Err(Trouble::usage("this device logs in with a certificate (x509=true)")
             .help("give --cert-file and --key-file")),
-        _ => Ok(None),
+        None => Ok(None),
     }
+}
+
+fn certificate_files(args: &AgentArgs) -> Result<Option<ClientCertificate>, Trouble> {
+    let (Some(chain), Some(key)) = (&args.cert_file, &args.key_file) else { return Ok(None) };
+    let chain = project::read(chain)?.text().to_owned();
+    Ok(Some(ClientCertificate { chain, key: Secret::new(project::read(key)?.text()) }))
 }
 
 /// What a single device remembers: `device.state`, its boot, a restart on its way.

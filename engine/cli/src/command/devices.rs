@@ -1,12 +1,14 @@
 //! `iotplay devices list|show|add|remove`: the hub's registry.
 
 use base::Diagnostic;
+use net::tls::PeerCertificate;
 use serde_json::Value;
-use wire::{AuthKind, Authentication, DeviceDocument, DeviceId, ErrorCode, IfMatch};
+use wire::{AuthKind, Authentication, DeviceDocument, DeviceId, ErrorCode, IfMatch, X509Thumbprint};
 
-use crate::args::{Common, DevicesCommand, RemoveArgs};
+use crate::args::{AddArgs, Common, DevicesCommand, RemoveArgs};
 use crate::play;
 use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, err};
+use crate::project;
 use crate::world::{self, Embed, Screen, World, device_trouble};
 
 /// Does it.
@@ -21,9 +23,10 @@ pub(crate) async fn run(common: &Common, command: DevicesCommand) -> CommandResu
                 let device = super::device_id(&name.device)?;
                 show(&open(common).await?, &device).await
             }
-            DevicesCommand::Add(name) => {
-                let device = super::device_id(&name.device)?;
-                add(&open(common).await?, device).await
+            DevicesCommand::Add(args) => {
+                let device = super::device_id(&args.device)?;
+                let authentication = authentication(&args)?;
+                add(&open(common).await?, device, authentication).await
             }
             DevicesCommand::Remove(args) => {
                 let devices =
@@ -85,9 +88,23 @@ fn leave_out_empty(value: &mut Value) {
     members.retain(|_, member| !member.is_null() && member.as_object().is_none_or(|inner| !inner.is_empty()));
 }
 
-async fn add(world: &World, device: DeviceId) -> CommandResult {
+/// How it is to log in: with keys that the hub makes, unless a certificate is spoken of.
+fn authentication(args: &AddArgs) -> Result<Authentication, Trouble> {
+    if args.ca_signed {
+        return Ok(Authentication { kind: AuthKind::CertificateAuthority, ..Authentication::default() });
+    }
+    let Some(file) = &args.cert else { return Ok(Authentication::default()) };
+    let text = project::read(file).map_err(|trouble| Trouble { exit: Exit::USAGE, ..trouble })?;
+    let certificate = PeerCertificate::from_pem(text.text())
+        .map_err(|error| Trouble::usage(format!("--cert {}: {error}", file.display())))?;
+    let x509_thumbprint = X509Thumbprint { primary_thumbprint: Some(certificate.sha256()), secondary_thumbprint: None };
+    Ok(Authentication { kind: AuthKind::SelfSigned, x509_thumbprint, ..Authentication::default() })
+}
+
+async fn add(world: &World, device: DeviceId, authentication: Authentication) -> CommandResult {
     let client = world.client();
-    let created = match client.create_device(&DeviceDocument::new(device.clone())).await {
+    let asked = DeviceDocument { authentication, ..DeviceDocument::new(device.clone()) };
+    let created = match client.create_device(&asked).await {
         Ok(created) => created,
         Err(error) if error.code() == Some(ErrorCode::DEVICE_ALREADY_EXISTS) => {
             let diagnostic = Diagnostic::error(format!("there is already a device `{device}`; nothing was changed"));

@@ -62,6 +62,7 @@ fn seeds(file: &Path) -> Result<Seeds, Trouble> {
 fn greet(running: &RunningHub, common: &Common, memory: bool, narrow: Option<String>) {
     let kept = if memory { "in memory".to_owned() } else { format!("in {}", common.data.display()) };
     err(&format!("hub     MQTT {}, HTTPS {}, state {kept}", at(running.mqtt()), at(running.https())));
+    err(&format!("dps     ID scope {}, where devices connect", running.id_scope()));
     if let Some(Seeded { made, changed, same }) = running.seeded() {
         err(&format!("seed    devices made {made}, changed {changed}, as they were {same}"));
     }

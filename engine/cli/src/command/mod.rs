@@ -1,6 +1,7 @@
 //! One file for each command. A command gets its arguments and what all share, and returns an exit code or why it could not work.
 
 mod agent;
+mod agent_dps;
 mod check;
 mod completions;
 mod counts;
@@ -8,6 +9,8 @@ mod device_id;
 mod devices;
 mod dispatch;
 mod hub;
+mod hub_ca;
+mod hub_enroll;
 mod hub_env;
 mod hub_log;
 mod hub_quota;

@@ -3,7 +3,7 @@
 use base::{Diagnostic, Mask, did_you_mean};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use iothub::{ClientError, Created, HubClient};
-use wire::{DeviceConnection, DeviceCredential, DeviceDocument, DeviceId, ErrorCode, HostPort, Identity};
+use wire::{AuthKind, DeviceConnection, DeviceCredential, DeviceDocument, DeviceId, ErrorCode, HostPort, Identity};
 
 use crate::process::{Exit, Trouble};
 
@@ -32,23 +32,24 @@ async fn identity(client: &HubClient, id: &DeviceId) -> Result<DeviceConnection,
 
 /// The connection string of a device of this hub.
 pub(crate) fn connection(client: &HubClient, device: &DeviceDocument) -> Result<DeviceConnection, Trouble> {
-    let Some(key) = device.authentication.symmetric_key.primary_key.clone() else {
-        return Err(Trouble::new(
-            Exit::FAILED,
-            Diagnostic::error(format!("{} has no key that this policy may see", device.device_id))
-                .help("use a policy with the right to write the registry, such as iothubowner"),
-        ));
+    let credential = match (device.authentication.kind, device.authentication.symmetric_key.primary_key.clone()) {
+        (AuthKind::SelfSigned | AuthKind::CertificateAuthority, _) => DeviceCredential::X509,
+        (_, Some(key)) => {
+            Mask::process().add_one_of_many(key.expose());
+            DeviceCredential::Key(key)
+        }
+        (_, None) => {
+            return Err(Trouble::new(
+                Exit::FAILED,
+                Diagnostic::error(format!("{} has no key that this policy may see", device.device_id))
+                    .help("use a policy with the right to write the registry, such as iothubowner"),
+            ));
+        }
     };
-    Mask::process().add_one_of_many(key.expose());
     let host = client.device_endpoint().unwrap_or_else(|| HostPort::new(client.connection().host.host.clone()));
     // SDKs dial 8883 by themselves, and the Python one cannot read a port.
     let host = if host.port == Some(MQTT) { HostPort::new(host.host) } else { host };
-    Ok(DeviceConnection {
-        host,
-        gateway: None,
-        identity: Identity::device(device.device_id.clone()),
-        credential: DeviceCredential::Key(key),
-    })
+    Ok(DeviceConnection { host, gateway: None, identity: Identity::device(device.device_id.clone()), credential })
 }
 
 /// What a hub's refusal means for the command: its words, what to do, and the exit code.

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use wire::HostPort;
 
-/// Names and addresses in lower case, without ports.
+/// Names and addresses in lower case, without ports; and the configured ones as they are.
 #[derive(Clone, Debug)]
-pub(crate) struct Hosts(Vec<String>);
+pub(crate) struct Hosts(Vec<String>, Vec<String>);
 
 impl Hosts {
     /// `localhost`, the loopback addresses, the address listened on, and the configured names.
@@ -18,7 +18,12 @@ impl Hosts {
                 hosts.push(host);
             }
         }
-        Self(hosts)
+        Self(hosts, names.to_vec())
+    }
+
+    /// The configured names alone: no other hub of this machine has them.
+    pub(crate) fn configured(&self) -> &[String] {
+        &self.1
     }
 
     /// Every name, for the certificate.

@@ -1,10 +1,11 @@
 //! From the first packet to a session or a refusal: what CONNECT must be, and which code says no.
 
 use net::mqtt::{Connect, ConnectReturnCode, Incoming, MqttError, Packet};
+use net::tls::PeerCertificate;
 use wire::{Username, client_id};
 
 use super::telemetry::Message;
-use crate::seam::{Backing, Login};
+use crate::seam::{Backing, Login, Proof};
 
 /// A CONNECT that was let in.
 #[derive(Debug)]
@@ -35,11 +36,12 @@ impl Rejection {
 pub(super) fn judge<B: Backing>(
     backing: &B,
     first: Result<Option<Incoming>, MqttError>,
+    certificate: Option<&PeerCertificate>,
 ) -> Result<Admission, Rejection> {
     match first {
         Ok(Some(Incoming { packet: Packet::Connect(connect), flags })) => {
             let client_id = connect.client_id.clone();
-            admit(backing, &connect, flags.has_user).map_err(|reason| Rejection {
+            admit(backing, &connect, flags.has_user, certificate).map_err(|reason| Rejection {
                 code: Some(ConnectReturnCode::NotAuthorized),
                 client_id: Some(client_id),
                 reason,
@@ -57,7 +59,12 @@ pub(super) fn judge<B: Backing>(
     }
 }
 
-fn admit<B: Backing>(backing: &B, connect: &Connect, has_user: bool) -> Result<Admission, String> {
+fn admit<B: Backing>(
+    backing: &B,
+    connect: &Connect,
+    has_user: bool,
+    certificate: Option<&PeerCertificate>,
+) -> Result<Admission, String> {
     let login = connect.login.as_ref().filter(|_| has_user).ok_or("it sends no user name")?;
     let username: Username = login.username.parse().map_err(|error| format!("its user name: {error}"))?;
     if connect.client_id != client_id(&username.identity) {
@@ -65,7 +72,8 @@ fn admit<B: Backing>(backing: &B, connect: &Connect, has_user: bool) -> Result<A
     }
     // An empty password is none: embedded SDKs send one with a client certificate.
     let password = Some(login.password.as_bytes()).filter(|password| !password.is_empty());
-    let login = backing.login(&username, &connect.client_id, password).map_err(|refused| refused.reason)?;
+    let proof = Proof { password, certificate };
+    let login = backing.login(&username, &connect.client_id, proof).map_err(|refused| refused.reason)?;
     let will = connect.last_will.as_ref().map(|will| Message::will(&login.identity, will)).transpose()?;
     let Connect { keep_alive, clean_session: clean, .. } = *connect;
     Ok(Admission { login, model_id: username.model_id, keep_alive, clean, will })

@@ -4,19 +4,21 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use net::mqtt::{ConnAck, ConnectReturnCode, Connection, MqttError, Packet};
-use net::tls::ServerStream;
+use net::mqtt::{ConnAck, Connect, ConnectReturnCode, Connection, Incoming, MqttError, Packet};
+use net::tls::{PeerCertificate, ServerStream};
 use net::ws::Carried;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wire::dps::DpsUsername;
 
 use super::admission::{Rejection, judge};
 use super::listener::Mqtt;
 use super::session::Session;
 use super::settings::{FAREWELL, FAREWELL_BYTES, LIMITS, STRANGER};
+use crate::dps::DpsSession;
 use crate::seam::Backing;
 
 /// What a device's packets come over: TLS, with the frames of a WebSocket or without.
@@ -47,7 +49,8 @@ impl<B: Backing> Door<B> {
         let hub = Arc::clone(&self.hub);
         self.run(peer, place, async move {
             let deadline = arrived + hub.settings.connect_deadline;
-            greet(&hub, stream, Some(peer), deadline).await
+            let certificate = PeerCertificate::of(stream.get_ref());
+            greet(&hub, stream, certificate, Some(peer), deadline).await
         });
     }
 
@@ -56,7 +59,7 @@ impl<B: Backing> Door<B> {
         &self,
         peer: SocketAddr,
         place: impl Send + 'static,
-        enter: impl Future<Output = Option<Session<DeviceStream, B>>> + Send + 'static,
+        enter: impl Future<Output = Option<Entered<DeviceStream, B>>> + Send + 'static,
     ) {
         let stop = self.stop.clone();
         self.sessions.spawn(async move {
@@ -67,8 +70,13 @@ impl<B: Backing> Door<B> {
                 entered = enter => entered,
             };
             drop(place);
-            if let Some(session) = entered {
-                session.run(Some(peer)).await;
+            match entered {
+                Some(Entered::Session(session)) => session.run(Some(peer)).await,
+                Some(Entered::Registering(session)) => tokio::select! {
+                    () = session.run() => {}
+                    () = stop.cancelled() => {}
+                },
+                None => {}
             }
         });
     }
@@ -82,16 +90,40 @@ impl<B: Backing> Door<B> {
     }
 }
 
+/// What a CONNECT led to.
+#[expect(clippy::large_enum_variant, reason = "the large one is the rule, and moves once")]
+pub(super) enum Entered<S, B> {
+    /// A device or module of this hub.
+    Session(Session<S, B>),
+    /// A device that looks for its hub.
+    Registering(Box<DpsSession<S, B>>),
+}
+
 /// Reads CONNECT and lets it be judged; a refusal is answered and the connection closed.
 pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
     hub: &Arc<Mqtt<B>>,
     stream: S,
+    certificate: Option<PeerCertificate>,
     peer: Option<SocketAddr>,
     deadline: Instant,
-) -> Option<Session<S, B>> {
+) -> Option<Entered<S, B>> {
     let mut connection = Connection::new(stream, STRANGER);
     let judged = match timeout_at(deadline, connection.read()).await {
-        Ok(first) => judge(&*hub.backing, first),
+        Ok(Ok(Some(Incoming { packet: Packet::Connect(connect), .. }))) if registering(&connect).is_some() => {
+            match (Arc::clone(&hub.registering).try_acquire_owned(), registering(&connect)) {
+                (Ok(place), Some(username)) => {
+                    let hub = Arc::clone(hub);
+                    let session = DpsSession::new(hub, connection, &connect, username, certificate, place);
+                    return Some(Entered::Registering(Box::new(session)));
+                }
+                _ => Err(Rejection {
+                    code: Some(ConnectReturnCode::ServiceUnavailable),
+                    client_id: Some(connect.client_id),
+                    reason: "too many devices register at once".to_owned(),
+                }),
+            }
+        }
+        Ok(first) => judge(&*hub.backing, first, certificate.as_ref()),
         Err(_) => Err(Rejection::silent("it sent no CONNECT in time")),
     };
     let judged = match judged {
@@ -102,7 +134,7 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
     match judged {
         Ok(admission) => {
             connection.set_limits(LIMITS);
-            Some(Session::new(Arc::clone(hub), connection, admission))
+            Some(Entered::Session(Session::new(Arc::clone(hub), connection, admission)))
         }
         Err(Rejection { code, client_id, reason }) => {
             hub.refused(peer, client_id, reason);
@@ -111,6 +143,12 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
             None
         }
     }
+}
+
+/// The name that a device registers with, if this is what it wants. Its client id must be the same.
+fn registering(connect: &Connect) -> Option<DpsUsername> {
+    let username = DpsUsername::parse(&connect.login.as_ref()?.username)?;
+    username.registration.as_str().eq_ignore_ascii_case(&connect.client_id).then_some(username)
 }
 
 /// Says no, and closes so that the client can read it.

@@ -17,7 +17,7 @@ pub(super) struct Patience {
 }
 
 /// One and a half times the keep-alive, at most `longest`; 0 asks for no limit and gets the longest.
-pub(super) fn silence(keep_alive: u16, longest: Duration) -> Duration {
+pub(crate) fn silence(keep_alive: u16, longest: Duration) -> Duration {
     match Duration::from_secs(u64::from(keep_alive)) * 3 / 2 {
         Duration::ZERO => longest,
         wanted => wanted.min(longest),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base::{Clock, Seed};
 use net::mqtt::ConnectReturnCode;
-use net::tls::TlsAcceptor;
+use net::tls::{PeerCertificate, TlsAcceptor};
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::net::{TcpListener, TcpStream};
@@ -14,9 +14,9 @@ use tokio::time::{Instant, sleep, timeout};
 use wire::{Tracking, client_id};
 
 use super::admission::{Admission, Rejection};
-use super::door::{DeviceStream, Door, greet};
-use super::session::Session;
+use super::door::{DeviceStream, Door, Entered, greet};
 use super::settings::{ACCEPT_PAUSE, MqttSettings};
+use crate::dps::SESSIONS;
 use crate::exchange::Exchange;
 use crate::quota::{Kind, Quotas};
 use crate::seam::{Backing, HubEvent, HubLog};
@@ -29,6 +29,8 @@ pub(crate) struct Mqtt<B> {
     pub(crate) log: HubLog,
     pub(crate) clock: Clock,
     pub(crate) settings: MqttSettings,
+    /// Places of registering devices.
+    pub(super) registering: Arc<Semaphore>,
     /// For the tracking ids of errors.
     random: Mutex<StdRng>,
 }
@@ -44,11 +46,12 @@ impl<B: Backing> Mqtt<B> {
         settings: MqttSettings,
     ) -> Arc<Self> {
         let random = Mutex::new(seed.of("mqtt").rng());
-        Arc::new(Self { backing, exchange, quotas, log, clock, settings, random })
+        let registering = Arc::new(Semaphore::new(SESSIONS));
+        Arc::new(Self { backing, exchange, quotas, log, clock, settings, registering, random })
     }
 
     /// What an error is found by in the service's logs.
-    pub(super) fn tracking(&self) -> Tracking {
+    pub(crate) fn tracking(&self) -> Tracking {
         let random = self.random.lock().expect("a generator is plain data: nothing panics while it is held").random();
         Tracking::new(random, self.clock.now())
     }
@@ -65,7 +68,7 @@ impl<B: Backing> Mqtt<B> {
         }
     }
 
-    pub(super) fn refused(&self, peer: Option<SocketAddr>, client_id: Option<String>, reason: impl Into<String>) {
+    pub(crate) fn refused(&self, peer: Option<SocketAddr>, client_id: Option<String>, reason: impl Into<String>) {
         self.log.say(HubEvent::Refused { client_id, peer, reason: reason.into() });
     }
 }
@@ -100,7 +103,7 @@ async fn enter<B: Backing>(
     tls: &TlsAcceptor,
     stream: TcpStream,
     peer: SocketAddr,
-) -> Option<Session<DeviceStream, B>> {
+) -> Option<Entered<DeviceStream, B>> {
     let started = Instant::now();
     // Packets are small and already batched; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
@@ -115,5 +118,7 @@ async fn enter<B: Backing>(
             return None;
         }
     };
-    greet(hub, DeviceStream::Plain(stream), Some(peer), started + hub.settings.connect_deadline).await
+    let certificate = PeerCertificate::of(&stream);
+    let deadline = started + hub.settings.connect_deadline;
+    greet(hub, DeviceStream::Plain(stream), certificate, Some(peer), deadline).await
 }

@@ -16,5 +16,6 @@ mod tests;
 mod window;
 
 pub(crate) use door::{DeviceStream, Door};
+pub(crate) use keep_alive::silence;
 pub(crate) use listener::{Mqtt, serve};
 pub(crate) use settings::{LIMITS, MqttSettings};

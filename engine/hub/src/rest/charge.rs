@@ -31,6 +31,10 @@ fn kind(route: Route) -> Option<Kind> {
         Route::PatchTwin | Route::PutTwin => Some(Kind::TwinWrites),
         Route::Query => Some(Kind::Queries),
         Route::PutJob | Route::GetJob | Route::CancelJob | Route::ListJobs => Some(Kind::Jobs),
+        Route::ListAuthorities | Route::GetAuthority | Route::PutAuthority | Route::DeleteAuthority => {
+            Some(Kind::Identities)
+        }
+        Route::Provisioning(_) => None,
         Route::Bulk | Route::InvokeMethod | Route::SendMessage => None,
         Route::PurgeMessages | Route::ReadTelemetry | Route::Status => None,
         Route::ReadFeedback | Route::CompleteFeedback | Route::AbandonFeedback => None,

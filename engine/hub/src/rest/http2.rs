@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use net::tls::PeerCertificate;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -41,10 +42,11 @@ pub(super) async fn serve(
 ) {
     let asked = Arc::new(AtomicBool::new(false));
     let first = Arc::clone(&asked);
+    let certificate = PeerCertificate::of(&stream).map(Arc::new);
     let answer = service_fn(move |request| {
-        let service = Arc::clone(&service);
+        let (service, certificate) = (Arc::clone(&service), certificate.clone());
         first.store(true, Ordering::Relaxed);
-        async move { Ok::<_, Infallible>(service.answer(request, peer).await) }
+        async move { Ok::<_, Infallible>(service.answer(request, peer, certificate.as_deref()).await) }
     });
     let mut http = Builder::new(streams);
     // A client that has said nothing for so long is asked whether it is there, and has so long to answer.

@@ -1,6 +1,7 @@
 //! The service side of the hub: HTTPS, and the REST calls that the service SDKs make.
 //! Speaks HTTP and JSON; what a call does is in `state` and `exchange`. Devices that ask for a WebSocket are led to `mqtt`.
 
+mod authorities;
 mod body;
 mod bulk;
 mod call;
@@ -11,6 +12,7 @@ mod jobs;
 mod messages;
 mod methods;
 mod modules;
+mod provisioning;
 mod query;
 mod reply;
 mod route;

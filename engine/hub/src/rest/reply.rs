@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
+use wire::dps::DpsError;
 use wire::{ErrorCode, HubError, Tracking, framework_body, headers, quoted_etag};
 
 pub(super) type Reply = Response<Full<Bytes>>;
@@ -18,6 +19,8 @@ pub(super) enum Failure {
     Nested(HubError),
     /// As the web framework in front of IoT Hub says it: no code, only a message.
     Framework(StatusCode, String),
+    /// As the provisioning service says it: a document with a number.
+    Provisioning(DpsError),
     /// Any of them, with the seconds after which to ask again.
     Later(Box<Failure>, u64),
 }
@@ -52,7 +55,7 @@ impl Failure {
             Self::Classic(error) | Self::Nested(error) => {
                 matches!(error.code, ErrorCode::THROTTLED | ErrorCode::QUOTA_EXCEEDED).then_some(error)
             }
-            Self::Framework(..) => None,
+            Self::Framework(..) | Self::Provisioning(_) => None,
             Self::Later(failure, _) => failure.too_much(),
         }
     }
@@ -62,6 +65,10 @@ impl Failure {
         let (error, body) = match self {
             Self::Classic(error) => (error, error.body_a(tracking)),
             Self::Nested(error) => (error, error.body_b(tracking)),
+            Self::Provisioning(error) => {
+                let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                return with_body(status, error.body(tracking).into());
+            }
             Self::Framework(status, message) => return with_body(*status, framework_body(message).into()),
             Self::Later(failure, seconds) => {
                 return header(failure.reply(tracking), headers::RETRY_AFTER, &seconds.to_string());

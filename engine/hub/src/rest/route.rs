@@ -3,6 +3,8 @@
 use http::Method;
 use wire::HubPath;
 
+use super::provisioning;
+
 use crate::auth::Permission::{self, RegistryRead, RegistryWrite, ServiceConnect};
 
 /// What this hub does with a call.
@@ -26,6 +28,12 @@ pub(super) enum Route {
     GetJob,
     CancelJob,
     ListJobs,
+    /// The provisioning service's; whether it changes something.
+    Provisioning(bool),
+    ListAuthorities,
+    GetAuthority,
+    PutAuthority,
+    DeleteAuthority,
     StatisticsDevices,
     StatisticsService,
     SendMessage,
@@ -61,6 +69,11 @@ impl Route {
             (HubPath::JobV2(_), "GET") => Self::GetJob,
             (HubPath::JobV2Cancel(_), "POST") => Self::CancelJob,
             (HubPath::JobsV2Query, "GET") => Self::ListJobs,
+            (HubPath::Dps(path), method) => Self::Provisioning(provisioning::writes(path, method)?),
+            (HubPath::Authorities, "GET") => Self::ListAuthorities,
+            (HubPath::Authority(_), "GET") => Self::GetAuthority,
+            (HubPath::Authority(_), "PUT") => Self::PutAuthority,
+            (HubPath::Authority(_), "DELETE") => Self::DeleteAuthority,
             (HubPath::StatisticsDevices, "GET") => Self::StatisticsDevices,
             (HubPath::StatisticsService, "GET") => Self::StatisticsService,
             (HubPath::OwnSend(_), "POST") => Self::SendMessage,
@@ -77,6 +90,12 @@ impl Route {
     /// What it is counted as.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Provisioning(false) => "read_provisioning",
+            Self::Provisioning(true) => "write_provisioning",
+            Self::ListAuthorities => "list_authorities",
+            Self::GetAuthority => "get_authority",
+            Self::PutAuthority => "put_authority",
+            Self::DeleteAuthority => "delete_authority",
             Self::ListDevices => "list_devices",
             Self::Bulk => "bulk",
             Self::GetDevice => "get_device",
@@ -115,6 +134,10 @@ impl Route {
             Self::ReadFeedback | Self::CompleteFeedback | Self::AbandonFeedback => &[ServiceConnect],
             Self::ListDevices | Self::GetDevice | Self::ListModules | Self::GetModule => &[RegistryRead],
             Self::StatisticsDevices | Self::StatisticsService => &[RegistryRead],
+            Self::Provisioning(false) => &[RegistryRead],
+            Self::Provisioning(true) => &[RegistryWrite],
+            Self::ListAuthorities | Self::GetAuthority => &[RegistryRead],
+            Self::PutAuthority | Self::DeleteAuthority => &[RegistryWrite],
             Self::PutDevice | Self::DeleteDevice | Self::PutModule | Self::DeleteModule | Self::Bulk => {
                 &[RegistryWrite]
             }

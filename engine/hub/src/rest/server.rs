@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use net::tls::PeerCertificate;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -130,15 +131,16 @@ async fn connection(
         http2::serve(stream, peer, Arc::clone(&https.service), stop, streams).await;
         return None;
     }
+    let certificate = PeerCertificate::of(&stream).map(Arc::new);
     let upgrade = Upgrade::default();
     let answer = service_fn({
         let (service, upgrade) = (Arc::clone(&https.service), upgrade.clone());
         move |mut request| {
-            let (service, upgrade) = (Arc::clone(&service), upgrade.clone());
+            let (service, upgrade, certificate) = (Arc::clone(&service), upgrade.clone(), certificate.clone());
             async move {
                 match upgrade.handshake(&mut request) {
                     Some(reply) => Ok::<_, Infallible>(reply),
-                    None => Ok(service.answer(request, peer).await),
+                    None => Ok(service.answer(request, peer, certificate.as_deref()).await),
                 }
             }
         }

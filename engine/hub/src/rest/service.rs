@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use base::Seed;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
+use net::tls::PeerCertificate;
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
@@ -15,7 +16,10 @@ use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
 use super::call::{Call, check_version};
 use super::reply::{Failure, Reply, header, json};
 use super::route::{Route, segments};
-use super::{bulk, charge, devices, jobs, messages, methods, modules, query, statistics, telemetry, twins};
+use super::{
+    authorities, bulk, charge, devices, jobs, messages, methods, modules, provisioning, query, statistics, telemetry,
+    twins,
+};
 use crate::auth::Caller;
 use crate::exchange::Exchange;
 use crate::metrics::Watched;
@@ -53,11 +57,16 @@ impl Service {
     }
 
     /// Always an answer.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Reply {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        certificate: Option<&PeerCertificate>,
+    ) -> Reply {
         let random = self.ids.lock().expect("a generator is plain data: no panic while held").random();
         let tracking = Tracking::new(random, self.state.clock().now());
         let (began, mut name) = (Instant::now(), NO_OPERATION);
-        let mut reply = match self.try_answer(request, peer, &mut name).await {
+        let mut reply = match self.try_answer(request, peer, certificate, &mut name).await {
             Ok(reply) => reply,
             Err(failure) => {
                 if let Some(error) = failure.too_much() {
@@ -76,8 +85,12 @@ impl Service {
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
+        certificate: Option<&PeerCertificate>,
         name: &mut &'static str,
     ) -> Result<Reply, Failure> {
+        if let Some(path) = provisioning::device_side(request.uri().path()) {
+            return Box::pin(provisioning::device(self, path, request, peer, certificate)).await;
+        }
         let (head, body) = request.into_parts();
         let authorization = head.headers.get(headers::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
         let now = self.state.clock().unix_seconds();
@@ -98,12 +111,12 @@ impl Service {
         Box::pin(async {
             self.quotas.travel().await;
             charge::before(&self.quotas, route, &call).await?;
-            self.dispatch(route, path, call).await
+            self.dispatch(route, head.method, path, call).await
         })
         .await
     }
 
-    async fn dispatch(&self, route: Route, path: HubPath, call: Call) -> Result<Reply, Failure> {
+    async fn dispatch(&self, route: Route, method: Method, path: HubPath, call: Call) -> Result<Reply, Failure> {
         match (route, path) {
             (Route::InvokeMethod, HubPath::Methods(identity)) => methods::invoke(self, &identity, call).await,
             (Route::GetTwin, HubPath::Twin(identity)) => twins::get(self, &identity),
@@ -123,6 +136,11 @@ impl Service {
             (Route::GetJob, HubPath::JobV2(id)) => jobs::get(self, &id),
             (Route::CancelJob, HubPath::JobV2Cancel(id)) => jobs::cancel(self, &id).await,
             (Route::ListJobs, _) => jobs::list(self, &call),
+            (Route::Provisioning(_), HubPath::Dps(path)) => provisioning::service(self, path, method, call).await,
+            (Route::ListAuthorities, _) => Ok(authorities::list(self)),
+            (Route::GetAuthority, HubPath::Authority(name)) => authorities::get(self, &name),
+            (Route::PutAuthority, HubPath::Authority(name)) => authorities::put(self, &name, call).await,
+            (Route::DeleteAuthority, HubPath::Authority(name)) => authorities::delete(self, &name).await,
             (Route::Status, _) => Ok(json(self.watched.document().to_string())),
             (Route::ReadTelemetry, _) => telemetry::read(self, &call).await,
             (Route::SendMessage, HubPath::OwnSend(id)) => messages::send(self, &id, call).await,

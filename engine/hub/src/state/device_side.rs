@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use wire::dps::RegistrationOperation;
 use wire::{HubError, Identity, Username};
 
 use super::HubState;
@@ -9,7 +10,7 @@ use super::hub_state::Change;
 use super::identities::write_twin;
 use super::messages::Queue;
 use super::rules::not_found;
-use crate::seam::{Backing, Delivery, Login, Refused, Subscription};
+use crate::seam::{Ask, Backing, Delivery, Login, Proof, ProvisionRefused, Refused, Subscription};
 use crate::store::{Table, Write};
 
 /// A subscription on the disk: the filter as it was asked for.
@@ -46,8 +47,12 @@ fn write_session(identity: &Identity, session: Option<&[Subscription]>) -> Write
 }
 
 impl Backing for HubState {
-    fn login(&self, username: &Username, client_id: &str, password: Option<&[u8]>) -> Result<Login, Refused> {
-        self.judge_connect(username, client_id, password)
+    fn login(&self, username: &Username, client_id: &str, proof: Proof<'_>) -> Result<Login, Refused> {
+        self.judge_connect(username, client_id, proof)
+    }
+
+    async fn provision(&self, ask: Ask<'_>) -> Result<RegistrationOperation, ProvisionRefused> {
+        self.answer_provisioning(ask).await
     }
 
     fn twin_for_device(&self, identity: &Identity) -> Result<Bytes, HubError> {

@@ -2,19 +2,21 @@
 //! disk, let the consequences reach the connections. The order of changes in memory is the order on the disk.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use base::Clock;
 use rand::rngs::StdRng;
 use tokio::sync::{Notify, oneshot};
 use wire::{ErrorCode, HubError, Identity, SasKey};
 
+use super::authorities::Authorities;
 use super::effect::Effect;
 use super::jobs::Jobs;
 use super::messages::Mail;
 use super::registry::{Counts, Registry};
 use super::rules::not_found;
 use crate::auth::ServiceAuth;
+use crate::dps::{Links, Provisioning};
 use crate::exchange::Exchange;
 use crate::store::{Store, StoreCounts, StoreFailed, Write};
 
@@ -27,12 +29,16 @@ pub(crate) struct HubState {
     pub(super) inner: Mutex<Inner>,
     /// For whoever runs jobs: look again.
     pub(super) jobs_wake: Notify,
+    /// The hubs that devices can be assigned to.
+    pub(super) links: OnceLock<Links>,
 }
 
 /// What the lock guards.
 pub(crate) struct Inner {
     pub(super) registry: Registry,
     pub(super) jobs: Jobs,
+    pub(super) authorities: Authorities,
+    pub(super) provisioning: Provisioning,
     pub(super) mail: Mail,
     /// Etags.
     pub(super) rng: StdRng,

@@ -2,17 +2,21 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use net::tls::PeerCertificate;
 use wire::limits::CLOCK_SKEW;
 use wire::{AuthKind, Identity, SasToken, Username, client_id};
 
 use super::HubState;
+use super::record::Record;
 use crate::auth::Permission;
-use crate::seam::{Login, Refused};
+use crate::seam::{Login, Proof, Refused};
 
 /// What telemetry says about how its sender was let in.
 const DEVICE_KEY: &str = r#"{"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}"#;
 const MODULE_KEY: &str = r#"{"scope":"module","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}"#;
 const POLICY_KEY: &str = r#"{"scope":"hub","type":"sas","issuer":"iothub","acceptingIpFilterRule":null}"#;
+
+const CERTIFICATE: &str = r#"{"scope":"device","type":"x509","issuer":"iothub","acceptingIpFilterRule":null}"#;
 
 fn refused(reason: impl Into<String>) -> Refused {
     Refused { reason: reason.into() }
@@ -23,7 +27,7 @@ impl HubState {
         &self,
         username: &Username,
         given_client_id: &str,
-        password: Option<&[u8]>,
+        proof: Proof<'_>,
     ) -> Result<Login, Refused> {
         let identity = &username.identity;
         let wanted = client_id(identity);
@@ -31,9 +35,22 @@ impl HubState {
             return Err(refused(format!("the user name is for `{wanted}`, the client id is another")));
         }
         self.check_host(&username.host, "the user name")?;
-        let password = password.filter(|password| !password.is_empty());
-        let text = password.map(std::str::from_utf8).transpose().map_err(|_| refused("the password is not text"))?;
-        let text = text.ok_or_else(|| refused("no password: client certificates are not supported by this hub"))?;
+        match (proof.password.filter(|password| !password.is_empty()), proof.certificate) {
+            (Some(password), _) => self.by_token(identity, password),
+            (None, Some(certificate)) => self.by_certificate(identity, certificate),
+            (None, None) => Err(refused("neither a password nor a certificate")),
+        }
+    }
+
+    fn by_certificate(&self, identity: &Identity, certificate: &PeerCertificate) -> Result<Login, Refused> {
+        let record = self.enabled_record(identity)?;
+        self.check_certificate(identity, &record, certificate)?;
+        let generation = record.generation;
+        Ok(Login { identity: identity.clone(), expires: None, auth_method: CERTIFICATE, generation })
+    }
+
+    fn by_token(&self, identity: &Identity, password: &[u8]) -> Result<Login, Refused> {
+        let text = std::str::from_utf8(password).map_err(|_| refused("the password is not text"))?;
         let token = SasToken::parse(text).map_err(|error| refused(format!("the password: {error}")))?;
         let (auth_method, generation) = self.check_keys(identity, &token)?;
         if token.expired(self.clock.unix_seconds(), CLOCK_SKEW) {
@@ -55,12 +72,8 @@ impl HubState {
         Err(refused(format!("{whose} names the host `{host}`, which this hub does not answer to; add it with --name")))
     }
 
-    /// The identity exists, is enabled and logs in with keys; and the token is signed by one of its keys, or by a policy's.
-    fn check_keys(
-        &self,
-        identity: &Identity,
-        token: &SasToken<'_>,
-    ) -> Result<(&'static str, std::sync::Arc<str>), Refused> {
+    /// The identity exists and its device is enabled.
+    fn enabled_record(&self, identity: &Identity) -> Result<Record, Refused> {
         let inner = self.inner();
         let device = inner.registry.get(&Identity::device(identity.device.clone()));
         let device = device.ok_or_else(|| refused("no such device"))?;
@@ -68,7 +81,17 @@ impl HubState {
         if !device.record.is_enabled() {
             return Err(refused("the device is disabled"));
         }
-        let generation = entry.record.generation.clone();
+        Ok(entry.record.clone())
+    }
+
+    /// The identity exists, is enabled and logs in with keys; and the token is signed by one of its keys, or by a policy's.
+    fn check_keys(
+        &self,
+        identity: &Identity,
+        token: &SasToken<'_>,
+    ) -> Result<(&'static str, std::sync::Arc<str>), Refused> {
+        let record = self.enabled_record(identity)?;
+        let generation = record.generation.clone();
         if let Some(name) = token.policy.as_deref().filter(|name| !name.is_empty()) {
             let policy = self.auth.policies().find(name).ok_or_else(|| refused(format!("no policy `{name}`")))?;
             if !policy.permissions.allow(Permission::DeviceConnect) {
@@ -79,11 +102,11 @@ impl HubState {
             }
             return Ok((POLICY_KEY, generation));
         }
-        if entry.record.authentication.kind != AuthKind::Sas {
-            let kind = entry.record.authentication.kind.as_str();
+        if record.authentication.kind != AuthKind::Sas {
+            let kind = record.authentication.kind.as_str();
             return Err(refused(format!("it is registered to log in otherwise ({kind}), not with a key")));
         }
-        if !entry.record.keys().any(|key| token.verify(key)) {
+        if !record.keys().any(|key| token.verify(key)) {
             return Err(refused("the signature fits neither of its keys"));
         }
         Ok((if identity.module.is_some() { MODULE_KEY } else { DEVICE_KEY }, generation))
@@ -131,7 +154,8 @@ mod tests {
 
     fn try_login(state: &HubState, user: &str, given: &str, password: Option<&str>) -> Result<Login, String> {
         let username: Username = user.parse().map_err(|error: wire::UsernameError| error.to_string())?;
-        state.judge_connect(&username, given, password.map(str::as_bytes)).map_err(|refused| refused.reason)
+        let proof = Proof { password: password.map(str::as_bytes), certificate: None };
+        state.judge_connect(&username, given, proof).map_err(|refused| refused.reason)
     }
 
     #[tokio::test]
@@ -164,7 +188,7 @@ mod tests {
             (user, "d", signed("localhost/devices/e", 1, NOW + 60), "something else"),
             (user, "d", signed("elsewhere/devices/d", 1, NOW + 60), "does not answer to"),
             ("elsewhere/d/?api-version=1", "d", signed("localhost/devices/d", 1, NOW + 60), "does not answer to"),
-            (user, "d", None, "no password"),
+            (user, "d", None, "neither a password nor a certificate"),
             (module, "d/m", signed("localhost/devices/d/modules/m", 1, NOW + 60), "neither of its keys"),
             (
                 "localhost/d/n/?api-version=1",

@@ -2,6 +2,7 @@
 //! Reads never touch the disk. Speaks neither HTTP nor MQTT.
 
 mod activity;
+mod authorities;
 mod bulk;
 mod device_side;
 mod effect;
@@ -13,6 +14,7 @@ mod lag;
 mod login;
 mod messages;
 mod open;
+mod provisioning;
 mod record;
 mod registry;
 mod rows;
@@ -25,6 +27,7 @@ mod twins;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use authorities::certificate_pem;
 pub(crate) use bulk::BulkChange;
 pub(crate) use hub_state::HubState;
 pub(crate) use jobs::{DeviceEnd, JobEnd, JobFilter, JobPlan, no_job};

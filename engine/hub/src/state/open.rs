@@ -1,13 +1,15 @@
 //! Brings the state back from the data folder at start, or begins with nothing.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use base::{Clock, Seed};
+use rand::Rng;
 use tokio::sync::Notify;
 use wire::{ConnectionState, Identity, Twin};
 
 use super::HubState;
+use super::authorities::Authorities;
 use super::device_side::read_session;
 use super::hub_state::Inner;
 use super::jobs::Jobs;
@@ -17,12 +19,15 @@ use super::registry::{Entry, EntryMut, Registry};
 use crate::auth::{Hosts, Policies, ServiceAuth};
 use crate::config::HubStartError;
 use crate::data_dir::DataDir;
+use crate::dps::Provisioning;
 use crate::exchange::Exchange;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::store::{Store, StoreOpenError, StoreWorkers, Table, Write};
 
 /// Where policies are kept.
 const POLICIES: &str = "policies";
+/// Where the name of the provisioning service is kept.
+const ID_SCOPE: &str = "id-scope";
 /// Where the layout of the store is named.
 const FORMAT: &str = "format";
 /// The layout of today; a folder written by a later iotplay is refused instead of misread.
@@ -33,6 +38,8 @@ const FORMAT_NOW: &[u8] = b"1";
 struct Loaded {
     registry: Registry,
     jobs: Jobs,
+    authorities: Authorities,
+    provisioning: Provisioning,
     mail: Mail,
     policies: Option<Policies>,
     last_generation: u64,
@@ -81,6 +88,13 @@ impl HubState {
             store.write_first(writes);
             policies
         });
+        if loaded.provisioning.id_scope.is_empty() {
+            // The form of the real ones: `0ne` and eight digits.
+            let id_scope = format!("0ne{:08X}", rand::rng().random::<u32>());
+            let json = serde_json::to_vec(&id_scope).expect("a text is JSON");
+            store.write_first(vec![Write::put(Table::Meta, ID_SCOPE, json)]);
+            loaded.provisioning.id_scope = id_scope;
+        }
         let cut_off = loaded.jobs.loaded(clock.now());
         if !cut_off.is_empty() {
             store.write_first(cut_off);
@@ -88,13 +102,26 @@ impl HubState {
         let inner = Inner {
             registry: loaded.registry,
             jobs: loaded.jobs,
+            authorities: loaded.authorities,
+            provisioning: loaded.provisioning,
             mail: loaded.mail,
             rng: seed.of("etags").rng(),
             last_generation: loaded.last_generation,
             seen: HashSet::new(),
         };
         let auth = ServiceAuth::new(policies, hosts);
-        Ok((Self { clock, auth, store, exchange, inner: Mutex::new(inner), jobs_wake: Notify::new() }, workers))
+        Ok((
+            Self {
+                clock,
+                auth,
+                store,
+                exchange,
+                inner: Mutex::new(inner),
+                jobs_wake: Notify::new(),
+                links: OnceLock::new(),
+            },
+            workers,
+        ))
     }
 }
 
@@ -138,6 +165,10 @@ impl Loaded {
                 self.entry(key)?.session = Some(read_session(value)?);
                 Ok(())
             }
+            Table::Authorities => self.authorities.load(key, value),
+            Table::Enrollments | Table::EnrollmentGroups | Table::Registrations => {
+                self.provisioning.load(table, key, value)
+            }
             Table::Messages | Table::Feedback => self.mail.load(&mut self.registry, table, key, value),
             Table::Jobs | Table::JobTargets | Table::JobDevices => self.jobs.load(table, key, value, clock.now()),
         }
@@ -151,6 +182,10 @@ impl Loaded {
                 let stored = serde_json::from_slice(value).map_err(|error| error.to_string())?;
                 let policies = Policies::restore(&stored).ok_or("a built-in policy is missing")?;
                 self.policies = Some(policies);
+                Ok(())
+            }
+            ID_SCOPE => {
+                self.provisioning.id_scope = serde_json::from_slice(value).map_err(|error| error.to_string())?;
                 Ok(())
             }
             _ => Err("unknown".into()),

@@ -16,6 +16,14 @@ pub(crate) enum Table {
     Twins,
     /// Kept MQTT subscriptions, by the same key.
     Sessions,
+    /// Certificate authorities of devices, by name.
+    Authorities,
+    /// Enrolments of single devices, by registration id in small letters.
+    Enrollments,
+    /// Enrolments of groups, by name in small letters.
+    EnrollmentGroups,
+    /// Registrations, by registration id in small letters.
+    Registrations,
     /// Cloud-to-device messages that wait, by device and number.
     Messages,
     /// What became of such messages, by number.
@@ -30,8 +38,12 @@ pub(crate) enum Table {
 
 impl Table {
     /// All tables, in the order in which they are read at start: an identity before its twin, a job before its devices.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Meta,
+        Self::Authorities,
+        Self::Enrollments,
+        Self::EnrollmentGroups,
+        Self::Registrations,
         Self::Identities,
         Self::Twins,
         Self::Sessions,
@@ -49,6 +61,10 @@ impl Table {
             Self::Identities => "identities",
             Self::Twins => "twins",
             Self::Sessions => "sessions",
+            Self::Authorities => "authorities",
+            Self::Enrollments => "enrollments",
+            Self::EnrollmentGroups => "enrollment-groups",
+            Self::Registrations => "registrations",
             Self::Messages => "messages",
             Self::Feedback => "feedback",
             Self::Jobs => "jobs",

@@ -17,9 +17,9 @@ use super::TlsError;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The CA is trusted by hand, so it must outlive every project folder.
-const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3650);
+pub(super) const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3650);
 /// Apple's and some browsers' limit for a server certificate under a private CA is 825 days.
-const LEAF_LIFE: Duration = DAY.saturating_mul(800);
+pub(super) const LEAF_LIFE: Duration = DAY.saturating_mul(800);
 /// Certificates start a day early: a device's clock may be behind.
 const EARLY: Duration = DAY;
 /// Every name of our authorities starts so; a few digits of the key follow, because two authorities with one name
@@ -36,7 +36,7 @@ pub struct Authority {
     pub ca_key_pem: Secret,
 }
 
-/// A server certificate issued by an [`Authority`].
+/// A certificate and its key: a server's by an [`Authority`], or a client's.
 #[derive(Clone)]
 pub struct Leaf {
     /// The certificate; the CA itself is left out, clients hold it already.
@@ -145,13 +145,13 @@ fn authority_name(key: &KeyPair) -> String {
     tail.fold(format!("{NAME} "), |name, byte| format!("{name}{byte:02x}"))
 }
 
-fn named(common_name: &str) -> DistinguishedName {
+pub(super) fn named(common_name: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
     name
 }
 
-fn validity(clock: &Clock, life: Duration) -> (OffsetDateTime, OffsetDateTime) {
+pub(super) fn validity(clock: &Clock, life: Duration) -> (OffsetDateTime, OffsetDateTime) {
     let now = clock.now();
     (OffsetDateTime::from(now - EARLY), OffsetDateTime::from(now + life))
 }

@@ -4,12 +4,16 @@
 mod authority;
 mod client;
 mod error;
+mod issue;
+mod peer;
 mod provider;
 mod server;
 
 pub use authority::{Authority, Leaf};
 pub use client::{Roots, client_config, server_name};
 pub use error::TlsError;
+pub use issue::{Signer, client_authority, issue_client};
+pub use peer::{ClientAuthorities, PeerCertificate};
 pub use server::server_config;
 pub use tokio_rustls::{
     TlsAcceptor, TlsConnector, client::TlsStream as ClientStream, server::TlsStream as ServerStream,

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use base::Clock;
 use iotplay_net::tls::{
-    Authority, Roots, TlsAcceptor, TlsConnector, TlsError, client_config, server_config, server_name,
+    Authority, ClientAuthorities, Leaf, PeerCertificate, Roots, Signer, TlsAcceptor, TlsConnector, TlsError,
+    client_authority, client_config, issue_client, server_config, server_name,
 };
 use rustls::HandshakeKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -176,4 +177,70 @@ async fn python_and_node_accept_the_certificates() {
             eprintln!("skipped: no {program} here");
         }
     }
+}
+
+/// A server that says which certificate it was shown; its port and its CA.
+async fn inspector() -> (u16, String) {
+    let clock = Clock::system();
+    let authority = Authority::generate(&clock).unwrap();
+    let leaf = authority.issue(&names(), &clock).unwrap();
+    let acceptor = TlsAcceptor::from(server_config(&leaf.chain_pem, leaf.key_pem.expose()).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let shown = PeerCertificate::of(&stream);
+            let text = shown
+                .map_or_else(|| "none".to_owned(), |shown| format!("{} {:?}", shown.sha256(), shown.common_name()));
+            let _ = stream.write_all(text.as_bytes()).await;
+            let _ = stream.shutdown().await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    (port, authority.ca_pem)
+}
+
+#[tokio::test]
+async fn a_clients_certificate_is_asked_for_not_needed_and_outlives_a_resumption() {
+    let (port, ca) = inspector().await;
+    let clock = Clock::system();
+    let own = issue_client("press-7", Signer::Itself, &clock).unwrap();
+    let print = PeerCertificate::from_pem(&own.chain_pem).unwrap().sha256();
+    let shown = Some((own.chain_pem.as_str(), own.key_pem.expose()));
+    for (certificate, said) in [(None, "none".to_owned()), (shown, format!("{print} Some(\"press-7\")"))] {
+        let config = client_config(&Roots::Pem(ca.clone()), certificate).unwrap();
+        for resumed in [false, true] {
+            let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let connector = TlsConnector::from(Arc::clone(&config));
+            let mut stream = connector.connect(server_name("localhost").unwrap(), stream).await.unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            assert_eq!(text, said);
+            let kind = stream.get_ref().1.handshake_kind().unwrap();
+            assert_eq!(kind == HandshakeKind::Resumed, resumed, "{said}");
+        }
+    }
+}
+
+#[test]
+fn authorities_believe_what_they_signed_and_in_its_time() {
+    let clock = Clock::system();
+    let (authority, other) = (client_authority("A", &clock).unwrap(), client_authority("A", &clock).unwrap());
+    let judge = ClientAuthorities::new([authority.chain_pem.as_str()]).unwrap();
+    let by = |authority: &Leaf, clock: &Clock| {
+        let signer = Signer::Authority(&authority.chain_pem, &authority.key_pem);
+        PeerCertificate::from_pem(&issue_client("d", signer, clock).unwrap().chain_pem).unwrap()
+    };
+    let now = clock.now();
+    assert_eq!(judge.judge(&by(&authority, &clock), now), Ok(()));
+    assert!(judge.judge(&by(&other, &clock), now).is_err(), "another of the same name");
+    assert!(judge.judge(&by(&authority, &clock), now + Duration::from_secs(900 * 86_400)).is_err());
+    assert!(ClientAuthorities::new([]).is_err());
+    assert!(ClientAuthorities::new(["nonsense"]).is_err());
+    // A key that is another's, and a certificate that may not sign.
+    let mixed = Signer::Authority(&authority.chain_pem, &other.key_pem);
+    assert!(matches!(issue_client("d", mixed, &clock), Err(TlsError::Authority(_))));
+    let leaf = issue_client("d", Signer::Itself, &clock).unwrap();
+    assert!(issue_client("e", Signer::Authority(&leaf.chain_pem, &leaf.key_pem), &clock).is_err());
 }

@@ -43,6 +43,14 @@ impl SasKey {
         self.bytes.len()
     }
 
+    /// The key of one member of a group whose key this is: the HMAC-SHA256 over its id.
+    #[must_use]
+    pub fn derived(&self, id: &str) -> Self {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.bytes).expect("HMAC takes keys of any length");
+        mac.update(id.as_bytes());
+        Self::from_bytes(mac.finalize().into_bytes().to_vec())
+    }
+
     /// The HMAC-SHA256 over `resource`, a line feed and `expiry`.
     pub(super) fn mac(&self, resource: &str, expiry: &str) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.bytes).expect("HMAC takes keys of any length");

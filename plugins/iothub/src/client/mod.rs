@@ -1,8 +1,10 @@
 //! The client of a hub's service side, over REST. It knows calls, tokens, pace and repetition; it knows no playbook. No trait
 //! stands before it: tests use the real local hub.
 
+mod authorities;
 mod call;
 mod devices;
+mod enrollments;
 mod error;
 mod governor;
 mod hub_client;
@@ -17,6 +19,7 @@ mod trouble;
 mod twins;
 
 pub use devices::{Created, Statistics};
+pub use enrollments::Enrolled;
 pub use error::{ClientError, SetupError};
 pub use hub_client::{HubClient, HubOptions};
 pub use messages::Taken;

@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use wire::dps::{DpsError, RegistrationOperation};
 use wire::{ErrorCode, HubError, Identity, Username};
 
-use crate::seam::{Backing, Delivery, Login, Refused, Subscription};
+use crate::seam::{Ask, Backing, Delivery, Login, Proof, ProvisionRefused, Refused, Subscription};
 
 pub(super) const PASSWORD: &str = "open sesame";
 /// Reading the twin of this device panics.
@@ -34,9 +35,9 @@ impl Fake {
 }
 
 impl Backing for Fake {
-    fn login(&self, username: &Username, client_id: &str, password: Option<&[u8]>) -> Result<Login, Refused> {
+    fn login(&self, username: &Username, client_id: &str, proof: Proof<'_>) -> Result<Login, Refused> {
         assert_eq!(username.identity.to_string(), client_id, "checked before");
-        if password != Some(PASSWORD.as_bytes()) {
+        if proof.password != Some(PASSWORD.as_bytes()) {
             return Err(Refused { reason: "the password is wrong".to_owned() });
         }
         Ok(Login {
@@ -45,6 +46,10 @@ impl Backing for Fake {
             auth_method: r#"{"scope":"device","type":"sas","issuer":"iothub"}"#,
             generation: "637".into(),
         })
+    }
+
+    async fn provision(&self, _: Ask<'_>) -> Result<RegistrationOperation, ProvisionRefused> {
+        Err(ProvisionRefused { reason: "no device is enrolled".to_owned(), error: DpsError::unauthorized() })
     }
 
     fn twin_for_device(&self, identity: &Identity) -> Result<Bytes, HubError> {

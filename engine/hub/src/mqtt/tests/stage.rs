@@ -14,7 +14,7 @@ use wire::{HubError, Identity, MethodCall, MethodReply, Username};
 
 use super::fake::{Fake, PASSWORD};
 use crate::exchange::Exchange;
-use crate::mqtt::door::greet;
+use crate::mqtt::door::{Entered, greet};
 use crate::mqtt::listener::Mqtt;
 use crate::mqtt::settings::MqttSettings;
 use crate::quota::Quotas;
@@ -61,7 +61,7 @@ impl Stage {
         let hub = Arc::clone(&self.hub);
         tokio::spawn(async move {
             let deadline = Instant::now() + hub.settings.connect_deadline;
-            if let Some(session) = greet(&hub, far, None, deadline).await {
+            if let Some(Entered::Session(session)) = greet(&hub, far, None, None, deadline).await {
                 session.run(None).await;
             }
         });

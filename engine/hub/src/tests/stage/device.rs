@@ -19,11 +19,18 @@ impl Device {
     /// Connects; the code of the CONNACK when it is refused, none when the hub closes.
     pub(crate) async fn connect(hub: &RunningHub, id: &str) -> Result<Self, Option<ConnectReturnCode>> {
         let identity: Identity = id.parse().unwrap();
-        let Some(connection) = hub.device_connection(&identity) else { return Err(None) };
-        let DeviceCredential::Key(key) = connection.credential else { return Err(None) };
+        if hub.device_connection(&identity).is_none() {
+            return Err(None);
+        }
+        Self::connect_as(hub, &identity, &Self::token(hub, &identity)).await
+    }
+
+    /// A fresh token of a device with keys.
+    pub(crate) fn token(hub: &RunningHub, identity: &Identity) -> String {
+        let connection = hub.device_connection(identity).expect("a device with keys");
+        let DeviceCredential::Key(key) = connection.credential else { panic!("{connection:?}") };
         let expiry = base::Clock::system().unix_seconds() + 3_600;
-        let password = sign(&device_resource("localhost", &identity), &key, expiry, None);
-        Self::connect_as(hub, &identity, password.expose()).await
+        sign(&device_resource("localhost", identity), &key, expiry, None).expose().to_owned()
     }
 
     pub(crate) async fn connect_as(
@@ -31,7 +38,17 @@ impl Device {
         identity: &Identity,
         password: &str,
     ) -> Result<Self, Option<ConnectReturnCode>> {
-        let config = client_config(&Roots::Pem(hub.ca_pem().to_owned()), None).unwrap();
+        Self::connect_with(hub, identity, password, None).await
+    }
+
+    /// With a certificate (chain, key) too; an empty password is none.
+    pub(crate) async fn connect_with(
+        hub: &RunningHub,
+        identity: &Identity,
+        password: &str,
+        certificate: Option<(&str, &str)>,
+    ) -> Result<Self, Option<ConnectReturnCode>> {
+        let config = client_config(&Roots::Pem(hub.ca_pem().to_owned()), certificate).unwrap();
         let stream = TcpStream::connect(hub.mqtt()).await.unwrap();
         let stream = TlsConnector::from(config).connect(server_name("localhost").unwrap(), stream).await.unwrap();
         let mut device = Self { connection: Connection::new(stream, LIMITS) };
