@@ -54,3 +54,24 @@ fn faults_belong_to_simulated_devices() {
     let board = ["agent", "--faults", "faults.yaml", "--reboot-command", "true"];
     assert_eq!(set.iotplay.run(&board).code, Some(2));
 }
+
+#[test]
+fn what_fails_once_is_mended_by_a_retry() {
+    let faults = "rejects: { count: 3, status: 409, times: 1 }\ndrops_reply: { count: 2, times: 1 }";
+    let set = empty()
+        .file("scripts/ping.rhai", PING)
+        .file("faults.yaml", faults)
+        .file("ping.yaml", "steps:\n  - invoke_method: { name: ping, response_timeout: 5s }\n");
+    let _hub = LocalHub::start(&set.iotplay, HubOptions::FreePorts);
+    let mut agent = set.iotplay.start(&["agent", "--count", "20", "--faults", "faults.yaml"]);
+    agent.line("ready");
+    for (arguments, code, counts) in [
+        (&["run", "ping.yaml"][..], 4, "ok 15   failed 5   unreachable 0   skipped 0"),
+        (&["retry", "--failed"], 0, "ok 5   failed 0   unreachable 0   skipped 0"),
+        (&["run", "ping.yaml"], 0, "ok 20   failed 0   unreachable 0   skipped 0"),
+    ] {
+        let ended = set.iotplay.run(arguments);
+        assert_eq!(ended.code, Some(code), "{}", ended.err);
+        assert!(ended.err.contains(counts), "{arguments:?}: {}", ended.err);
+    }
+}

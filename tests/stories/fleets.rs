@@ -125,7 +125,8 @@ fn budgets_trip_where_they_must() {
         let ran = rollout(faults, &format!("forks: 1\n{keys}\n{CALL}"), 9);
         ran.exits(code);
         assert_eq!(ran.counts(), counts, "{keys}\n{}", ran.ended.err);
-        assert_eq!(ran.ended.err.contains("aborted: "), code == 6, "{keys}\n{}", ran.ended.err);
+        let word = if keys.contains("pause") { "paused: " } else { "aborted: " };
+        assert_eq!(ran.ended.err.contains(word), code == 6, "{keys}\n{}", ran.ended.err);
     }
 }
 

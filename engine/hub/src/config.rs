@@ -62,6 +62,8 @@ pub struct HubConfig {
     pub quota: Option<Quota>,
     /// Latency and lags; none by default.
     pub delays: Delays,
+    /// A port of 127.0.0.1 for Prometheus, in plain HTTP; 0 takes any free one, none is off.
+    pub metrics_port: Option<u16>,
 }
 
 /// A snapshot to begin with.
@@ -91,6 +93,7 @@ impl HubConfig {
             seeds: None,
             quota: None,
             delays: Delays::default(),
+            metrics_port: None,
         }
     }
 

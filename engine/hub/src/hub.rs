@@ -17,6 +17,7 @@ use crate::data_dir::{DataDir, Endpoint};
 use crate::exchange::Exchange;
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
+use crate::metrics::{self, Metrics, Watched};
 use crate::mqtt::{self, Door, Mqtt, MqttSettings};
 use crate::quota::{Quota, Quotas};
 use crate::rest::{self, Service};
@@ -65,6 +66,7 @@ struct Facts {
     ca_pem: String,
     ca_file: Option<PathBuf>,
     seeded: Option<Seeded>,
+    metrics: Option<SocketAddr>,
 }
 
 /// A hub that listens. Dropping it stops it without waiting.
@@ -90,6 +92,11 @@ impl RunningHub {
     /// Where services connect, HTTPS.
     pub fn https(&self) -> SocketAddr {
         self.facts.https
+    }
+
+    /// Where Prometheus finds the hub's numbers, if that was asked for.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.facts.metrics
     }
 
     /// The CA certificate to trust.
@@ -191,6 +198,29 @@ fn run(config: HubConfig, stop: &CancellationToken, ready: oneshot::Sender<Resul
 /// The task that answers what is on the disk.
 type JoinedTask = tokio::task::JoinHandle<()>;
 
+/// Waits for a task that was told to end.
+async fn ended(what: &'static str, task: JoinedTask) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, what, "a part of the hub failed");
+    }
+}
+
+/// What goes on beside the listeners until the hub is told to stop.
+#[derive(Default)]
+struct Chores(Vec<(&'static str, JoinedTask)>);
+
+impl Chores {
+    fn begin(&mut self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.push((what, tokio::spawn(work)));
+    }
+
+    async fn end(self) {
+        for (what, task) in self.0 {
+            ended(what, task).await;
+        }
+    }
+}
+
 /// Everything that runs.
 struct Parts {
     listeners: Listeners,
@@ -238,6 +268,7 @@ impl Parts {
             ca_pem: certificates.ca_pem.clone(),
             ca_file: data_dir.as_ref().map(DataDir::ca),
             seeded,
+            metrics: listeners.metrics.as_ref().map(|(_, at)| *at),
         };
         if let Some(data_dir) = &data_dir {
             data_dir.write_endpoint(&Endpoint {
@@ -257,27 +288,33 @@ impl Parts {
         let endpoint = HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string();
         let quotas = Arc::new(Quotas::new(config.quota, config.delays.latency, &config.clock, config.seed));
         let telemetry = Arc::new(TelemetryLog::new(config.clock.clone(), stop.clone()));
-        let log = telemetry.before(config.log);
+        let metrics = Arc::new(Metrics::new());
+        let log = metrics.before(telemetry.before(config.log));
+        let watched = Watched { metrics, state: Arc::clone(&state), exchange: Arc::clone(&exchange), telemetry };
         let service = Service::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
             Arc::clone(&quotas),
-            telemetry,
+            watched.clone(),
             log.clone(),
             &endpoint,
             config.seed,
         );
+        let mut chores = Chores::default();
+        if let Some((listener, _)) = listeners.metrics {
+            chores.begin("serving the numbers", metrics::serve(listener, watched, stop.clone()));
+        }
+        chores.begin("the end of messages", {
+            let (state, stop) = (Arc::clone(&state), stop.clone());
+            async move { state.keep_messages(stop).await }
+        });
+        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
+        chores.begin("the jobs", jobs.run(stop.clone(), GRACE));
         let settled = CancellationToken::new();
         let activity = tokio::spawn({
             let (state, settled) = (Arc::clone(&state), settled.clone());
             async move { state.keep_activity(settled).await }
         });
-        let sweep = tokio::spawn({
-            let (state, stop) = (Arc::clone(&state), stop.clone());
-            async move { state.keep_messages(stop).await }
-        });
-        let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
-        let jobs = tokio::spawn(jobs.run(stop.clone(), GRACE));
         // Devices stay until the calls that are in flight have had their time.
         let devices = CancellationToken::new();
         let hub = Mqtt::new(
@@ -293,25 +330,14 @@ impl Parts {
         let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.mqtt, door.clone()));
         let https = rest::Https { tls: certificates.https, service: Arc::new(service), door };
         rest::serve(listeners.https.0, https, stop.clone(), GRACE).await;
-        if let Err(error) = jobs.await {
-            tracing::error!(%error, "the jobs failed");
-        }
-        if let Err(error) = sweep.await {
-            tracing::error!(%error, "the end of messages failed");
-        }
+        chores.end().await;
         devices.cancel();
-        if let Err(error) = mqtt.await {
-            tracing::error!(%error, "the MQTT side failed");
-        }
+        ended("the MQTT side", mqtt).await;
         settled.cancel();
-        if let Err(error) = activity.await {
-            tracing::error!(%error, "keeping the times of activity failed");
-        }
+        ended("keeping the times of activity", activity).await;
         // Brings every change to the disk; acknowledgements end with the writer.
         state.close();
-        if let Err(error) = acknowledged.await {
-            tracing::error!(%error, "the acknowledgements failed");
-        }
+        ended("the acknowledgements", acknowledged).await;
         if writer.is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the store's writer panicked");
         }

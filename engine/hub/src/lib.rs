@@ -10,6 +10,7 @@ mod hub;
 mod jobs;
 mod link;
 mod listen;
+mod metrics;
 mod mqtt;
 mod query;
 mod quota;

@@ -1,7 +1,7 @@
 //! Opens the two listening sockets, with errors that say what to do.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
@@ -11,12 +11,21 @@ use crate::config::{HubConfig, HubStartError};
 pub(crate) struct Listeners {
     pub(crate) mqtt: (TcpListener, SocketAddr),
     pub(crate) https: (TcpListener, SocketAddr),
+    pub(crate) metrics: Option<(TcpListener, SocketAddr)>,
 }
 
 impl Listeners {
     pub(crate) async fn open(config: &HubConfig) -> Result<Self, HubStartError> {
         check_reach(config.bind, config.allow_remote)?;
+        let metrics = match config.metrics_port {
+            None => None,
+            // Never further: nobody shows who he is there.
+            Some(port) => {
+                Some(listen("metrics", "--metrics-port", SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)).await?)
+            }
+        };
         Ok(Self {
+            metrics,
             mqtt: listen("MQTT", "--mqtt-port", SocketAddr::new(config.bind, config.mqtt_port)).await?,
             https: listen("HTTPS", "--https-port", SocketAddr::new(config.bind, config.https_port)).await?,
         })

@@ -83,7 +83,15 @@ impl Batch {
 
     /// From now on something may reach the device, and its step's time runs.
     pub fn begun(&self, index: usize) {
-        self.tell(index, |news| news.begun = true);
+        self.tell(index, |news| {
+            news.begun = true;
+            news.runs = true;
+        });
+    }
+
+    /// Nothing more reaches the device: what became of it is only to be found out, and that is not its step's time any more.
+    pub fn over(&self, index: usize) {
+        self.tell(index, |news| news.runs = false);
     }
 
     /// Says how far it is with a device. The last [`Progress::Says`] is the summary of its step.
@@ -137,6 +145,8 @@ pub(crate) struct Seat {
 #[derive(Default)]
 pub(crate) struct News {
     pub(crate) begun: bool,
+    /// The step's time runs.
+    pub(crate) runs: bool,
     pub(crate) progress: Option<Progress>,
     pub(crate) warnings: Vec<String>,
     pub(crate) outcome: Option<Outcome>,
@@ -156,6 +166,7 @@ impl Seat {
         let mut news = self.news.borrow_mut();
         News {
             begun: news.begun,
+            runs: news.runs,
             progress: news.progress.take(),
             warnings: std::mem::take(&mut news.warnings),
             outcome: news.outcome.take(),

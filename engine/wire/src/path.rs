@@ -81,6 +81,8 @@ pub enum HubPath {
     OwnSend(DeviceId),
     /// GET: device-to-cloud messages. Ours: at the service they are in an Event Hub.
     OwnTelemetry,
+    /// GET: what the hub counts. Ours.
+    OwnStatus,
 }
 
 fn owned(segment: &str) -> String {
@@ -108,6 +110,7 @@ impl HubPath {
             ["statistics", "service"] => Some(Self::StatisticsService),
             ["jobs", rest @ ..] => Self::parse_jobs(rest),
             [OWN, "devices", device, "messages"] => Some(Self::OwnSend(device.parse().ok()?)),
+            [OWN, "status"] => Some(Self::OwnStatus),
             [OWN, "telemetry"] => Some(Self::OwnTelemetry),
             ["configurations"] => Some(Self::Configurations),
             ["configurations", "testQueries"] => Some(Self::ConfigurationTestQueries),
@@ -264,6 +267,7 @@ impl fmt::Display for HubPath {
             Self::FeedbackLock(lock) => write!(f, "/messages/serviceBound/feedback/{}", encode(lock)),
             Self::FeedbackAbandon(lock) => write!(f, "/messages/serviceBound/feedback/{}/abandon", encode(lock)),
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
+            Self::OwnStatus => write!(f, "/{OWN}/status"),
             Self::OwnTelemetry => write!(f, "/{OWN}/telemetry"),
             Self::OwnSend(id) => write!(f, "/{OWN}/devices/{}/messages", encode(id.as_str())),
         }
@@ -315,6 +319,7 @@ mod tests {
             "/$iothub/websocket",
             "/iotplay/devices/d1/messages",
             "/iotplay/telemetry",
+            "/iotplay/status",
         ] {
             match HubPath::parse(text) {
                 // A blank is no character of an id.

@@ -91,7 +91,8 @@ fn facts(twin: &Value) -> Facts {
 /// What a verb of this plugin costs, or a reading of the fact: the least that it can do with.
 fn costs(work: &Work) -> &'static [QuotaKind] {
     match &*work.name {
-        "invoke_method" | "patch_twin" if work.gathered => &[QuotaKind::JobDevices],
+        "invoke_method" if work.gathered => &[QuotaKind::JobDevices],
+        "patch_twin" if work.gathered => &[QuotaKind::TwinReads, QuotaKind::JobDevices],
         "invoke_method" => &[QuotaKind::Methods],
         // A wait ends with one reading, whatever came before it.
         TWIN | "get_twin" | "wait_until" => &[QuotaKind::TwinReads],

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -11,7 +12,7 @@ use wire::{DeviceConnection, DeviceFilter};
 
 use crate::error::{Result, other};
 use crate::process::Running;
-use crate::subject::{LocalHub, answer, device};
+use crate::subject::{LocalHub, answer, answer_and_report, device};
 use crate::tls;
 
 /// What the process says once all its devices are connected.
@@ -23,12 +24,26 @@ struct Order {
     mqtt: SocketAddr,
     ca: PathBuf,
     devices: Vec<String>,
+    /// Each reports before it answers.
+    reports: bool,
+    /// Between two connections.
+    apart_millis: u64,
 }
 
 /// Starts the process and waits until its devices are connected.
 pub(crate) fn start(hub: &LocalHub, devices: &[DeviceConnection]) -> Result<Running> {
+    begin(hub, devices, false, Duration::ZERO)
+}
+
+/// The same with devices that report before they answer, on a hub that does not let them in all at once.
+pub(crate) fn start_reporting(hub: &LocalHub, devices: &[DeviceConnection], apart: Duration) -> Result<Running> {
+    begin(hub, devices, true, apart)
+}
+
+fn begin(hub: &LocalHub, devices: &[DeviceConnection], reports: bool, apart: Duration) -> Result<Running> {
     let devices = devices.iter().map(|device| device.to_connection_string().expose().to_owned()).collect();
-    let order = Order { mqtt: hub.mqtt, ca: hub.ca.clone(), devices };
+    let apart_millis = u64::try_from(apart.as_millis()).map_err(other)?;
+    let order = Order { mqtt: hub.mqtt, ca: hub.ca.clone(), devices, reports, apart_millis };
     let file = hub.folder().join("bare.json");
     std::fs::write(&file, serde_json::to_vec(&order).map_err(other)?)?;
     let log = hub.folder().join("bare.log");
@@ -45,8 +60,15 @@ pub(crate) async fn run(order: &Path) -> Result<()> {
     let mut answering = JoinSet::new();
     for connection in &order.devices {
         let connection: DeviceConnection = connection.parse().map_err(other)?;
-        let client = device(order.mqtt, &config, &connection, &[DeviceFilter::Methods]).await?;
-        answering.spawn_local(answer(client));
+        let filters = [DeviceFilter::Methods, DeviceFilter::TwinResponses];
+        let filters = if order.reports { &filters[..] } else { &filters[..1] };
+        let client = device(order.mqtt, &config, &connection, filters).await?;
+        if order.reports {
+            answering.spawn_local(answer_and_report(client));
+        } else {
+            answering.spawn_local(answer(client));
+        }
+        tokio::time::sleep(Duration::from_millis(order.apart_millis)).await;
     }
     println!("{READY}");
     while let Some(ended) = answering.join_next().await {

@@ -9,13 +9,13 @@ use tokio::task::LocalSet;
 use crate::error::{Result, other};
 use crate::peer::program;
 use crate::report::{Figure, Report};
-use crate::{bare_fleet, calls, fleet_calls, memory, scale, sdk, start};
+use crate::{bare_fleet, calls, fleet_calls, memory, pace, scale, sdk, start};
 
 /// Measures iotplay against its peers in one run.
 #[derive(Debug, Parser)]
 #[command(name = "iotplay-bench")]
 struct Options {
-    /// Which figures: start, calls, load, memory, idle, fleet, plays, reboots, targets, sdk; none = all.
+    /// Which figures: start, calls, load, memory, idle, fleet, plays, pace, reboots, targets, sdk; none = all.
     #[arg(value_parser = FIGURES)]
     figures: Vec<String>,
     /// The iotplay binary under measurement.
@@ -59,7 +59,8 @@ pub fn main() -> ExitCode {
 }
 
 /// The figures by name, in the order in which they are taken.
-const FIGURES: [&str; 10] = ["start", "calls", "load", "memory", "idle", "fleet", "plays", "reboots", "targets", "sdk"];
+const FIGURES: [&str; 11] =
+    ["start", "calls", "load", "memory", "idle", "fleet", "plays", "pace", "reboots", "targets", "sdk"];
 
 async fn run(options: &Options) -> Result<()> {
     if let Some(order) = &options.bare_fleet {
@@ -106,6 +107,7 @@ impl Bench<'_> {
             "idle" => memory::idle_agent(iotplay, options.repeats).await,
             "fleet" => memory::fleets(iotplay, &options.fleets).await,
             "plays" => fleet_calls::measure(iotplay, self.plays()).await,
+            "pace" => pace::measure(iotplay, if smoke { 50 } else { 1_000 }).await,
             "reboots" => scale::reboots(iotplay, if smoke { 20 } else { 9_000 }).await,
             "targets" => scale::targets(iotplay, if smoke { (100, 1_000) } else { (10_000, 100_000) }).await,
             "sdk" => sdk::python_pair(iotplay, &options.python, options.repeats.min(3)).await,

@@ -9,6 +9,7 @@ mod command;
 mod error;
 mod fleet_calls;
 mod memory;
+mod pace;
 mod peer;
 mod process;
 mod report;

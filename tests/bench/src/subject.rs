@@ -28,6 +28,9 @@ const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// The hub's folder within the benchmark's own.
 const DATA: &str = "hub";
 
+/// The file of what a hub says, in its folder.
+const LOG: &str = "hub.log";
+
 /// A running local hub.
 pub(crate) struct LocalHub {
     pub(crate) process: Running,
@@ -52,12 +55,23 @@ impl LocalHub {
         Self::launch(iotplay, &["--bind", address, "--mqtt-port", "8883", "--https-port", "443"])
     }
 
-    fn launch(iotplay: &Path, ports: &[&str]) -> Result<Self> {
+    /// Starts `iotplay hub` on free ports with these devices and these limits.
+    pub(crate) fn narrow(iotplay: &Path, seed: &str, limits: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("seed.yaml"), seed)?;
+        let flags = ["--mqtt-port", "0", "--https-port", "0", "--seed", "seed.yaml"];
+        Self::launch_in(folder, iotplay, &[&flags, limits].concat())
+    }
+
+    fn launch(iotplay: &Path, flags: &[&str]) -> Result<Self> {
+        Self::launch_in(tempfile::tempdir()?, iotplay, flags)
+    }
+
+    fn launch_in(folder: TempDir, iotplay: &Path, flags: &[&str]) -> Result<Self> {
         let data = folder.path().join(DATA);
-        let log = folder.path().join("hub.log");
+        let log = folder.path().join(LOG);
         let mut command = Command::new(iotplay);
-        command.arg("hub").args(ports).arg("--data").arg(&data);
+        command.arg("hub").args(flags).arg("--data").arg(&data);
         let mut process = Running::start(command.current_dir(folder.path()), &log)?;
         let endpoint = process.until("iotplay hub", &log, || {
             let text = std::fs::read_to_string(data.join("endpoint.json")).ok()?;
@@ -85,6 +99,11 @@ impl LocalHub {
     /// A folder that goes with the hub.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// What it says.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.path().join(LOG)
     }
 
     /// Where it keeps its state: what our own commands find it by.
@@ -162,10 +181,28 @@ fn expiry() -> u64 {
 /// Answers every method call with 200 until the connection ends.
 pub(crate) async fn answer(mut device: BareMqtt) -> Result<()> {
     loop {
-        let call = device.message().await?;
-        let DeviceTopic::MethodRequest { rid, .. } = DeviceTopic::parse(&call.topic).map_err(other)? else { continue };
-        let reply = DeviceTopic::MethodResponse { status: 200, rid };
-        device.queue(&reply.to_string(), Bytes::from_static(crate::calls::REPLY.as_bytes()))?;
-        device.flush().await?;
+        answer_one(&mut device, None).await?;
     }
+}
+
+/// The same; reports how many there were before each answer.
+pub(crate) async fn answer_and_report(mut device: BareMqtt) -> Result<()> {
+    let mut calls = 0_u64;
+    loop {
+        calls += answer_one(&mut device, Some(calls + 1)).await?;
+    }
+}
+
+/// The next message, if it is a call: 1, else 0.
+async fn answer_one(device: &mut BareMqtt, report: Option<u64>) -> Result<u64> {
+    let call = device.message().await?;
+    let DeviceTopic::MethodRequest { rid, .. } = DeviceTopic::parse(&call.topic).map_err(other)? else { return Ok(0) };
+    if let Some(calls) = report {
+        let topic = DeviceTopic::TwinReported { rid: "r", version: None };
+        device.queue(&topic.to_string(), Bytes::from(format!("{{\"calls\":{calls}}}")))?;
+    }
+    let reply = DeviceTopic::MethodResponse { status: 200, rid };
+    device.queue(&reply.to_string(), Bytes::from_static(crate::calls::REPLY.as_bytes()))?;
+    device.flush().await?;
+    Ok(1)
 }

@@ -1,11 +1,11 @@
-//! Flags of `hub` and of what else it can do: `env`, `snapshot`, `restore`, `tail`.
+//! Flags of `hub` and of what else it can do: `env`, `snapshot`, `restore`, `tail`, `status`.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::{QuotaArgs, TailArgs};
+use super::{QuotaArgs, StatusArgs, TailArgs};
 
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
@@ -41,9 +41,24 @@ pub(crate) struct HubArgs {
     /// Let the snapshot take the place of the folder's state, which is lost
     #[arg(long, requires = "restore")]
     pub(crate) force: bool,
+    /// Serve the hub's numbers for Prometheus at http://127.0.0.1:PORT/metrics; 0 takes a free port
+    #[arg(long, value_name = "PORT")]
+    pub(crate) metrics_port: Option<u16>,
+    /// How each event is told on stderr
+    #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
+    pub(crate) log_format: LogFormat,
     /// How narrow and how slow.
     #[command(flatten)]
     pub(crate) quota: QuotaArgs,
+}
+
+/// `--log-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    // One line per event, for people.
+    Text,
+    // One object per event.
+    Json,
 }
 
 /// `iotplay hub snapshot` and `iotplay hub restore`.
@@ -64,6 +79,8 @@ pub(crate) enum HubCommand {
     Env,
     /// Write the whole state of this folder's hub, running or not, to one file
     Snapshot(SnapshotArgs),
+    /// Print what the running hub counts: connections, calls, messages, refusals, commits
+    Status(StatusArgs),
     /// Print the messages that devices have sent to the hub
     Tail(TailArgs),
     /// Make a snapshot the state of this folder's hub, which must not run

@@ -14,7 +14,7 @@ mod tail;
 
 pub(crate) use agent::AgentArgs;
 pub(crate) use cli::{Cli, Command, Common, parse};
-pub(crate) use hub::{HubArgs, HubCommand, SnapshotArgs};
+pub(crate) use hub::{HubArgs, HubCommand, LogFormat, SnapshotArgs};
 pub(crate) use journal::{ResumeArgs, RetryArgs, RunsArgs, ShowArgs};
 pub(crate) use mirror::command;
 pub(crate) use pace::PaceArgs;
@@ -24,4 +24,4 @@ pub(crate) use send::SendArgs;
 pub(crate) use small::{
     CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand, TwinPatchArgs,
 };
-pub(crate) use tail::{Since, TailArgs, TailOutput};
+pub(crate) use tail::{Since, StatusArgs, StatusOutput, TailArgs, TailOutput};

@@ -1,4 +1,4 @@
-//! Flags of `hub tail`.
+//! Flags of `hub tail` and `hub status`: looking at a hub that runs.
 
 use std::time::{Duration, SystemTime};
 
@@ -37,6 +37,23 @@ pub(crate) enum TailOutput {
     Text,
     // One object per message.
     Ndjson,
+}
+
+/// `iotplay hub status`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StatusArgs {
+    /// json: the document as the hub gives it
+    #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
+    pub(crate) output: StatusOutput,
+}
+
+/// `--output` of `hub status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusOutput {
+    // One number to a line.
+    Text,
+    // One document.
+    Json,
 }
 
 /// `--since`.

@@ -5,8 +5,8 @@ use std::future::Future;
 use tokio::task::LocalSet;
 
 use super::{
-    agent, check, completions, devices, hub, hub_env, hub_snapshot, hub_tail, init, invoke, plugins, resume, retry,
-    run as play, runs, schema, send, show, twin,
+    agent, check, completions, devices, hub, hub_env, hub_snapshot, hub_status, hub_tail, init, invoke, plugins,
+    resume, retry, run as play, runs, schema, send, show, twin,
 };
 use crate::args::{Cli, Command, HubCommand};
 use crate::process::{CommandResult, Trouble};
@@ -30,6 +30,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
             Some(HubCommand::Env) => hub_env::run(&common),
             Some(HubCommand::Snapshot(args)) => hub_snapshot::take(&common, &args),
             Some(HubCommand::Restore(args)) => hub_snapshot::restore(&common, &args),
+            Some(HubCommand::Status(args)) => on_lane(hub_status::run(&common, &args)),
             Some(HubCommand::Tail(args)) => on_lane(hub_tail::run(&common, args)),
             None => on_lane(hub::run(&common, args)),
         },

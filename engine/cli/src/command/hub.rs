@@ -3,21 +3,16 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use base::{Clock, Diagnostic, rfc3339_millis};
-use hub::{
-    Data, Hub, HubConfig, HubEvent, HubLog, HubStartError, Restore, RunningHub, Seeded, Seeds, Snapshot, SnapshotError,
-};
+use base::{Clock, Diagnostic};
+use hub::{Data, Hub, HubConfig, HubStartError, Restore, RunningHub, Seeded, Seeds, Snapshot, SnapshotError};
 
-use super::{hub_quota, hub_snapshot};
+use super::{hub_log, hub_quota, hub_snapshot};
 use crate::args::{Common, HubArgs};
 use crate::process::{self, CommandResult, Exit, Signals, Trouble, err};
 use crate::project;
 
 /// The port that the Python device SDK has built in.
 const SDK_MQTT: u16 = 8883;
-
-/// Longest body of a message that a log line shows.
-const SHOWN: usize = 200;
 
 /// Runs the hub until SIGINT or SIGTERM; both are a good end.
 pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
@@ -31,7 +26,8 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
         allow_remote: args.allow_remote,
         mqtt_port: args.mqtt_port,
         https_port: args.https_port,
-        log: log(clock.clone()),
+        log: hub_log::log(clock.clone(), args.log_format),
+        metrics_port: args.metrics_port,
         clock,
         restore: restore(&args)?,
         seeds: args.seed.as_deref().map(seeds).transpose()?,
@@ -69,6 +65,9 @@ fn greet(running: &RunningHub, common: &Common, memory: bool, narrow: Option<Str
     if let Some(Seeded { made, changed, same }) = running.seeded() {
         err(&format!("seed    devices made {made}, changed {changed}, as they were {same}"));
     }
+    if let Some(metrics) = running.metrics() {
+        err(&format!("metrics http://{metrics}/metrics"));
+    }
     if let Some(narrow) = narrow {
         err(&format!("quota   {narrow}"));
     }
@@ -100,42 +99,4 @@ fn refused(error: &HubStartError) -> Trouble {
         _ => Exit::USAGE,
     };
     Trouble::new(exit, Diagnostic::error(process::chain(error)))
-}
-
-/// One line per event on stderr: `13:27:42.118  press-7  connected`.
-fn log(clock: Clock) -> HubLog {
-    HubLog::new(move |event| {
-        let now = rfc3339_millis(clock.now());
-        let time = now.get(11..23).unwrap_or(&now);
-        err(&format!("{time}  {}", line(&event)));
-    })
-}
-
-fn line(event: &HubEvent) -> String {
-    let from = |peer: &Option<SocketAddr>| peer.map_or_else(String::new, |peer| format!(" from {peer}"));
-    match event {
-        HubEvent::Connected { identity, peer, session_present } => {
-            let again = if *session_present { ", subscriptions kept" } else { "" };
-            format!("{identity}  connected{}{again}", from(peer))
-        }
-        HubEvent::Disconnected { identity, why } => format!("{identity}  disconnected: {why}"),
-        HubEvent::Refused { client_id, peer, reason } => {
-            format!("{}  refused{}: {reason}", client_id.as_deref().unwrap_or("?"), from(peer))
-        }
-        HubEvent::Throttled { identity, reason } => {
-            let who = identity.as_ref().map_or_else(|| "service".to_owned(), ToString::to_string);
-            format!("{who}  throttled: {reason}")
-        }
-        HubEvent::ServiceRefused { peer, reason } => format!("service  refused from {peer}: {reason}"),
-        HubEvent::Telemetry(message) => {
-            let bytes = &message.body[..message.body.len().min(SHOWN)];
-            // Control characters could draw on the terminal of whoever watches.
-            let text: String =
-                String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '.' } else { c }).collect();
-            let more = if message.body.len() > SHOWN { " .." } else { "" };
-            format!("{}  telemetry {text}{more}", message.identity)
-        }
-        HubEvent::MethodCalled { identity, name, outcome: Ok(status) } => format!("{identity}  {name} -> {status}"),
-        HubEvent::MethodCalled { identity, name, outcome: Err(code) } => format!("{identity}  {name} -> {code}"),
-    }
 }

@@ -39,12 +39,14 @@ pub(crate) fn options(args: &RunArgs, world: &World, signals: &Signals) -> Resul
     Ok(options)
 }
 
-/// `20261123-132742-k3f9`: sorts by time, and two of one second differ.
+/// `20261123-132742-1ef9`: sorts by time, to 4 ms by the first half of its last part; the other half is chance.
 fn id(clock: &Clock, seed: Seed) -> String {
     let now = rfc3339_millis(clock.now());
-    let digits: String = now.chars().take(19).filter(char::is_ascii_digit).collect();
-    let (day, time) = digits.split_at(8);
-    format!("{day}-{time}-{:04x}", seed.of("run id").0 & 0xffff)
+    let digits: String = now.chars().filter(char::is_ascii_digit).collect();
+    let (seconds, millis) = digits.split_at(14);
+    let (day, time) = seconds.split_at(8);
+    let part = millis.parse::<u64>().unwrap_or(0) * 256 / 1_000;
+    format!("{day}-{time}-{part:02x}{:02x}", seed.of("run id").0 & 0xff)
 }
 
 #[cfg(test)]
@@ -55,7 +57,15 @@ mod tests {
 
     #[test]
     fn ids_sort_by_time() {
-        let (clock, _) = Clock::manual(UNIX_EPOCH + Duration::from_secs(1_795_440_462));
-        assert!(id(&clock, Seed(1)).starts_with("20261123-132742-"), "{}", id(&clock, Seed(1)));
+        let (clock, hand) = Clock::manual(UNIX_EPOCH + Duration::from_secs(1_795_440_462));
+        let first = id(&clock, Seed(1));
+        assert!(first.starts_with("20261123-132742-00") && first.len() == 20, "{first}");
+        let mut last = first;
+        for _ in 0..100 {
+            hand.advance(Duration::from_millis(9));
+            let next = id(&clock, Seed(7));
+            assert!(next > last, "{next} after {last}");
+            last = next;
+        }
     }
 }

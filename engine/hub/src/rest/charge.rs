@@ -32,7 +32,7 @@ fn kind(route: Route) -> Option<Kind> {
         Route::Query => Some(Kind::Queries),
         Route::PutJob | Route::GetJob | Route::CancelJob | Route::ListJobs => Some(Kind::Jobs),
         Route::Bulk | Route::InvokeMethod | Route::SendMessage => None,
-        Route::PurgeMessages | Route::ReadTelemetry => None,
+        Route::PurgeMessages | Route::ReadTelemetry | Route::Status => None,
         Route::ReadFeedback | Route::CompleteFeedback | Route::AbandonFeedback => None,
         Route::StatisticsDevices | Route::StatisticsService | Route::NotSupported(_) => None,
     }

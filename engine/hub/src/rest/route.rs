@@ -30,6 +30,7 @@ pub(super) enum Route {
     StatisticsService,
     SendMessage,
     ReadTelemetry,
+    Status,
     PurgeMessages,
     ReadFeedback,
     CompleteFeedback,
@@ -63,6 +64,7 @@ impl Route {
             (HubPath::StatisticsDevices, "GET") => Self::StatisticsDevices,
             (HubPath::StatisticsService, "GET") => Self::StatisticsService,
             (HubPath::OwnSend(_), "POST") => Self::SendMessage,
+            (HubPath::OwnStatus, "GET") => Self::Status,
             (HubPath::OwnTelemetry, "GET") => Self::ReadTelemetry,
             (HubPath::Commands(_), "DELETE") => Self::PurgeMessages,
             (HubPath::Feedback, "GET") => Self::ReadFeedback,
@@ -72,12 +74,44 @@ impl Route {
         })
     }
 
+    /// What it is counted as.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ListDevices => "list_devices",
+            Self::Bulk => "bulk",
+            Self::GetDevice => "get_device",
+            Self::PutDevice => "put_device",
+            Self::DeleteDevice => "delete_device",
+            Self::ListModules => "list_modules",
+            Self::GetModule => "get_module",
+            Self::PutModule => "put_module",
+            Self::DeleteModule => "delete_module",
+            Self::GetTwin => "get_twin",
+            Self::PatchTwin => "patch_twin",
+            Self::PutTwin => "put_twin",
+            Self::InvokeMethod => "invoke_method",
+            Self::Query => "query",
+            Self::PutJob => "put_job",
+            Self::GetJob => "get_job",
+            Self::CancelJob => "cancel_job",
+            Self::ListJobs => "list_jobs",
+            Self::StatisticsDevices | Self::StatisticsService => "statistics",
+            Self::SendMessage => "send_message",
+            Self::ReadTelemetry => "read_telemetry",
+            Self::Status => "status",
+            Self::PurgeMessages => "purge_messages",
+            Self::ReadFeedback => "read_feedback",
+            Self::CompleteFeedback | Self::AbandonFeedback => "settle_feedback",
+            Self::NotSupported(_) => "not_supported",
+        }
+    }
+
     /// Any one of these suffices; none are asked for what is not supported.
     pub(super) fn needs(self) -> &'static [Permission] {
         match self {
             Self::GetTwin | Self::PatchTwin | Self::PutTwin | Self::InvokeMethod | Self::Query => &[ServiceConnect],
             Self::PutJob | Self::GetJob | Self::CancelJob | Self::ListJobs => &[ServiceConnect],
-            Self::SendMessage | Self::PurgeMessages | Self::ReadTelemetry => &[ServiceConnect],
+            Self::SendMessage | Self::PurgeMessages | Self::ReadTelemetry | Self::Status => &[ServiceConnect],
             Self::ReadFeedback | Self::CompleteFeedback | Self::AbandonFeedback => &[ServiceConnect],
             Self::ListDevices | Self::GetDevice | Self::ListModules | Self::GetModule => &[RegistryRead],
             Self::StatisticsDevices | Self::StatisticsService => &[RegistryRead],

@@ -9,25 +9,29 @@ use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use rand::Rng;
 use rand::rngs::StdRng;
+use tokio::time::Instant;
 use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
 
 use super::call::{Call, check_version};
-use super::reply::{Failure, Reply, header};
+use super::reply::{Failure, Reply, header, json};
 use super::route::{Route, segments};
 use super::{bulk, charge, devices, jobs, messages, methods, modules, query, statistics, telemetry, twins};
 use crate::auth::Caller;
 use crate::exchange::Exchange;
+use crate::metrics::Watched;
 use crate::quota::Quotas;
 use crate::seam::{HubEvent, HubLog};
 use crate::state::HubState;
-use crate::telemetry::TelemetryLog;
+
+/// What a call is counted as that never came to an operation.
+const NO_OPERATION: &str = "none";
 
 /// What handlers work on.
 pub(crate) struct Service {
     pub(super) state: Arc<HubState>,
     pub(super) exchange: Arc<Exchange>,
     pub(super) quotas: Arc<Quotas>,
-    pub(super) telemetry: Arc<TelemetryLog>,
+    pub(super) watched: Watched,
     pub(super) log: HubLog,
     mqtt_endpoint: HeaderValue,
     ids: Mutex<StdRng>,
@@ -39,20 +43,21 @@ impl Service {
         state: Arc<HubState>,
         exchange: Arc<Exchange>,
         quotas: Arc<Quotas>,
-        telemetry: Arc<TelemetryLog>,
+        watched: Watched,
         log: HubLog,
         mqtt_endpoint: &str,
         seed: Seed,
     ) -> Self {
         let mqtt_endpoint = HeaderValue::from_str(mqtt_endpoint).unwrap_or(HeaderValue::from_static(""));
-        Self { state, exchange, quotas, telemetry, log, mqtt_endpoint, ids: Mutex::new(seed.of("requests").rng()) }
+        Self { state, exchange, quotas, watched, log, mqtt_endpoint, ids: Mutex::new(seed.of("requests").rng()) }
     }
 
     /// Always an answer.
     pub(crate) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Reply {
         let random = self.ids.lock().expect("a generator is plain data: no panic while held").random();
         let tracking = Tracking::new(random, self.state.clock().now());
-        let mut reply = match self.try_answer(request, peer).await {
+        let (began, mut name) = (Instant::now(), NO_OPERATION);
+        let mut reply = match self.try_answer(request, peer, &mut name).await {
             Ok(reply) => reply,
             Err(failure) => {
                 if let Some(error) = failure.too_much() {
@@ -61,11 +66,18 @@ impl Service {
                 failure.reply(&tracking)
             }
         };
+        self.watched.metrics.called(name, reply.status().as_u16(), began.elapsed());
         reply.headers_mut().insert(headers::MQTT_ENDPOINT, self.mqtt_endpoint.clone());
         header(reply, headers::MS_REQUEST_ID, &tracking.id)
     }
 
-    async fn try_answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Result<Reply, Failure> {
+    /// `name` becomes the operation's, once it is known that the caller may ask for it.
+    async fn try_answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        name: &mut &'static str,
+    ) -> Result<Reply, Failure> {
         let (head, body) = request.into_parts();
         let authorization = head.headers.get(headers::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
         let now = self.state.clock().unix_seconds();
@@ -81,6 +93,7 @@ impl Service {
             let reason = format!("policy `{}` or its token's scope does not allow {method} {path}", caller.policy);
             return Err(self.unauthorized(peer, reason));
         }
+        *name = route.name();
         let call = Call { headers: head.headers, parameters, body };
         Box::pin(async {
             self.quotas.travel().await;
@@ -110,6 +123,7 @@ impl Service {
             (Route::GetJob, HubPath::JobV2(id)) => jobs::get(self, &id),
             (Route::CancelJob, HubPath::JobV2Cancel(id)) => jobs::cancel(self, &id).await,
             (Route::ListJobs, _) => jobs::list(self, &call),
+            (Route::Status, _) => Ok(json(self.watched.document().to_string())),
             (Route::ReadTelemetry, _) => telemetry::read(self, &call).await,
             (Route::SendMessage, HubPath::OwnSend(id)) => messages::send(self, &id, call).await,
             (Route::PurgeMessages, HubPath::Commands(id)) => messages::purge(self, &id).await,

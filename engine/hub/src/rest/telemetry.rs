@@ -8,6 +8,6 @@ use super::service::Service;
 
 pub(super) async fn read(service: &Service, call: &Call) -> Result<Reply, Failure> {
     let query = TelemetryQuery::parse(&call.parameters).map_err(|error| HubError::invalid(format!("{error}.")))?;
-    let page = service.telemetry.read(query).await;
+    let page = service.watched.telemetry.read(query).await;
     Ok(json(serde_json::to_vec(&page).expect("plain fields with text keys are JSON")))
 }

@@ -16,7 +16,7 @@ use super::registry::{Counts, Registry};
 use super::rules::not_found;
 use crate::auth::ServiceAuth;
 use crate::exchange::Exchange;
-use crate::store::{Store, StoreFailed, Write};
+use crate::store::{Store, StoreCounts, StoreFailed, Write};
 
 /// See the module's description. Shared by all parts of a hub.
 pub(crate) struct HubState {
@@ -101,6 +101,15 @@ impl HubState {
     /// Brings every change to the disk and takes no more.
     pub(crate) fn close(&self) {
         self.store.close();
+    }
+
+    pub(crate) fn store_counts(&self) -> StoreCounts {
+        self.store.counts()
+    }
+
+    /// Cloud-to-device messages that wait, and feedback that nobody has read.
+    pub(crate) fn mail_counts(&self) -> (usize, usize) {
+        self.inner().mail.counts()
     }
 
     pub(crate) fn counts(&self) -> Counts {

@@ -7,5 +7,5 @@ mod disk;
 mod queue;
 mod table;
 
-pub(crate) use queue::{Store, StoreFailed, StoreWorkers};
+pub(crate) use queue::{Store, StoreCounts, StoreFailed, StoreWorkers};
 pub(crate) use table::{Row, StoreOpenError, Table, Write};

@@ -2,6 +2,7 @@
 //! Acknowledgements run in the order of the writes, on the hub's own thread, even when the asker has gone away.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -43,8 +44,26 @@ type Acknowledged = Vec<(Job, Result<(), StoreFailed>)>;
 
 /// Where changes go. Cheap to share; the last one dropped ends the writer after it has committed everything.
 pub(crate) struct Store {
+    counts: Arc<Counts>,
     slots: Arc<Semaphore>,
     jobs: Jobs,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    commits: AtomicU64,
+    changes: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// How often the disk was written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StoreCounts {
+    /// Groups of changes, those that failed too.
+    pub(crate) commits: u64,
+    pub(crate) changes: u64,
+    /// Groups that the disk refused.
+    pub(crate) failures: u64,
 }
 
 enum Jobs {
@@ -84,7 +103,7 @@ impl Store {
     /// A store that forgets: for tests and for the hub inside `iotplay run`.
     pub(crate) fn memory() -> (Self, StoreWorkers) {
         let (done, acknowledged) = mpsc::unbounded_channel();
-        let store = Self { slots: Arc::new(Semaphore::new(QUEUE)), jobs: Jobs::Forget(done) };
+        let store = Self { counts: Arc::default(), slots: Arc::new(Semaphore::new(QUEUE)), jobs: Jobs::Forget(done) };
         (store, StoreWorkers { writer: None, acknowledged: Acknowledgements(acknowledged) })
     }
 
@@ -95,11 +114,13 @@ impl Store {
         let (jobs, queued) = std_mpsc::channel();
         // Unbounded in type only: it never holds more jobs than there are slots.
         let (done, acknowledged) = mpsc::unbounded_channel();
+        let counts = Arc::<Counts>::default();
+        let counting = Arc::clone(&counts);
         let writer = std::thread::Builder::new()
             .name("hub-store".into())
-            .spawn(move || write(disk, &queued, &done))
+            .spawn(move || write(disk, &queued, &done, &counting))
             .map_err(|source| StoreOpenError::Io { path: path.to_owned(), source })?;
-        let store = Self { slots: Arc::new(Semaphore::new(QUEUE)), jobs: Jobs::Keep(jobs) };
+        let store = Self { counts, slots: Arc::new(Semaphore::new(QUEUE)), jobs: Jobs::Keep(jobs) };
         Ok((store, StoreWorkers { writer: Some(writer), acknowledged: Acknowledgements(acknowledged) }))
     }
 
@@ -116,6 +137,13 @@ impl Store {
     /// Puts a file with exactly these documents in the place of the one that may be there, which nobody may have open.
     pub(crate) fn replace(path: &Path, writes: &[Write]) -> Result<(), StoreOpenError> {
         disk::replace(path, writes)
+    }
+
+    /// What was brought to the disk so far; nothing is without one.
+    pub(crate) fn counts(&self) -> StoreCounts {
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let Counts { commits, changes, failures } = &*self.counts;
+        StoreCounts { commits: get(commits), changes: get(changes), failures: get(failures) }
     }
 
     /// Waits for a place in the queue.
@@ -158,7 +186,12 @@ impl Store {
     }
 }
 
-fn write(mut disk: Disk, queued: &std_mpsc::Receiver<Option<Job>>, done: &mpsc::UnboundedSender<Acknowledged>) {
+fn write(
+    mut disk: Disk,
+    queued: &std_mpsc::Receiver<Option<Job>>,
+    done: &mpsc::UnboundedSender<Acknowledged>,
+    counts: &Counts,
+) {
     let mut carried: Vec<Write> = Vec::new();
     let mut open = true;
     while open {
@@ -173,6 +206,9 @@ fn write(mut disk: Disk, queued: &std_mpsc::Receiver<Option<Job>>, done: &mpsc::
         let mut writes = std::mem::take(&mut carried);
         writes.extend(group.iter_mut().flat_map(|job| std::mem::take(&mut job.writes)));
         let result = disk.commit(&writes).map_err(StoreFailed);
+        counts.commits.fetch_add(1, Ordering::Relaxed);
+        counts.changes.fetch_add(group.len() as u64, Ordering::Relaxed);
+        counts.failures.fetch_add(u64::from(result.is_err()), Ordering::Relaxed);
         if let Err(failed) = &result {
             tracing::error!(%failed, changes = group.len(), "a group of changes is not on the disk");
             carried = latest(writes);

@@ -166,7 +166,6 @@ impl TelemetryLog {
     }
 
     /// How many are kept.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.kept().messages.len()
     }

@@ -176,6 +176,10 @@ impl RunFolder {
     pub(crate) fn make(&self, manifest: &RunManifest, copies: &[Copy]) -> Result<RunLock, JournalError> {
         make_private(&self.path)?;
         let lock = self.lock()?;
+        if self.manifest_path().exists() {
+            let taken = io::Error::new(io::ErrorKind::AlreadyExists, "another run has this id");
+            return Err(JournalError::io("make", &self.path)(taken));
+        }
         let kept = self.copies();
         make_private(&kept)?;
         for (file, copy) in manifest.files.iter().zip(copies) {

@@ -261,7 +261,8 @@ impl Device<'_> {
         let outcome = ready.run(context).await;
         self.in_call.set(false);
         self.play.calling(&self.target.id, false);
-        if effect == Effect::Changes && offline(&outcome) {
+        let refused = matches!(&outcome, Outcome::Failed(failure) if failure.class == Class::Hub && !failure.in_doubt);
+        if effect == Effect::Changes && (refused || offline(&outcome)) {
             self.not_sent();
         }
         Ok(outcome)

@@ -42,7 +42,7 @@ impl Device<'_> {
             Effect::Changes => journal.commit(self.call_line()).await,
         };
         done.map_err(|why| {
-            self.play.journal_gone(why);
+            self.play.journal_gone(&why);
             End::Stopped
         })?;
         // It may have been stopped while it waited for the disk.
@@ -98,8 +98,7 @@ impl Device<'_> {
         &self,
         step: &Step,
         nest: &Nest<'_>,
-        mark: Mark,
-        tried: &Tried,
+        (mark, tried): (Mark, &Tried),
         (name, summary): (&Arc<str>, &str),
         took: Duration,
         ignored: bool,

@@ -30,7 +30,7 @@ impl PlayRun<'_> {
     }
 
     /// The journal cannot be written: no further call may be sent.
-    pub(super) fn journal_gone(&self, why: String) {
+    pub(super) fn journal_gone(&self, why: &str) {
         self.end(exit::INTERNAL, format!("{why}. No further call was sent"));
         self.stop.cancel();
     }
@@ -121,7 +121,7 @@ pub(super) fn begin(
     vars: &Map<String, Value>,
 ) {
     for target in targets {
-        // Tags that show a secret are read again by whoever needs them.
+        // Tags that show a secret are left out, and read again by a resumed run.
         let value = Kept::of(&target.attributes);
         journal.append(Record { device: Some(Arc::clone(&target.id)), value, ..Record::new(Kind::Target) });
     }

@@ -26,7 +26,12 @@ impl Device<'_> {
         frame: &Frame<'_>,
         nest: &Nest<'_>,
     ) -> Option<Result<Came, End>> {
-        let end = self.trail.end(mark).cloned();
+        // Names that were set from a secret are set anew: that calls nobody.
+        let sets = matches!(&step.body, Body::Verb { ready, .. } if ready.sets());
+        let end = self.trail.end(mark).filter(|end| !(sets && end.withheld)).cloned();
+        if sets && end.is_none() && self.trail.end(mark).is_some() {
+            return None;
+        }
         match (&step.body, end) {
             (Body::Block { .. }, Some(end)) if end.attempts > 0 => Some(self.retraced(step, &end, frame, nest).await),
             (_, Some(end)) => {
@@ -122,9 +127,10 @@ impl Device<'_> {
         if ready.repeatable() || ready.gathers().is_some() {
             return None;
         }
-        let outcome = if let Some(value) = ready.lost() {
-            Outcome::changed(value)
-        } else if self.trail.probe.get() {
+        if let Some(value) = ready.lost() {
+            return Some(Tried { again: false, ..Tried::once(Outcome::changed(value)) });
+        }
+        let outcome = if self.trail.probe.get() {
             let doubt = (self.trail.here.get(), self.written(step), when);
             self.trail.doubts.borrow_mut().push(doubt);
             Outcome::changed(json!({ "lost": true }))

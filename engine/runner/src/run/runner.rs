@@ -24,7 +24,7 @@ use super::waves::Driver;
 use crate::book::{Book, Play, Template, extra_vars};
 use crate::journal::{Kind, PastPlay, Record};
 use crate::plan::{self, Asked, Planned};
-use crate::{Inventory, Registry, Reporter, Resume, RunEvent, RunOptions, RunResult, Target};
+use crate::{Inventory, Registry, Reporter, Resume, RunEvent, RunOptions, RunResult, Selection, Target};
 
 /// Executes playbooks and runner scripts. Lives on one lane: call it inside a current-thread runtime.
 pub struct Runner {
@@ -182,7 +182,7 @@ impl Runner {
         sum: &Sum,
     ) -> Result<Vec<Target>, (Diagnostic, u8)> {
         let targets = match past {
-            Some(past) => past.targets.clone(),
+            Some(past) => self.again(past.targets.clone()).await?,
             None => match plan::select(play.targets.as_ref(), &*self.inventory, options).await {
                 Planned::Devices(targets) => {
                     targets.into_iter().filter(|target| !sum.lost.contains(&target.id)).collect()
@@ -199,6 +199,20 @@ impl Runner {
             Asked::Allowed => Ok(targets),
             Asked::Refused(diagnostic) => Err((*diagnostic, exit::USAGE)),
         }
+    }
+
+    /// Targets of an earlier process; what was not kept of them, because it showed a secret, is read anew.
+    async fn again(&self, mut targets: Vec<Target>) -> Result<Vec<Target>, (Diagnostic, u8)> {
+        let bare = |target: &&mut Target| target.attributes.is_null();
+        let ids: Vec<String> = targets.iter_mut().filter(bare).map(|target| target.id.to_string()).collect();
+        if ids.is_empty() {
+            return Ok(targets);
+        }
+        let read = self.inventory.select(&Selection::Ids(ids)).await.map_err(plan::stop)?;
+        for (target, now) in targets.iter_mut().filter(bare).zip(read) {
+            *target = now;
+        }
+        Ok(targets)
     }
 
     async fn values<'v>(

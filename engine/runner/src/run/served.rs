@@ -57,18 +57,29 @@ impl Device<'_> {
         self.fork.release();
         let mut still = Some(Still::new(self));
         let sitting = member.sit(place, ready, Seat::new(self.target.clone(), share, context.timeout));
+        let (mut begun, mut stopping) = (false, false);
         loop {
             tokio::select! {
                 biased;
                 () = sitting.seat.moved.notified() => {}
-                // Once it is served, whoever serves it ends soon.
-                () = self.stop.cancelled(), if sitting.waits() => return Err(End::Stopped),
+                () = self.stop.cancelled(), if !stopping => {
+                    // Once it is served, whoever serves it ends soon.
+                    if sitting.waits() {
+                        return Err(End::Stopped);
+                    }
+                    stopping = true;
+                }
             }
             let news = sitting.seat.take();
             for text in news.warnings {
                 self.play.events.say(&RunEvent::Warned { text });
             }
-            if news.begun && still.take().is_some() {
+            if news.runs {
+                still = None;
+            } else if still.is_none() {
+                still = Some(Still::new(self));
+            }
+            if news.begun && !std::mem::replace(&mut begun, true) {
                 self.keep_begun(effect);
                 self.called.set(self.called.get() || effect == Effect::Changes);
                 self.in_call.set(effect == Effect::Changes && !ready.repeatable());

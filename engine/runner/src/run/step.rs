@@ -389,7 +389,7 @@ impl Device<'_> {
             _ => false,
         };
         let summary = self.summary(step, &tried);
-        self.keep_end(step, nest, mark, &tried, (name, &summary), took, ignored);
+        self.keep_end(step, nest, (mark, &tried), (name, &summary), took, ignored);
         self.probed(step, &tried.outcome);
         let tried = self.ended(step, nest, tried, name, took, ignored);
         match tried.outcome {

@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use crate::book::{Play, Template};
 use crate::{RunOptions, Scope};
 
+/// What an earlier process of the run has filled.
+pub(super) type Known = BTreeMap<String, Value>;
+
 /// The names that all devices of a play share.
 pub(super) struct Values<'a> {
     /// Filled: constants, and templates over what is shared.
@@ -38,7 +41,7 @@ impl<'a> Values<'a> {
     /// Fills what is shared: `vars` are the play's with `-e` over them and `known` of an earlier process; `secrets` are fetched already.
     pub(super) fn new(
         play: &Play,
-        (vars, known): (&'a IndexMap<Arc<str>, Template>, Option<&BTreeMap<String, Value>>),
+        (vars, known): (&'a IndexMap<Arc<str>, Template>, Option<&Known>),
         secrets: Map<String, Value>,
         options: &RunOptions,
         expressions: &script::Expressions,

@@ -72,7 +72,7 @@ fn forbidden(c: char) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn reports_hold_whatever_is_said(first in said(), second in said(), why in said(), payload in said(), step in said()) {

@@ -97,6 +97,14 @@ async fn the_time_of_waiting_for_others_is_not_the_steps() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_of_finding_out_is_not_the_steps_either() {
+    let world = world(["a", "b"]);
+    let text = "steps:\n  - together: { name: t, slow: true }\n    timeout: 1m\n";
+    let ran = run(&world, text).await;
+    assert_eq!((ran.result.exit, ran.result.counts.ok), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn verify_and_on_abort_meet_too() {
     let world = world(["a", "b", "c", "d"]);
     let text = "serial: [2, rest]\nsteps:\n  - noop:\nbetween_waves:\n  verify: [ { together: { name: v } } ]\n  gate: false\non_abort: [ { together: { name: x } } ]\n";
@@ -126,10 +134,24 @@ async fn a_stop_reaches_those_who_meet_and_those_who_are_served() {
         let (ran, ()) = tokio::join!(run_with(&world, text, &options), stop);
         assert_eq!(ran.result.exit, 130);
         assert_eq!(batches(&world).len(), usize::from(served));
-        assert_eq!(started.elapsed().as_secs(), if served { 10 } else { 12 }, "a ping in flight has its grace");
+        assert_eq!(started.elapsed().as_secs(), if served { 11 } else { 12 }, "a ping in flight has its grace");
         let warned = ran.events.warned();
         assert_eq!(warned, if served { vec!["called off".to_owned()] } else { Vec::new() });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_before_anything_began_is_heard_by_who_serves() {
+    let world = world(["a", "b"]);
+    let cancel = CancellationToken::new();
+    let options = RunOptions { cancel: cancel.clone(), ..options() };
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        cancel.cancel();
+    };
+    let text = "steps:\n  - together: { name: t, stuck: true }\n";
+    let (ran, ()) = tokio::join!(run_with(&world, text, &options), stop);
+    assert_eq!((ran.result.exit, ran.events.warned()), (130, vec!["called off".to_owned()]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ mod language;
 mod made;
 mod outcomes;
 mod playbooks;
+mod resumes;
 mod safety;
 mod screen;
 mod scripts;

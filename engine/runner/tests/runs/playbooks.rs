@@ -152,21 +152,25 @@ impl Writer {
                 line(self, false, "offline: { wait: 1h }");
             }
             Made::Block { block, rescue, always, retries, when } => {
-                line(self, true, "block:");
-                self.steps(block, depth + 2);
-                for (key, steps) in [("rescue", rescue), ("always", always)] {
-                    if !steps.is_empty() {
-                        line(self, false, &format!("{key}:"));
-                        self.steps(steps, depth + 2);
-                    }
-                }
-                if *retries > 0 {
-                    line(self, false, &format!("retries: {retries}"));
-                }
-                if *when {
-                    line(self, false, "when: device.id != \"d2\"");
-                }
+                self.block([block, rescue, always], *retries, *when, depth);
             }
+        }
+    }
+
+    fn block(&mut self, [block, rescue, always]: [&[Made]; 3], retries: u8, when: bool, depth: usize) {
+        self.line(depth, true, "block:");
+        self.steps(block, depth + 2);
+        for (key, steps) in [("rescue", rescue), ("always", always)] {
+            if !steps.is_empty() {
+                self.line(depth, false, &format!("{key}:"));
+                self.steps(steps, depth + 2);
+            }
+        }
+        if retries > 0 {
+            self.line(depth, false, &format!("retries: {retries}"));
+        }
+        if when {
+            self.line(depth, false, "when: device.id != \"d2\"");
         }
     }
 }

@@ -24,6 +24,12 @@ struct Parameters {
     /// Served, but some never get an outcome.
     #[serde(default)]
     forgets: bool,
+    /// Nothing begins.
+    #[serde(default)]
+    stuck: bool,
+    /// What became of a device is found out an hour later.
+    #[serde(default)]
+    slow: bool,
 }
 
 struct Prepared {
@@ -66,7 +72,10 @@ impl Gathers for Prepared {
             let all = join_all((0..batch.len()).map(|at| self.one(batch, at)));
             tokio::select! {
                 _ = all => {}
-                () = batch.cancel().cancelled() => batch.warn("called off".into()),
+                () = batch.cancel().cancelled() => {
+                    sleep(Duration::from_secs(1)).await;
+                    batch.warn("called off".into());
+                }
             }
         }
         .boxed_local()
@@ -86,6 +95,9 @@ impl Prepared {
         if self.parameters.forgets {
             return;
         }
+        if self.parameters.stuck {
+            std::future::pending::<()>().await;
+        }
         batch.begun(at);
         let limit = batch.timeout(at).unwrap_or(LONG);
         let outcome = match reply.unwrap_or(Reply::Status(200, Value::Null)) {
@@ -102,6 +114,10 @@ impl Prepared {
             }
         };
         let outcome = outcome.unwrap_or_else(|_| Failure::new(Class::Timeout, "its time was over").into());
+        if self.parameters.slow {
+            batch.over(at);
+            sleep(Duration::from_secs(3600)).await;
+        }
         if let Outcome::Done { value, .. } = &outcome {
             batch.progress(at, Progress::Says(format!("{} together", value["status"])));
         }

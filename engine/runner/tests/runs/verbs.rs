@@ -34,7 +34,8 @@ enum Kind {
 struct Prepared<P> {
     parameters: P,
     kind: Kind,
-    probes: bool,
+    /// Its name: what only some of them do.
+    verb: &'static str,
     world: Shared,
     run: Run<P>,
 }
@@ -79,8 +80,13 @@ impl<P: serde::de::DeserializeOwned + 'static> Action for Verb<P> {
         if let Some(That { that }) = (&parameters as &dyn std::any::Any).downcast_ref() {
             check.reads_itself(that);
         }
-        let probes = self.name == "wait_until";
-        Some(Box::new(Prepared { parameters, kind: self.kind, probes, world: Rc::clone(&self.world), run: self.run }))
+        Some(Box::new(Prepared {
+            parameters,
+            kind: self.kind,
+            verb: self.name,
+            world: Rc::clone(&self.world),
+            run: self.run,
+        }))
     }
 }
 
@@ -97,8 +103,12 @@ impl<P> Ready for Prepared<P> {
         self.kind == Kind::Waits
     }
 
+    fn lost(&self) -> Option<Value> {
+        (self.verb == "accepting").then(|| json!({ "lost": true }))
+    }
+
     fn probes(&self) -> bool {
-        self.probes
+        self.verb == "wait_until"
     }
 
     fn sets(&self) -> bool {
@@ -302,6 +312,16 @@ fn set<'a>(it: &'a Set, _: &'a Shared, step: &'a StepContext<'a>) -> LocalBoxFut
     .boxed_local()
 }
 
+fn verb<P: serde::de::DeserializeOwned + 'static>(
+    name: &'static str,
+    main: Option<&'static str>,
+    effect: Effect,
+    kind: Kind,
+    (world, run): (Shared, Run<P>),
+) -> Rc<dyn Action> {
+    Rc::new(Verb { name, main, effect, kind, world, run })
+}
+
 /// All of them.
 pub(crate) struct Fakes(pub(crate) Shared);
 
@@ -314,57 +334,17 @@ impl Plugin for Fakes {
         use Effect::{Changes, Reads};
         let world = || Rc::clone(&self.0);
         vec![
-            Rc::new(Verb {
-                name: "invoke_method",
-                main: None,
-                effect: Changes,
-                kind: Kind::Once,
-                world: world(),
-                run: invoke,
-            }),
-            Rc::new(Verb { name: "ping", main: None, effect: Reads, kind: Kind::Plain, world: world(), run: invoke }),
-            Rc::new(Verb {
-                name: "get_twin",
-                main: None,
-                effect: Reads,
-                kind: Kind::Plain,
-                world: world(),
-                run: get_twin,
-            }),
-            Rc::new(Verb { name: "noop", main: None, effect: Reads, kind: Kind::Plain, world: world(), run: noop }),
-            Rc::new(Verb {
-                name: "wait_until",
-                main: Some("that"),
-                effect: Reads,
-                kind: Kind::Waits,
-                world: world(),
-                run: wait_until,
-            }),
-            Rc::new(Verb {
-                name: "sleep",
-                main: Some("for"),
-                effect: Reads,
-                kind: Kind::Waits,
-                world: world(),
-                run: nap,
-            }),
-            Rc::new(Verb {
-                name: "log",
-                main: Some("text"),
-                effect: Reads,
-                kind: Kind::Plain,
-                world: world(),
-                run: log,
-            }),
-            Rc::new(Verb {
-                name: "fail",
-                main: Some("text"),
-                effect: Reads,
-                kind: Kind::Plain,
-                world: world(),
-                run: fail,
-            }),
-            Rc::new(Verb { name: "set", main: None, effect: Reads, kind: Kind::Sets, world: world(), run: set }),
+            verb("invoke_method", None, Changes, Kind::Once, (world(), invoke)),
+            verb("harmless", None, Changes, Kind::Plain, (world(), invoke)),
+            verb("accepting", None, Changes, Kind::Once, (world(), invoke)),
+            verb("ping", None, Reads, Kind::Plain, (world(), invoke)),
+            verb("get_twin", None, Reads, Kind::Plain, (world(), get_twin)),
+            verb("noop", None, Reads, Kind::Plain, (world(), noop)),
+            verb("wait_until", Some("that"), Reads, Kind::Waits, (world(), wait_until)),
+            verb("sleep", Some("for"), Reads, Kind::Waits, (world(), nap)),
+            verb("log", Some("text"), Reads, Kind::Plain, (world(), log)),
+            verb("fail", Some("text"), Reads, Kind::Plain, (world(), fail)),
+            verb("set", None, Reads, Kind::Sets, (world(), set)),
         ]
     }
 }

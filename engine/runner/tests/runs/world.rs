@@ -127,7 +127,9 @@ impl Inventory for FakeInventory {
     fn estimate(&self, work: &[Work]) -> Option<Duration> {
         let mut world = self.0.borrow_mut();
         world.estimated = work.to_vec();
-        world.each.map(|each| each * u32::try_from(work.iter().map(|work| work.count).sum::<usize>()).unwrap())
+        world.each.map(|each| {
+            each * u32::try_from(work.iter().map(|work| work.count).sum::<usize>()).expect("a small number")
+        })
     }
 
     fn fact<'a>(&'a self, device: &'a str, _: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>> {

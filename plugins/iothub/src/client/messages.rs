@@ -3,6 +3,7 @@
 
 use http::Method;
 use serde::Deserialize;
+use serde_json::Value;
 use wire::{CloudMessage, DeviceId, HubPath, TelemetryPage, TelemetryQuery};
 
 use super::call::Call;
@@ -55,6 +56,17 @@ impl HubClient {
                 Err(self
                     .unless_ours(error, "keeps device-to-cloud messages in an Event Hub, which iotplay does not read"))
             }
+        }
+    }
+
+    /// What a local hub of iotplay counts of itself.
+    ///
+    /// # Errors
+    /// [`ClientError::Unusable`] when the hub is another one.
+    pub async fn status(&self) -> Result<Value, ClientError> {
+        match self.send(&Call::new(Method::GET, HubPath::OwnStatus, Kind::Identities)).await {
+            Ok(answer) => serde_json::from_slice(&answer.body).map_err(|error| unreadable(&error)),
+            Err(error) => Err(self.unless_ours(error, "tells its numbers to Azure Monitor only")),
         }
     }
 

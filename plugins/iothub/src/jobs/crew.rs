@@ -8,7 +8,7 @@ use std::time::Duration;
 use base::Backoff;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use runner::{Batch, Class, Failure};
+use runner::{Batch, Class, Failure, Progress};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::{ErrorCode, Identity, JobId, JobRequest, JobStatus};
@@ -142,7 +142,7 @@ impl<'a> Crew<'a> {
             };
             match error.code() {
                 Some(ErrorCode::JOB_ALREADY_EXISTS) => return Made::Before,
-                Some(ErrorCode::TOO_MANY_ACTIVE_JOBS) if since.elapsed() < PLACE_PATIENCE => {}
+                Some(ErrorCode::TOO_MANY_ACTIVE_JOBS) if since.elapsed() < PLACE_PATIENCE => self.say_waiting(),
                 Some(ErrorCode::TOO_MANY_ACTIVE_JOBS) => {
                     let message = "had no turn: the hub ran other jobs for a whole day. Nothing was sent to it.";
                     return Made::Refused(Failure::new(Class::Failed, message));
@@ -156,6 +156,14 @@ impl<'a> Crew<'a> {
             if !self.is_wanted() {
                 return Made::Stopped;
             }
+        }
+    }
+
+    /// For the live line: nothing happens, and that is why.
+    fn say_waiting(&self) {
+        if let Some(index) = self.members.values().find(|index| self.batch.is_open(**index)) {
+            let by = "waiting: the hub runs as many jobs as it may".to_owned();
+            self.batch.progress(*index, Progress::Together { done: 0, of: self.members.len(), by });
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use runner::Progress;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use wire::{DeviceJobStatus, Identity, JobAction, JobDocument, JobId, JobStatistics, JobStatus};
 
 use super::crew::Crew;
@@ -20,6 +20,8 @@ use crate::failure::failure;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 const GROWTH: f64 = 1.5;
+/// A hub notes that a job's time is over within so long.
+const NOTED: Duration = Duration::from_millis(500);
 /// How much longer than its time a job may take by the hub's own clock and patience.
 const OVERTIME: Duration = Duration::from_secs(30);
 /// How long a job may wait for its beginning: behind jobs of others, or in a hub under load.
@@ -45,6 +47,19 @@ struct Known {
     last: JobStatistics,
     /// Devices that were over when rows were read last.
     read: usize,
+}
+
+impl Known {
+    /// When to look again: after the pause, and soon after the job's time must be over, as whoever waits has no more time.
+    fn next_look(&self, time: Duration, pause: Duration) -> Instant {
+        let now = Instant::now();
+        let over = self.begun.map(|begun| begun + time + NOTED);
+        match over {
+            Some(over) if over > now => over.min(now + pause),
+            Some(_) => now + pause.min(NOTED),
+            None => now + pause,
+        }
+    }
 }
 
 /// Why there is nothing more to follow.
@@ -112,6 +127,7 @@ impl<'a> Follow<'a> {
             };
             self.note(&job, &mut known);
             if job.status.is_final() {
+                self.members.values().for_each(|index| crew.batch.over(*index));
                 return Over::Ended(job);
             }
             if let Err(error) = self.rows_at_rest(&job, &mut known).await {
@@ -127,7 +143,7 @@ impl<'a> Follow<'a> {
             if late {
                 return Over::Late(job);
             }
-            sleep(pause * crew.places.taken()).await;
+            sleep_until(known.next_look(crew.work.time, pause * crew.places.taken())).await;
             pause = pause.mul_f64(GROWTH).min(LONGEST_PAUSE);
         }
     }

@@ -127,7 +127,7 @@ mod tests {
         /// Each device once, no text longer than the service reads.
         #[test]
         fn nothing_is_lost_and_nothing_too_long(
-            asks in proptest::collection::vec(("[a-z'.:-]{1,128}", proptest::option::of(0_u64..50)), 0..300),
+            asks in proptest::collection::vec(("[a-z'.:-]{1,128}", proptest::option::of(0_u64..50)), 0..150),
         ) {
             let asks: Vec<Ask> = asks.into_iter().map(|(id, seen)| ask(&id, seen)).collect();
             for questions in [pages(&listed(&asks)), changes(&listed(&asks))] {

@@ -24,6 +24,9 @@ const READS: usize = 32;
 const QUERIES: usize = 4;
 /// What does not get its turn within this is for the next round: those in front must not wait for those behind.
 const LASTS: Duration = Duration::from_secs(1);
+/// Behind a long queue of other calls a round still has so many reads, and this long for them: waits must not stand still.
+const READS_LEAST: usize = 8;
+const LASTS_MOST: Duration = Duration::from_secs(5);
 /// Hints must be so many times sooner than the truth, and by so much: they lag, and what they promise is read all the same.
 const WORTH: (u32, Duration) = (2, Duration::from_millis(250));
 /// Of the devices that wait, about one in so many has changed since it was seen last: how many pages a question for changes has.
@@ -70,8 +73,9 @@ impl Rounds {
         if means != Means::Reads {
             reads.retain(|(_, ask)| must_be_read(ask));
         }
-        reads.truncate(client.within(QuotaKind::TwinReads, LASTS, READS));
-        let by = Instant::now() + LASTS;
+        reads.truncate(client.within(QuotaKind::TwinReads, LASTS, READS).max(READS_LEAST));
+        let queue = client.soonest(QuotaKind::TwinReads, READS_LEAST, READS);
+        let by = Instant::now() + queue.clamp(LASTS, LASTS_MOST);
         let mut read = stream::iter(reads).map(|(index, ask)| read(client, index, ask, by)).buffer_unordered(READS);
         let mut asked = stream::iter(&questions)
             .map(|question| self.ask(client, means, question, asks, by))

@@ -87,7 +87,6 @@ impl Feedback {
         any
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -107,6 +107,11 @@ impl Mail {
         Ok(())
     }
 
+    /// Messages that wait (for a minute also those that ended in a connection's hands), and records of feedback.
+    pub(in crate::state) fn counts(&self) -> (usize, usize) {
+        (self.expiries.len(), self.feedback.len())
+    }
+
     /// The next number: of the time, so that numbers grow over restarts too.
     pub(super) fn sequence(&mut self, now: SystemTime) -> u64 {
         let micros = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();

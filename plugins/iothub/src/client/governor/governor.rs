@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use wire::HubSize;
 
 use super::Kind;
-use super::lane::Lane;
+use super::lane::{Lane, Sent};
 
 const KINDS: usize = Kind::ALL.len();
 /// How much the newest answer counts for the usual time of one.
@@ -38,9 +38,7 @@ struct Entry {
 #[derive(Clone, Copy)]
 pub(in crate::client) struct Turn {
     kind: Kind,
-    cost: u32,
-    epoch: u64,
-    at: Instant,
+    sent: Sent,
 }
 
 /// One waits in a queue, as long as this lives.
@@ -97,11 +95,13 @@ impl Governor {
                 tokio::time::sleep_until(at).await;
             }
         }
+        let at = Instant::now();
         let epoch = self.entry(kind, |entry| {
             entry.turns += 1;
+            entry.lane.sent(cost, at);
             entry.lane.epoch()
         });
-        Turn { kind, cost, epoch, at: Instant::now() }
+        Turn { kind, sent: Sent { at, cost, epoch } }
     }
 
     /// How many turns were given: calls that were sent, those that were sent again counted again.
@@ -113,8 +113,8 @@ impl Governor {
     pub(in crate::client) fn accepted(&self, turn: Turn) {
         let now = Instant::now();
         self.entry(turn.kind, |entry| {
-            entry.lane.accepted(turn.cost, now);
-            let took = now - turn.at;
+            entry.lane.accepted(now);
+            let took = now - turn.sent.at;
             let usual = entry.answer.map_or(took, |usual| usual.mul_f64(1.0 - NEWEST) + took.mul_f64(NEWEST));
             entry.answer = Some(usual);
         });
@@ -122,7 +122,7 @@ impl Governor {
 
     /// The hub said 429 and to come back after `retry_after` if it said so, else after `pause`.
     pub(in crate::client) fn refused(&self, turn: Turn, retry_after: Option<Duration>, pause: Duration) {
-        self.entry(turn.kind, |entry| entry.lane.refused(turn.epoch, retry_after, pause, Instant::now()));
+        self.entry(turn.kind, |entry| entry.lane.refused(turn.sent, retry_after, pause, Instant::now()));
     }
 
     /// When the hub took a call of this kind last.

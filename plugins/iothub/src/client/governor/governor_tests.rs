@@ -133,7 +133,7 @@ async fn retry_after_is_kept_by_all_callers_of_the_kind() {
     let turn = governor.turn(Kind::Queries, 1).await;
     governor.refused(turn, Some(Duration::from_secs(30)), Duration::ZERO);
     let start = Instant::now();
-    let waits = join_all((0..5).map(|_| async { governor.turn(Kind::Queries, 1).await.at - start })).await;
+    let waits = join_all((0..5).map(|_| async { governor.turn(Kind::Queries, 1).await.sent.at - start })).await;
     assert!(waits.iter().all(|wait| *wait >= Duration::from_secs(30)), "{waits:?}");
 }
 

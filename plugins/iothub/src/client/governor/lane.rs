@@ -27,6 +27,14 @@ const UNLIMITED: f64 = 20_000.0;
 /// The last window is counted in this many parts.
 const PARTS: u32 = 10;
 
+/// A call that was sent.
+#[derive(Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) at: Instant,
+    pub(super) cost: u32,
+    pub(super) epoch: u64,
+}
+
 /// The state of one kind.
 pub(super) struct Lane {
     /// In which the hub counts: a second or a minute.
@@ -42,7 +50,11 @@ pub(super) struct Lane {
     grown: Instant,
     /// Counts the cuts: what was sent before the last cut says nothing about the rate since.
     epoch: u64,
+    /// The epoch that began with the first refusal.
+    unlimited_before: Option<u64>,
     start: Instant,
+    /// Calls that were sent and not refused, by parts of the last window. Counted when they are sent: a device may take its time
+    /// for the answer, while a refusal comes at once.
     taken: [u32; PARTS as usize],
     part: u64,
     /// When the hub took a call last.
@@ -59,6 +71,7 @@ impl Lane {
             closed: (now, now),
             grown: now,
             epoch: 0,
+            unlimited_before: None,
             start: now,
             taken: [0; PARTS as usize],
             part: 0,
@@ -144,10 +157,14 @@ impl Lane {
         Some(room.map_or(0, |room| (room.as_secs_f64() / interval.as_secs_f64()) as usize + 1))
     }
 
-    /// The hub took a call.
-    pub(super) fn accepted(&mut self, cost: u32, now: Instant) {
+    /// A call is sent.
+    pub(super) fn sent(&mut self, cost: u32, now: Instant) {
         let part = self.roll(now);
-        self.taken[part] += cost;
+        self.taken[part] = self.taken[part].saturating_add(cost);
+    }
+
+    /// The hub took a call.
+    pub(super) fn accepted(&mut self, now: Instant) {
         self.accepted_at = Some(now);
         if let Some(rate) = self.rate {
             let (share, least) = if self.epoch == 1 { GROWTH_AT_FIRST } else { GROWTH };
@@ -161,23 +178,40 @@ impl Lane {
         }
     }
 
-    /// The hub said 429 to a call of this epoch: to come back after `retry_after` if it said so, else after `pause`.
-    pub(super) fn refused(&mut self, epoch: u64, retry_after: Option<Duration>, pause: Duration, now: Instant) {
+    /// The hub said 429 to a call: to come back after `retry_after` if it said so, else after `pause`.
+    pub(super) fn refused(&mut self, call: Sent, retry_after: Option<Duration>, pause: Duration, now: Instant) {
+        self.roll(now);
+        self.take_back(call);
         if let Some(wait) = retry_after {
             self.close(now, wait);
         }
-        if epoch != self.epoch {
+        let taken = f64::from(self.taken.iter().sum::<u32>());
+        // Of the burst that met the first refusal each further one tells more exactly what was taken.
+        let of_first = self.unlimited_before == Some(self.epoch) && call.epoch + 1 == self.epoch;
+        if call.epoch != self.epoch && !of_first {
             return;
         }
-        self.roll(now);
-        let taken = f64::from(self.taken.iter().sum::<u32>());
         let first = self.rate.is_none();
+        self.grown = now;
+        if of_first {
+            self.rate = self.rate.map(|rate| rate.min(taken * CUT).max(SLOWEST));
+            return;
+        }
         self.rate = Some((self.rate.map_or(taken, |rate| rate.min(taken)) * CUT).max(SLOWEST));
         self.epoch += 1;
-        self.grown = now;
+        self.unlimited_before = first.then_some(self.epoch);
         // The first refusal stops everyone; later ones only slow the rate down, the refused call itself waits.
         if first {
             self.close(now, pause);
+        }
+    }
+
+    /// A call that was refused was not taken.
+    fn take_back(&mut self, call: Sent) {
+        let part = self.part_of(call.at);
+        if self.part - part < u64::from(PARTS) {
+            let taken = &mut self.taken[(part % u64::from(PARTS)) as usize];
+            *taken = taken.saturating_sub(call.cost);
         }
     }
 
@@ -187,10 +221,14 @@ impl Lane {
         self.closed = (if until < now { now } else { from }, until.max(now + wait));
     }
 
+    fn part_of(&self, at: Instant) -> u64 {
+        (at.duration_since(self.start).as_nanos() / (self.window / PARTS).as_nanos()) as u64
+    }
+
     /// Moves the counts of the last window to now.
     fn roll(&mut self, now: Instant) -> usize {
         let parts = u64::from(PARTS);
-        let part = (now.duration_since(self.start).as_nanos() / (self.window / PARTS).as_nanos()) as u64;
+        let part = self.part_of(now);
         for old in (self.part + 1..=part).rev().take(PARTS as usize) {
             self.taken[(old % parts) as usize] = 0;
         }

@@ -17,6 +17,12 @@ fn limited(count: u32, window: Duration, now: Instant) -> Lane {
     lane
 }
 
+/// Refuses a call that was sent just now.
+fn refuse(lane: &mut Lane, epoch: u64, retry_after: Option<Duration>, now: Instant) {
+    lane.sent(1, now);
+    lane.refused(Sent { at: now, cost: 1, epoch }, retry_after, Duration::from_millis(250), now);
+}
+
 /// Takes as many turns as there are at this moment.
 fn take_all(lane: &mut Lane, now: Instant, most: usize) -> usize {
     (0..most).take_while(|_| lane.take(1, now).is_ok()).count()
@@ -60,9 +66,9 @@ fn retry_after_holds_everyone_and_is_made_up_for() {
     let mut lane = limited(40, SECOND, now);
     take_all(&mut lane, now, 21);
     let epoch = lane.epoch();
-    lane.refused(epoch, Some(3 * SECOND), Duration::ZERO, now);
+    refuse(&mut lane, epoch, Some(3 * SECOND), now);
     // Another of the same burst: one cut, and the longer of the waits.
-    lane.refused(epoch, Some(2 * SECOND), Duration::ZERO, now);
+    refuse(&mut lane, epoch, Some(2 * SECOND), now);
     assert_eq!(lane.epoch(), epoch + 1);
     assert_eq!(lane.turns(1, now), Some(3 * SECOND));
     assert_eq!((lane.within(SECOND, now), lane.take(1, now)), (Some(0), Err(now + 3 * SECOND)));
@@ -77,9 +83,10 @@ fn a_refusal_finds_the_rate_of_a_minute_too() {
     let mut lane = Lane::new(MINUTE, now);
     for _ in 0..20 {
         lane.take(1, now).unwrap();
-        lane.accepted(1, now + Duration::from_millis(50));
+        lane.sent(1, now);
+        lane.accepted(now + Duration::from_millis(50));
     }
-    lane.refused(lane.epoch(), None, Duration::from_millis(250), now + Duration::from_millis(50));
+    refuse(&mut lane, 0, None, now + Duration::from_millis(50));
     // 95 % of twenty in a minute.
     let later = now + SECOND;
     take_all(&mut lane, later, 100);
@@ -88,13 +95,25 @@ fn a_refusal_finds_the_rate_of_a_minute_too() {
 }
 
 #[test]
+fn a_burst_whose_answers_take_long_still_tells_the_rate() {
+    let now = start();
+    let mut lane = Lane::new(SECOND, now);
+    (0..100).for_each(|_| lane.sent(1, now));
+    // Sixty are refused at once, no device has answered yet.
+    for _ in 0..60 {
+        lane.refused(Sent { at: now, cost: 1, epoch: 0 }, None, Duration::from_millis(250), now);
+    }
+    assert_eq!((lane.epoch(), lane.interval()), (1, Some(SECOND.div_f64(38.0))));
+}
+
+#[test]
 fn growth_ends_at_the_tier() {
     let now = start();
     let mut lane = limited(40, SECOND, now);
-    lane.refused(0, None, Duration::ZERO, now);
+    refuse(&mut lane, 0, None, now);
     assert_eq!(lane.interval(), Some(SECOND), "nothing was taken: the slowest");
     for second in 1..200 {
-        lane.accepted(1, now + second * SECOND);
+        lane.accepted(now + second * SECOND);
     }
     assert_eq!(lane.interval(), Some(SECOND / 40));
 }
@@ -105,7 +124,7 @@ fn a_larger_tier_takes_the_place_of_a_smaller_one() {
     let mut lane = limited(40, SECOND, now);
     lane.limit(Rate { count: 120, window: SECOND }, now);
     assert_eq!(lane.interval(), Some(SECOND / 120));
-    lane.refused(0, None, Duration::ZERO, now);
+    refuse(&mut lane, 0, None, now);
     lane.limit(Rate { count: 6_144, window: SECOND }, now);
     assert_eq!(lane.interval(), Some(SECOND), "what the hub taught stays");
 }
