@@ -129,7 +129,7 @@ fn every_block_is_what_its_fence_says() {
             }
             ("yaml", "faults") => {
                 let set = empty().file("faults.yaml", &block.text);
-                let run = ["run", "reboot.yaml", "--sim", "1", "--sim-faults", "faults.yaml", "--check"];
+                let run = ["run", "reboot.yaml", "--sim", "200", "--sim-faults", "faults.yaml", "--check"];
                 let ended = set.iotplay.run(&run);
                 assert!(!matches!(ended.code, Some(1..=3)), "{}: {}", block.place, ended.err);
             }

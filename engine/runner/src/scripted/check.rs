@@ -26,6 +26,8 @@ pub(crate) fn check(
         match (call.name.as_str(), closure, registry.get(&call.name)) {
             ("wait_until", Some(at), _) => keys(call.args.get(at + 1), "wait_until", WAIT_OPTIONS, source, &mut found),
             ("parallel", ..) => keys(call.args.get(2), "parallel", &["forks"], source, &mut found),
+            // A closure may come in a variable.
+            ("wait_until", None, _) if call.args.iter().any(|arg| matches!(arg, Literal::Unknown(_))) => {}
             (_, _, Some(action)) => verb(call, &**action, (source, expressions, beside), &mut found),
             _ => {}
         }

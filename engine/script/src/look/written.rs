@@ -92,6 +92,8 @@ fn literal(expr: &Expr, source: &Source) -> Literal {
         }
         Expr::DynamicConstant(value, _) if value.is_fnptr() => Literal::Closure(span),
         Expr::FnCall(call, _) if call.name == "curry" => Literal::Closure(span),
+        // A closure that captures something is a block that shares it first.
+        Expr::Stmt(_) if source.text()[span.start..].starts_with('|') => Literal::Closure(span),
         _ => Literal::Unknown(span),
     }
 }
