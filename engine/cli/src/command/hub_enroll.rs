@@ -1,6 +1,6 @@
 //! `iotplay hub enroll`: who may register with the provisioning service of a local hub. Keys go to stdout, alone.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use iothub::Enrolled;
 use wire::dps::{Attestation, AttestationKind, Certificates, Enrollment, X509Attestation, X509Certificate};
@@ -71,7 +71,7 @@ async fn group(common: &Common, args: &EnrollGroupArgs) -> CommandResult {
 }
 
 fn certified(
-    file: &PathBuf,
+    file: &Path,
     by: impl FnOnce(Certificates<X509Certificate>) -> X509Attestation,
 ) -> Result<Attestation, Trouble> {
     let text = project::read(file).map_err(|trouble| Trouble { exit: Exit::USAGE, ..trouble })?;

@@ -48,10 +48,21 @@ fn told(error: &serde_yaml::Error) -> String {
     }
 }
 
+/// What is said instead, with help.
+type Explained = Option<(String, Vec<String>)>;
+
+fn said(text: &str, help: &[String]) -> Explained {
+    Some((text.to_owned(), help.to_vec()))
+}
+
 /// What is said instead, with help, for what people run into.
-fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
+fn explain(message: &str, line: &str) -> Explained {
     let (key, value) = split(line);
-    let said = |text: &str, help: &[String]| Some((text.to_owned(), help.to_vec()));
+    first_character(message, key, value).or_else(|| quoting(message, line, key, value)).or_else(|| form(message))
+}
+
+/// Values whose first character means something to YAML.
+fn first_character(message: &str, key: &str, value: &str) -> Explained {
     if let Some(key) = message.strip_prefix("duplicate mapping key: ") {
         return said(&format!("duplicate key `{key}`"), &[]);
     }
@@ -89,6 +100,11 @@ fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
             &[format!("put the whole value between quotes: `{key}{}`", quote(value.trim()))],
         );
     }
+    None
+}
+
+/// Text with characters inside that mean something to YAML.
+fn quoting(message: &str, line: &str, key: &str, value: &str) -> Explained {
     if message.contains("did not find expected '-' indicator") || message.contains("did not find expected key") {
         return said(
             "this line is indented otherwise than those that it belongs to",
@@ -119,6 +135,11 @@ fn explain(message: &str, line: &str) -> Option<(String, Vec<String>)> {
             &[format!("put the text between quotes: `{key}{}`", quote(value.trim()))],
         );
     }
+    None
+}
+
+/// What is wrong with the file rather than with a value.
+fn form(message: &str) -> Explained {
     if message.contains("tabs disallowed") {
         return said("YAML is indented with spaces: a tab stands here", &[]);
     }
