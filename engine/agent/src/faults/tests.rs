@@ -67,7 +67,8 @@ offline:
 #[test]
 fn the_profile_of_the_document_can_be_dealt() {
     let document = include_str!("../../../../docs/simulation.md");
-    let example = document.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has one");
+    let example =
+        document.split("```yaml faults\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has one");
     let plan = deal(example, 1, 200).unwrap();
     assert_eq!(plan.devices(), 10 + 4 + 10 + 3 + 1 + 4 + 1 + 10 + 20 + 20, "{}", plan.summary());
 }
