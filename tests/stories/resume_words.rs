@@ -37,7 +37,7 @@ fn an_interrupted_run_says_how_to_go_on_and_its_call_is_named() {
     // What goes on is the run's own copy.
     let quick = SLOW.replace("payload: 20", "payload: 0").replace("log: done", "log: quick");
     std::fs::write(fleet.path().join("fleet.yaml"), quick).expect("a file");
-    let mut resumed = fleet.iotplay().start(&["resume"]);
+    let mut resumed = fleet.iotplay().start(&["resume", "--tier", "S1"]);
     resumed.line("note    fleet.yaml changed since");
     resumed.line("wave    2");
     let second = fleet.iotplay().run(&["resume", &run]);
@@ -63,7 +63,8 @@ fn an_interrupted_run_says_how_to_go_on_and_its_call_is_named() {
     assert_eq!(fleet.iotplay().run(&["retry", &run, "--unreachable", "--allow-empty"]).code, Some(0));
     let which = fleet.iotplay().run(&["retry", &run]);
     assert!(which.code == Some(2) && which.err.contains("--failed"), "{}", which.err);
-    let again = fleet.iotplay().start(&["retry", &run, "--timeout"]).end(PATIENCE);
+    let again = fleet.iotplay().start(&["retry", &run, "--timeout", "--tier", "S1"]).end(PATIENCE);
+    assert!(again.err.contains("pace    S1, 1 unit"), "{}", again.err);
     assert_eq!((again.code, again.out.as_str()), (Some(0), "quick\nquick"), "{}", again.err);
     assert!(again.err.contains(&format!("retry   {run}, 2 of its 2 devices")), "{}", again.err);
     assert!(fleet.iotplay().run(&["show"]).out.contains(&format!("retry   of {run}")));

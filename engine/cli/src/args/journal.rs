@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use runner::ReportFile;
 
-use super::Output;
+use super::{Output, PaceArgs};
 
 /// `iotplay resume`.
 #[derive(Args, Clone, Debug)]
@@ -26,6 +26,9 @@ pub(crate) struct ResumeArgs {
     /// Write a report when the run has ended: junit=FILE or html=FILE; may be given several times
     #[arg(long, value_name = "KIND=FILE")]
     pub(crate) report: Vec<ReportFile>,
+    /// How large the hub is.
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
 }
 
 /// `iotplay retry`.
@@ -67,6 +70,9 @@ pub(crate) struct RetryArgs {
     /// Write a report when the run has ended: junit=FILE or html=FILE; may be given several times
     #[arg(long, value_name = "KIND=FILE")]
     pub(crate) report: Vec<ReportFile>,
+    /// How large the hub is.
+    #[command(flatten)]
+    pub(crate) pace: PaceArgs,
 }
 
 /// `--output` of `runs` and `show`.

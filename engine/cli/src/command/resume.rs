@@ -15,6 +15,7 @@ use crate::world::{Embed, Screen, World};
 pub(crate) async fn run(common: &Common, args: ResumeArgs) -> CommandResult {
     let signals = Signals::listen()?;
     let past = PastRun::find(args.run.as_deref())?;
+    let size = args.pace.size()?;
     let reports = Rc::new(play::reports(&args.report)?);
     let journal = open(common, &past, args.approve)?;
     let picked = past.hub(common)?;
@@ -22,6 +23,7 @@ pub(crate) async fn run(common: &Common, args: ResumeArgs) -> CommandResult {
     let lines = screen.lines.clone();
     let world = World::open_with(&picked.common, Embed::No, &lines, &past.plugins()).await?;
     past.same_hub(&picked, &world)?;
+    world.keep_pace(size, &lines);
     past.tell_changed(&lines, "its own copies are used");
     let loaded = past.load(&world)?;
     let files = past.manifest.options.out.as_ref().map_or_else(|| past.folder.files(), Into::into);
@@ -29,6 +31,7 @@ pub(crate) async fn run(common: &Common, args: ResumeArgs) -> CommandResult {
     past.apply(&mut options, &args.extra_vars)?;
     options.yes = play::allowed(args.yes.as_deref(), world.production())?;
     options.confirm = play::terminal(signals.asked());
+    options.most_forks = world.most_forks();
     options.seed = past.seed();
     options.cancel = signals.asked().child_token();
     options.journal = Some(Rc::new(journal));

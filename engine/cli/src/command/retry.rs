@@ -17,6 +17,7 @@ use crate::world::{Embed, Screen, World};
 pub(crate) async fn run(common: &Common, args: RetryArgs) -> CommandResult {
     let signals = Signals::listen()?;
     let past = PastRun::find(args.run.as_deref())?;
+    let size = args.pace.size()?;
     let Some(only) = chosen(&past, &args)? else { return Ok(Exit::OK) };
     let picked = past.hub(common)?;
     let screen = Screen::new(args.output.is_some());
@@ -26,6 +27,7 @@ pub(crate) async fn run(common: &Common, args: RetryArgs) -> CommandResult {
     let embed = if in_process { Embed::Simulated { sim: &sim, watch: false } } else { Embed::No };
     let world = World::open(&picked.common, embed, &lines).await?;
     past.same_hub(&picked, &world)?;
+    world.keep_pace(size, &lines);
     let ended = on(&world, &signals, &lines, (&past, only), (&args, Rc::new(screen.console))).await;
     world.close().await;
     ended

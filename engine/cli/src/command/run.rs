@@ -30,12 +30,7 @@ pub(crate) async fn run(common: &Common, args: RunArgs) -> CommandResult {
     let lines = screen.lines.clone();
     let embed = Embed::Simulated { sim: &args.sim, watch: args.watch };
     let world = World::open(common, embed, &lines).await?;
-    if let Some(size) = size {
-        world.client().expect_size(size);
-    }
-    if let Some(size) = world.client().size() {
-        lines.line(&format!("pace    {size}"));
-    }
+    world.keep_pace(size, &lines);
     if found.path.is_none() {
         lines.line(project::BUILT_IN);
     }

@@ -38,12 +38,13 @@ pub(crate) fn run(args: &RunsArgs) -> CommandResult {
     for line in &lines {
         let Counts { ok, failed, unreachable, skipped } = line.counts;
         Stdout::line(&format!(
-            "{}  {}  {:file$}  {:hub$}  {:6} devices: ok {ok}, failed {failed}, unreachable {unreachable}, skipped {skipped}  {}",
+            "{}  {}  {:file$}  {:hub$}  {:6} {}: ok {ok}, failed {failed}, unreachable {unreachable}, skipped {skipped}  {}",
             line.run,
             local_time(&line.at),
             line.file,
             line.hub,
             line.devices,
+            if line.devices == 1 { "device " } else { "devices" },
             line.state
         ));
     }

@@ -118,7 +118,8 @@ impl Shown<'_> {
         let wave = |wave: &runner::WaveLine| {
             let reason = wave.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             let state = wave.state.unwrap_or("under way");
-            format!("wave    {}  {} devices, {state}{reason}   {}", wave.index, wave.size, local_time(&wave.at))
+            let devices = if wave.size == 1 { "device" } else { "devices" };
+            format!("wave    {}  {} {devices}, {state}{reason}   {}", wave.index, wave.size, local_time(&wave.at))
         };
         std::iter::once(String::new()).chain(self.history.waves.iter().map(wave)).collect()
     }

@@ -7,7 +7,7 @@ use runner::{RunFolder, RunOptions};
 
 use super::{allowed, terminal, vars};
 use crate::args::{RunArgs, Targeting};
-use crate::process::{Signals, Trouble, connections};
+use crate::process::{Signals, Trouble};
 use crate::world::World;
 
 /// The folder that runs write into; one folder a run.
@@ -25,8 +25,7 @@ pub(crate) fn options(args: &RunArgs, world: &World, signals: &Signals) -> Resul
     options.all = all;
     options.vars = vars::parse(&args.extra_vars)?;
     options.forks = args.forks;
-    // A local hub takes all calls on one connection.
-    options.most_forks = (!world.local()).then(connections);
+    options.most_forks = world.most_forks();
     options.tags = args.tags.clone();
     options.skip_tags = args.skip_tags.clone();
     options.check = args.check;

@@ -8,11 +8,12 @@ use base::{Clock, Seed};
 use iothub::{HubClient, HubOptions};
 use runner::{HubInfo, HubOrigin, Inventory, Lines, Registry};
 use tokio::sync::mpsc;
+use wire::HubSize;
 
 use super::embedded::Embedded;
 use super::wiring;
 use crate::args::{Common, SimArgs};
-use crate::process::Trouble;
+use crate::process::{Trouble, connections};
 use crate::project::{self, Chosen};
 
 /// What to do when no hub is configured.
@@ -107,6 +108,21 @@ impl World {
     /// On this machine: nobody is asked before a change.
     pub(crate) fn local(&self) -> bool {
         self.info.local
+    }
+
+    /// Calls in flight that this process has connections for. A local hub takes all of them on one.
+    pub(crate) fn most_forks(&self) -> Option<usize> {
+        (!self.info.local).then(connections)
+    }
+
+    /// Keeps to what a hub of this size allows, or of the size that is configured; says so.
+    pub(crate) fn keep_pace(&self, size: Option<HubSize>, lines: &Lines) {
+        if let Some(size) = size {
+            self.client.expect_size(size);
+        }
+        if let Some(size) = self.client.size() {
+            lines.line(&format!("pace    {size}"));
+        }
     }
 
     /// The name that `--yes=NAME` must repeat.
