@@ -5,15 +5,9 @@ use runner::ReportFile;
 
 use super::{Output, PaceArgs};
 
-/// `iotplay resume`.
+/// What whoever runs something once more says about it: flags of `resume` and `retry`.
 #[derive(Args, Clone, Debug)]
-pub(crate) struct ResumeArgs {
-    /// The run, or enough of its id to tell; else the newest one
-    #[arg(value_name = "RUN")]
-    pub(crate) run: Option<String>,
-    /// Say yes to what it waits for
-    #[arg(long)]
-    pub(crate) approve: bool,
+pub(crate) struct AgainArgs {
     /// A variable that was not kept because it held a secret: key=value, {json}, or @file
     #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
     pub(crate) extra_vars: Vec<String>,
@@ -29,6 +23,20 @@ pub(crate) struct ResumeArgs {
     /// How large the hub is.
     #[command(flatten)]
     pub(crate) pace: PaceArgs,
+}
+
+/// `iotplay resume`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ResumeArgs {
+    /// The run, or enough of its id to tell; else the newest one
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Say yes to what it waits for
+    #[arg(long)]
+    pub(crate) approve: bool,
+    /// What both commands are told.
+    #[command(flatten)]
+    pub(crate) again: AgainArgs,
 }
 
 /// `iotplay retry`.
@@ -58,21 +66,9 @@ pub(crate) struct RetryArgs {
     /// Nothing to retry: end with 0 instead of 2
     #[arg(long)]
     pub(crate) allow_empty: bool,
-    /// A variable that was not kept because it held a secret: key=value, {json}, or @file
-    #[arg(short = 'e', long = "extra-vars", value_name = "VARS")]
-    pub(crate) extra_vars: Vec<String>,
-    /// Do not ask before changing devices; a production hub wants its name: --yes=NAME
-    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "1")]
-    pub(crate) yes: Option<String>,
-    /// Print the run on stdout as one JSON document, or as one JSON object per event
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    pub(crate) output: Option<Output>,
-    /// Write a report when the run has ended: junit=FILE or html=FILE; may be given several times
-    #[arg(long, value_name = "KIND=FILE")]
-    pub(crate) report: Vec<ReportFile>,
-    /// How large the hub is.
+    /// What both commands are told.
     #[command(flatten)]
-    pub(crate) pace: PaceArgs,
+    pub(crate) again: AgainArgs,
 }
 
 /// `--output` of `runs` and `show`.

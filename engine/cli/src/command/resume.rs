@@ -15,11 +15,11 @@ use crate::world::{Embed, Screen, World};
 pub(crate) async fn run(common: &Common, args: ResumeArgs) -> CommandResult {
     let signals = Signals::listen()?;
     let past = PastRun::find(args.run.as_deref())?;
-    let size = args.pace.size()?;
-    let reports = Rc::new(play::reports(&args.report)?);
+    let size = args.again.pace.size()?;
+    let reports = Rc::new(play::reports(&args.again.report)?);
     let journal = open(common, &past, args.approve)?;
     let picked = past.hub(common)?;
-    let screen = Screen::new(args.output.is_some());
+    let screen = Screen::new(args.again.output.is_some());
     let lines = screen.lines.clone();
     let world = World::open_with(&picked.common, Embed::No, &lines, &past.plugins()).await?;
     past.same_hub(&picked, &world)?;
@@ -28,8 +28,8 @@ pub(crate) async fn run(common: &Common, args: ResumeArgs) -> CommandResult {
     let loaded = past.load(&world)?;
     let files = past.manifest.options.out.as_ref().map_or_else(|| past.folder.files(), Into::into);
     let mut options = RunOptions::new(past.id(), files);
-    past.apply(&mut options, &args.extra_vars)?;
-    options.yes = play::allowed(args.yes.as_deref(), world.production())?;
+    past.apply(&mut options, &args.again.extra_vars)?;
+    options.yes = play::allowed(args.again.yes.as_deref(), world.production())?;
     options.confirm = play::terminal(signals.asked());
     options.most_forks = world.most_forks();
     options.seed = past.seed();
@@ -37,7 +37,7 @@ pub(crate) async fn run(common: &Common, args: ResumeArgs) -> CommandResult {
     options.journal = Some(Rc::new(journal));
     lines.line(&format!("resume  {}, begun {}", past.id(), past.manifest.at));
     let console: Rc<dyn Reporter> = Rc::new(screen.console);
-    let reporters = play::reporters(&console, args.output, &reports);
+    let reporters = play::reporters(&console, args.again.output, &reports);
     let ended = play::perform(&loaded, &options, &reporters, (&world, &reports), &signals, &lines).await;
     world.close().await;
     ended

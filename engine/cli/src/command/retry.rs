@@ -17,10 +17,10 @@ use crate::world::{Embed, Screen, World};
 pub(crate) async fn run(common: &Common, args: RetryArgs) -> CommandResult {
     let signals = Signals::listen()?;
     let past = PastRun::find(args.run.as_deref())?;
-    let size = args.pace.size()?;
+    let size = args.again.pace.size()?;
     let Some(only) = chosen(&past, &args)? else { return Ok(Exit::OK) };
     let picked = past.hub(common)?;
-    let screen = Screen::new(args.output.is_some());
+    let screen = Screen::new(args.again.output.is_some());
     let lines = screen.lines.clone();
     let sim = past.sim();
     let in_process = past.manifest.hub.found == HubOrigin::PROCESS;
@@ -49,14 +49,14 @@ async fn on(
         ..RunArgs::default()
     };
     let mut options = play::options(&again, world, signals)?;
-    past.apply(&mut options, &args.extra_vars)?;
-    options.yes = play::allowed(args.yes.as_deref(), world.production())?;
+    past.apply(&mut options, &args.again.extra_vars)?;
+    options.yes = play::allowed(args.again.yes.as_deref(), world.production())?;
     lines.line(&format!("retry   {}, {} of its {}", past.id(), only.len(), devices(past)?));
     (options.only, options.limit, options.query) = (Some(only), Vec::new(), None);
     let journal = play::journal(&loaded, &options, &again, world, Some(past.id().to_owned()))?;
     options.journal = Some(Rc::new(journal));
-    let reports = Rc::new(play::reports(&args.report)?);
-    let reporters = play::reporters(&console, args.output, &reports);
+    let reports = Rc::new(play::reports(&args.again.report)?);
+    let reporters = play::reporters(&console, args.again.output, &reports);
     play::perform(&loaded, &options, &reporters, (world, &reports), signals, lines).await
 }
 
