@@ -160,6 +160,8 @@ fn run(
         errors: config.errors,
         memory: config.state.map(MemoryFolder::new),
         faults: config.faults,
+        grants: Arc::new(config.grants),
+        announce: config.announce,
     };
     let dialer = Dialer::new(config.link, config.clock.clone(), config.seed.of("link").rng(), tls);
     let lane = Rc::new(Lane {

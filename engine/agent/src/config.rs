@@ -11,6 +11,7 @@ use wire::DeviceConnection;
 
 use crate::event::Sink;
 use crate::faults::FaultPlan;
+use crate::grants::Grants;
 
 /// Everything that [`Agent::start`](crate::Agent::start) needs.
 #[derive(Clone)]
@@ -27,6 +28,10 @@ pub struct AgentConfig {
     pub faults: FaultPlan,
     /// A real board: its restart is a command. None is a simulated device.
     pub board: Option<Board>,
+    /// What scripts may touch of the machine; nothing by default.
+    pub grants: Grants,
+    /// Whether devices report which methods they handle.
+    pub announce: bool,
     /// Which certificates a hub may show.
     pub roots: Roots,
     /// The devices' own certificate, for those that log in with one.
@@ -57,6 +62,8 @@ impl AgentConfig {
             sim: SimConfig::default(),
             faults: FaultPlan::default(),
             board: None,
+            grants: Grants::default(),
+            announce: false,
             roots: Roots::System,
             certificate: None,
             link: LinkConfig::default(),

@@ -22,6 +22,7 @@ use crate::counters::Counters;
 use crate::device::Device;
 use crate::event::{AgentEvent, Sink};
 use crate::faults::FaultPlan;
+use crate::grants::Grants;
 use crate::memory::MemoryFolder;
 use crate::scripts::Scripts;
 
@@ -33,6 +34,9 @@ pub(crate) struct Habits {
     pub(crate) errors: ErrorDetail,
     pub(crate) memory: Option<MemoryFolder>,
     pub(crate) faults: FaultPlan,
+    /// Shared with the threads that read files.
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) announce: bool,
 }
 
 /// Whether the scripts on disk fail to load; set on the lane, read anywhere.

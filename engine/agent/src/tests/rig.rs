@@ -51,6 +51,8 @@ pub(crate) fn habits() -> Habits {
         errors: ErrorDetail::Full,
         memory: None,
         faults: crate::FaultPlan::default(),
+        grants: Arc::default(),
+        announce: false,
     }
 }
 

@@ -15,7 +15,7 @@ use super::counts::Counts;
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
 use crate::process::{CommandResult, Exit, Signals, Trouble, check_fleet, err};
-use crate::project::{self, DEVICE_VARIABLE, Handlers};
+use crate::project::{self, AgentSettings, DEVICE_VARIABLE, Handlers};
 use crate::world::{self, Screen};
 
 /// How long handlers that are at work may go on after SIGINT or SIGTERM: the default response timeout of a call.
@@ -138,6 +138,15 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Res
     config.certificate = certificate;
     config.link.transport = transport;
     config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };
+    let own = AgentSettings::of_folder()?;
+    if let Some(board) = own.board() {
+        if args.count.is_some() || args.sim_away || args.faults.is_some() {
+            return Err(Trouble::usage("`agent.reboot` of iotplay.yaml makes this a board, and the flags simulate")
+                .help("a simulated fleet belongs in a folder of its own"));
+        }
+        config.board = Some(board);
+    }
+    own.apply(&mut config)?;
     if let Some(command) = &args.reboot_command {
         config.board = Some(Board::new(command.split_whitespace().map(str::to_owned).collect()));
     }
