@@ -8,9 +8,12 @@ mod expected;
 mod judge;
 mod play;
 mod read;
+mod recorded;
+mod recorder;
 mod rehearsal;
 mod tree;
 
 pub use case::{Case, CaseFile};
 pub use play::CaseOutcome;
+pub(crate) use recorder::{Recorder, Reel};
 pub use rehearsal::{Cast, Rehearsal};

@@ -224,7 +224,7 @@ fn failure(handler: &HandlerName, outcome: HandlerOutcome) -> Option<Diagnostic>
 }
 
 /// A message as cases write it. What `device.send` adds by itself is left out.
-fn message(properties: &[(String, Option<String>)], body: &[u8]) -> Value {
+pub(super) fn message(properties: &[(String, Option<String>)], body: &[u8]) -> Value {
     let own = |key: &str| key == property::CONTENT_TYPE || key == property::CONTENT_ENCODING;
     let properties: Map<String, Value> = properties
         .iter()
@@ -244,6 +244,9 @@ fn lane(rehearsal: &Rehearsal, cast: &Cast, given: &Given, events: &Arc<Mutex<Ve
         errors: ErrorDetail::Full,
         memory: None,
         faults: FaultPlan::default(),
+        grants: Arc::default(),
+        announce: false,
+        reel: None,
     };
     Rc::new(Lane {
         habits,
