@@ -44,6 +44,8 @@ pub struct AgentConfig {
     pub errors: ErrorDetail,
     /// Where `device.state` and the boot's id survive the agent's end; none keeps them in memory.
     pub state: Option<PathBuf>,
+    /// Every call is also told as a case ([`AgentEvent::Recorded`](crate::AgentEvent::Recorded)); for one device only.
+    pub record: bool,
     /// Randomness: jitter and simulated boot ids.
     pub seed: Seed,
     /// Wall time.
@@ -70,6 +72,7 @@ impl AgentConfig {
             deadlines: Deadlines::default(),
             errors: ErrorDetail::Full,
             state: None,
+            record: false,
             seed: Seed::from_os(),
             clock: Clock::system(),
             sink,

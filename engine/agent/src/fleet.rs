@@ -8,6 +8,7 @@ use tokio::task::{JoinSet, spawn_blocking, yield_now};
 use tokio::time::timeout;
 use wire::{DeviceConnection, Identity};
 
+use crate::cases::Recorder;
 use crate::device::{Device, file_fault};
 use crate::event::AgentEvent;
 use crate::lane::Lane;
@@ -36,7 +37,13 @@ pub(crate) async fn run(lane: Rc<Lane>, dialer: Rc<Dialer>, devices: Vec<DeviceC
         }
         for (connection, waking) in wake_all(&lane, batch).await {
             let link = MqttLink::new(Rc::clone(&dialer), Login::new(connection.clone()), fleet);
-            sessions.spawn_local(live(Rc::clone(&lane), connection.identity, waking, link));
+            match &lane.habits.reel {
+                Some(reel) => {
+                    let line = Recorder::new(link, &lane, reel);
+                    sessions.spawn_local(live(Rc::clone(&lane), connection.identity, waking, line))
+                }
+                None => sessions.spawn_local(live(Rc::clone(&lane), connection.identity, waking, link)),
+            };
         }
         yield_now().await;
     }

@@ -5,6 +5,7 @@
 mod agent;
 mod answer;
 mod call;
+mod cases;
 mod check;
 mod config;
 mod counters;
@@ -31,6 +32,7 @@ mod timers;
 mod twin;
 
 pub use agent::{Agent, AgentStartError, RunningAgent};
+pub use cases::{Case, CaseFile, CaseOutcome, Cast, Rehearsal};
 pub use check::check_scripts;
 pub use config::{
     AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig, Transport,

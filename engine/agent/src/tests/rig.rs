@@ -51,6 +51,7 @@ pub(crate) fn habits() -> Habits {
         errors: ErrorDetail::Full,
         memory: None,
         faults: crate::FaultPlan::default(),
+        reel: None,
         grants: Arc::default(),
         announce: false,
     }
