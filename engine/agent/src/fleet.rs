@@ -129,6 +129,8 @@ pub(crate) async fn renew_all(lane: &Rc<Lane>) {
         for device in batch {
             device.cancel_timers();
             hooks::start(device);
+            // The session looks whether these scripts want messages.
+            device.outbox.ring();
             if device.outbox.connection() != 0 {
                 desired::tell_all(device, &serde_json::Map::new());
             }
