@@ -3,6 +3,7 @@
 //! Knows no method by name: those come from the scripts.
 
 mod agent;
+mod announce;
 mod answer;
 mod call;
 mod check;
@@ -21,6 +22,7 @@ mod memory;
 mod messages;
 mod methods;
 mod outbox;
+mod params;
 mod program;
 mod reboot;
 mod reload;

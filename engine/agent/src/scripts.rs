@@ -8,8 +8,10 @@ use base::{Clock, Diagnostic, Diagnostics, Place, did_you_mean};
 use rhai::Map;
 use script::{Bundle, Dynamic, Handler, Registration, ScriptHost, type_in_words};
 
+use crate::announce;
 use crate::call::Call;
 use crate::config::{Deadlines, ScriptPlace};
+use crate::params::Params;
 use crate::surface::{self, duration_of};
 
 const ON_METHOD: &str = "on_method";
@@ -20,7 +22,7 @@ const ON_BOOT: &str = "on_boot";
 const ON_MESSAGE: &str = "on_message";
 
 /// The keys of a handler's options.
-const OPTIONS: [&str; 3] = ["mode", "work", "answer"];
+const OPTIONS: [&str; 4] = ["mode", "work", "answer", "params"];
 
 /// Those of on_message.
 const MESSAGE_OPTIONS: [&str; 2] = ["work", "tries"];
@@ -52,6 +54,8 @@ pub(crate) struct MethodHandler {
     pub(crate) mode: Mode,
     work: Option<Duration>,
     answer: Option<Duration>,
+    /// What it says it takes.
+    pub(crate) params: Params,
     pub(crate) place: Place,
 }
 
@@ -88,6 +92,8 @@ pub(crate) struct Scripts {
     pub(crate) on_connect: Vec<Handler>,
     pub(crate) on_boot: Vec<Handler>,
     pub(crate) on_message: Option<MessageHandler>,
+    /// Tells these texts from others.
+    pub(crate) version: String,
 }
 
 /// The host of device handlers: their hooks, functions and types.
@@ -119,7 +125,7 @@ pub(crate) fn bundle(host: &ScriptHost, place: &ScriptPlace) -> Result<Bundle, D
 
 impl Scripts {
     pub(crate) fn of(bundle: &Bundle) -> Result<Self, Diagnostics> {
-        let mut scripts = Self::default();
+        let mut scripts = Self { version: announce::version(bundle), ..Self::default() };
         let mut found = Diagnostics::default();
         for registration in bundle.registrations() {
             if let Err(diagnostic) = scripts.take(registration) {
@@ -211,6 +217,7 @@ impl Scripts {
             mode: Mode::Parallel,
             work: None,
             answer: None,
+            params: Params::default(),
             place: registration.place.clone(),
         };
         if let Some(options) = options {
@@ -247,6 +254,7 @@ impl MethodHandler {
                     .ok_or_else(|| unknown("mode", ON_METHOD, &name, MODES.map(|(known, _)| known)))?;
             }
             "work" => self.work = deadline(key, value)?,
+            "params" => self.params = Params::read(value).map_err(Diagnostic::error)?,
             "answer" => self.answer = deadline(key, value)?,
             _ => return Err(unknown("option", ON_METHOD, key, OPTIONS)),
         }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use crate::announce;
 use crate::call::Caller;
 use crate::desired;
 use crate::device::Device;
@@ -295,6 +296,7 @@ impl<L: DeviceLink> Session<L> {
             Ok(false) => self.requests.ask(),
             Err(error) => self.device.fault(Diagnostic::error(error.to_string())),
         }
+        announce::announce(&self.device);
         let first = !self.greeted;
         self.greet();
         if first || version != self.device.twin.borrow().version() {

@@ -1,5 +1,6 @@
 //! Scripts against a fake line, in paused time: what a handler's author sees, case by case.
 
+mod announce;
 mod hooks;
 mod machine;
 mod messages;
