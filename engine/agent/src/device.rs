@@ -15,6 +15,7 @@ use crate::event::{AgentEvent, HandlerName};
 use crate::faults::Seeded;
 use crate::lane::Lane;
 use crate::memory::{Memory, MemoryError};
+use crate::messages::Inbox;
 use crate::methods::Queues;
 use crate::outbox::Outbox;
 use crate::timers::Timer;
@@ -29,6 +30,9 @@ pub(crate) struct Device {
     pub(crate) queues: RefCell<Queues>,
     pub(crate) timers: RefCell<BTreeMap<Arc<str>, Timer>>,
     pub(crate) desired: RefCell<DesiredQueue>,
+    pub(crate) inbox: RefCell<Inbox>,
+    /// Programs that run for its scripts.
+    pub(crate) programs: Cell<usize>,
     /// Between a restart's start and its end.
     pub(crate) rebooting: Cell<bool>,
     /// What is wrong with it; nothing with most.
@@ -54,6 +58,8 @@ impl Device {
             queues: RefCell::default(),
             timers: RefCell::default(),
             desired: RefCell::default(),
+            inbox: RefCell::default(),
+            programs: Cell::new(0),
             rebooting: Cell::new(false),
             seeded,
             memory: RefCell::new(memory),

@@ -16,7 +16,7 @@ use crate::link::{Dialer, Login, MqttLink};
 use crate::reboot::{Waking, greet_if_new, wake};
 use crate::reload::Reload;
 use crate::session::Session;
-use crate::{desired, faults, hooks};
+use crate::{announce, desired, faults, hooks};
 
 /// Devices between two turns of those that run already.
 const BATCH: usize = 100;
@@ -136,6 +136,9 @@ pub(crate) async fn renew_all(lane: &Rc<Lane>) {
         for device in batch {
             device.cancel_timers();
             hooks::start(device);
+            announce::announce(device);
+            // The session looks whether these scripts want messages.
+            device.outbox.ring();
             if device.outbox.connection() != 0 {
                 desired::tell_all(device, &serde_json::Map::new());
             }

@@ -3,6 +3,7 @@
 //! Knows no method by name: those come from the scripts.
 
 mod agent;
+mod announce;
 mod answer;
 mod call;
 mod cases;
@@ -19,8 +20,11 @@ mod hooks;
 mod lane;
 mod link;
 mod memory;
+mod messages;
 mod methods;
 mod outbox;
+mod params;
+mod program;
 mod reboot;
 mod reload;
 mod reports;
