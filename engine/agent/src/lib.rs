@@ -32,7 +32,8 @@ mod twin;
 pub use agent::{Agent, AgentStartError, RunningAgent};
 pub use check::check_scripts;
 pub use config::{
-    AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig, Transport,
+    AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, OutboxConfig, Patience, ScriptPlace,
+    SimConfig, Transport,
 };
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};
