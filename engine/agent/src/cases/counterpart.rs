@@ -177,8 +177,8 @@ impl DeviceLink for Line {
                 self.0.inner.borrow_mut().heard.replies.push((rid, status, payload));
                 ticket.into_iter().for_each(|ticket| self.0.push(Inbound::Acknowledged(ticket)));
             }
-            Outbound::Message { properties, body, ticket } => {
-                self.0.inner.borrow_mut().heard.sent.push((properties, body));
+            Outbound::Message { message, ticket } => {
+                self.0.inner.borrow_mut().heard.sent.push((message.properties, message.body));
                 self.0.push(Inbound::Acknowledged(ticket));
             }
         }
@@ -188,6 +188,11 @@ impl DeviceLink for Line {
     fn hush(&mut self) {
         self.0.push(Inbound::Hushed);
     }
+
+    // No case sends messages to the device.
+    fn listen(&mut self, _: bool) {}
+
+    fn acknowledge(&mut self, _: u16) {}
 
     fn reconnect(&mut self, why: &str, pause: Duration) {
         let mut inner = self.0.inner.borrow_mut();

@@ -20,7 +20,7 @@ use super::case::{Case, Given, Input, Step};
 use super::counterpart::{Counterpart, Heard, Line, refusal};
 use super::judge::{Happened, judge, overlay};
 use super::rehearsal::{Cast, Rehearsal};
-use crate::config::{Deadlines, ErrorDetail, SimConfig};
+use crate::config::{Deadlines, ErrorDetail, OutboxConfig, Patience, SimConfig};
 use crate::device::Device;
 use crate::event::{AgentEvent, HandlerName, HandlerOutcome};
 use crate::faults::FaultPlan;
@@ -92,6 +92,7 @@ impl<'a> Stage<'a> {
             boot_id: given.boot_id.clone(),
             greeted: Some(if booted { format!("before {}", given.boot_id) } else { given.boot_id.clone() }),
             reboot: None,
+            tries: Vec::new(),
         };
         let waking = Waking { memory, missed: None };
         let line = Line(counterpart.clone());
@@ -242,7 +243,11 @@ fn lane(rehearsal: &Rehearsal, cast: &Cast, given: &Given, events: &Arc<Mutex<Ve
         board: None,
         deadlines: Deadlines::default(),
         errors: ErrorDetail::Full,
+        twin_patience: Patience::default().twin,
         memory: None,
+        token_file: None,
+        outbox: OutboxConfig::default().bounds(),
+        outboxes: None,
         faults: FaultPlan::default(),
         grants: Arc::default(),
         announce: false,

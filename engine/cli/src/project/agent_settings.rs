@@ -10,6 +10,7 @@
 //!   errors: terse
 //!   announce: true
 //!   deadlines: { answer: 1m, work: 10m }
+//!   outbox: { disk: true, messages: 5000, bytes: 16777216 }   # what waits for the hub
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,27 @@ pub(crate) struct AgentSettings {
     errors: Errors,
     announce: bool,
     deadlines: Limits,
+    /// What waits for the hub.
+    pub(crate) outbox: OutboxSetting,
+}
+
+/// How much may wait for the hub, and where.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct OutboxSetting {
+    /// On the disk too.
+    pub(crate) disk: bool,
+    /// Messages of a device.
+    #[serde(deserialize_with = "some")]
+    pub(crate) messages: Option<u32>,
+    /// Bytes of them.
+    #[serde(deserialize_with = "some")]
+    pub(crate) bytes: Option<u32>,
+}
+
+/// A number that is at least 1.
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    std::num::NonZeroU32::deserialize(deserializer).map(|number| Some(number.get()))
 }
 
 /// A program and its arguments: words of one text, or a list.
