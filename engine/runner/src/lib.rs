@@ -29,4 +29,4 @@ pub use options::{Confirm, Environment, ExtraVar, Question, Resume, RunOptions, 
 pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};
 pub use report::{Console, ConsoleOptions, Form, Json, Lines, ReportError, ReportFile, ReportKind, Reports};
-pub use run::{Runner, check_script};
+pub use run::{Runner, Still, check_script, stand_still, stood_still, within};
