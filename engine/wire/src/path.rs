@@ -90,6 +90,10 @@ pub enum HubPath {
     OwnTelemetry,
     /// GET: what the hub counts. Ours.
     OwnStatus,
+    /// GET: uploads of files. Ours: at the service they are told over AMQP.
+    OwnUploads,
+    /// GET: the content of a device's file; DELETE. Ours: at the service they are in a storage account.
+    OwnFile(DeviceId, String),
 }
 
 fn owned(segment: &str) -> String {
@@ -117,6 +121,8 @@ impl HubPath {
             ["statistics", "service"] => Some(Self::StatisticsService),
             ["jobs", rest @ ..] => Self::parse_jobs(rest),
             [OWN, "devices", device, "messages"] => Some(Self::OwnSend(device.parse().ok()?)),
+            [OWN, "devices", device, "files", name] => Some(Self::OwnFile(device.parse().ok()?, owned(name))),
+            [OWN, "uploads"] => Some(Self::OwnUploads),
             [OWN, "status"] => Some(Self::OwnStatus),
             [OWN, "telemetry"] => Some(Self::OwnTelemetry),
             ["configurations"] => Some(Self::Configurations),
@@ -283,6 +289,10 @@ impl fmt::Display for HubPath {
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
             Self::OwnStatus => write!(f, "/{OWN}/status"),
             Self::OwnTelemetry => write!(f, "/{OWN}/telemetry"),
+            Self::OwnUploads => write!(f, "/{OWN}/uploads"),
+            Self::OwnFile(id, name) => {
+                write!(f, "/{OWN}/devices/{}/files/{}", encode(id.as_str()), encode(name))
+            }
             Self::OwnSend(id) => write!(f, "/{OWN}/devices/{}/messages", encode(id.as_str())),
         }
     }
@@ -309,6 +319,8 @@ mod tests {
             "/devices/d1/files",
             "/devices/d1/files/notifications",
             "/devices/d1/files/notifications/a%2Fb",
+            "/iotplay/uploads",
+            "/iotplay/devices/d1/files/logs%2Fa%20b.txt",
             "/twins/d1",
             "/twins/d1/modules/m1",
             "/twins/d1/methods",
