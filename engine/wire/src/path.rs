@@ -90,6 +90,10 @@ pub enum HubPath {
     OwnTelemetry,
     /// GET: what the hub counts. Ours.
     OwnStatus,
+    /// GET: the faults that are under way; POST: more of them; DELETE: none any more. Ours.
+    OwnFaults,
+    /// DELETE: this fault. Ours.
+    OwnFault(String),
 }
 
 fn owned(segment: &str) -> String {
@@ -118,6 +122,8 @@ impl HubPath {
             ["jobs", rest @ ..] => Self::parse_jobs(rest),
             [OWN, "devices", device, "messages"] => Some(Self::OwnSend(device.parse().ok()?)),
             [OWN, "status"] => Some(Self::OwnStatus),
+            [OWN, "faults"] => Some(Self::OwnFaults),
+            [OWN, "faults", id] => Some(Self::OwnFault(owned(id))),
             [OWN, "telemetry"] => Some(Self::OwnTelemetry),
             ["configurations"] => Some(Self::Configurations),
             ["configurations", "testQueries"] => Some(Self::ConfigurationTestQueries),
@@ -282,6 +288,8 @@ impl fmt::Display for HubPath {
             Self::Dps(path) => path.fmt(f),
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
             Self::OwnStatus => write!(f, "/{OWN}/status"),
+            Self::OwnFaults => write!(f, "/{OWN}/faults"),
+            Self::OwnFault(id) => write!(f, "/{OWN}/faults/{}", encode(id)),
             Self::OwnTelemetry => write!(f, "/{OWN}/telemetry"),
             Self::OwnSend(id) => write!(f, "/{OWN}/devices/{}/messages", encode(id.as_str())),
         }
@@ -348,6 +356,8 @@ mod tests {
             "/iotplay/devices/d1/messages",
             "/iotplay/telemetry",
             "/iotplay/status",
+            "/iotplay/faults",
+            "/iotplay/faults/7",
         ] {
             match HubPath::parse(text) {
                 // A blank is no character of an id.
