@@ -4,6 +4,7 @@
 mod action;
 mod batch;
 pub mod book;
+mod deeds;
 mod event;
 mod inventory;
 mod journal;
@@ -15,9 +16,11 @@ mod plugin;
 mod report;
 mod run;
 mod scripted;
+mod watch;
 
 pub use action::{Action, Effect, Ready, Scope, StepContext};
 pub use batch::{Batch, Gathers, serve_alone};
+pub use deeds::{Deed, Deeds, Manner, Told, Turn};
 pub use event::{Counts, Progress, Reporter, RunEvent};
 pub use inventory::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
 pub use journal::{
@@ -30,3 +33,4 @@ pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};
 pub use report::{Console, ConsoleOptions, Form, Json, Lines, ReportError, ReportFile, ReportKind, Reports};
 pub use run::{Runner, check_script};
+pub use watch::{Look, Sight, Watch};
