@@ -1,6 +1,7 @@
 //! Whole runs over fake verbs and fake devices, in paused time: semantics, exit codes, the screen, scale.
 
 mod crowd;
+mod deeds;
 mod fake;
 mod fleet;
 mod gather;
