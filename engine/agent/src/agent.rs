@@ -170,6 +170,8 @@ fn run(
         outbox: config.outbox.bounds(),
         outboxes: config.outbox.folder.map(MemoryFolder::new),
         faults: config.faults,
+        grants: Arc::new(config.grants),
+        announce: config.announce,
     };
     let dialer = Dialer::new(config.link, config.clock.clone(), config.seed.of("link").rng(), tls);
     let lane = Rc::new(Lane {

@@ -12,6 +12,7 @@ use wire::limits::D2C_BYTES;
 
 use crate::event::Sink;
 use crate::faults::FaultPlan;
+use crate::grants::Grants;
 use crate::outbox::Bounds;
 
 /// Everything that [`Agent::start`](crate::Agent::start) needs.
@@ -32,6 +33,10 @@ pub struct AgentConfig {
     /// A file with the device's ready-made token, read again whenever it is replaced; in place of the credential of an only
     /// device.
     pub token_file: Option<PathBuf>,
+    /// What scripts may touch of the machine; nothing by default.
+    pub grants: Grants,
+    /// Whether devices report which methods they handle.
+    pub announce: bool,
     /// Which certificates a hub may show.
     pub roots: Roots,
     /// The devices' own certificate, for those that log in with one.
@@ -65,6 +70,8 @@ impl AgentConfig {
             faults: FaultPlan::default(),
             board: None,
             token_file: None,
+            grants: Grants::default(),
+            announce: false,
             roots: Roots::System,
             certificate: None,
             link: LinkConfig::default(),

@@ -23,6 +23,7 @@ use crate::counters::Counters;
 use crate::device::Device;
 use crate::event::{AgentEvent, Sink};
 use crate::faults::FaultPlan;
+use crate::grants::Grants;
 use crate::memory::MemoryFolder;
 use crate::outbox::Bounds;
 use crate::scripts::Scripts;
@@ -42,6 +43,9 @@ pub(crate) struct Habits {
     /// Where what waits for the hub is kept; none keeps it in memory.
     pub(crate) outboxes: Option<MemoryFolder>,
     pub(crate) faults: FaultPlan,
+    /// Shared with the threads that read files.
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) announce: bool,
 }
 
 /// Whether the scripts on disk fail to load; set on the lane, read anywhere.

@@ -13,6 +13,7 @@ mod device;
 mod event;
 mod faults;
 mod fleet;
+mod grants;
 mod hooks;
 mod lane;
 mod link;
@@ -38,6 +39,7 @@ pub use config::{
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};
 pub use faults::{FaultPlan, FaultProfile};
+pub use grants::{Denied, GrantError, Grants, ProgramGrant};
 pub use link::{Enlistment, ProvisionError, provision};
 
 #[cfg(test)]

@@ -55,6 +55,8 @@ pub(crate) fn habits() -> Habits {
         token_file: None,
         twin_patience: Patience::default().twin,
         faults: crate::FaultPlan::default(),
+        grants: Arc::default(),
+        announce: false,
     }
 }
 

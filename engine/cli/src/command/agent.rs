@@ -1,6 +1,5 @@
 //! `iotplay agent`: one real board, or simulated devices, in the foreground until told to stop.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use super::counts::Counts;
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
 use crate::process::{CommandResult, Exit, Signals, Trouble, check_fleet, err};
-use crate::project::{self, DEVICE_VARIABLE, Handlers, Settings};
+use crate::project::{self, AgentSettings, DEVICE_VARIABLE, Handlers, OutboxSetting};
 use crate::world::{self, Screen};
 
 /// How long handlers that are at work may go on after SIGINT or SIGTERM: the default response timeout of a call.
@@ -144,8 +143,17 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Res
     config.certificate = certificate;
     config.link.transport = transport;
     config.token_file = args.token_file.clone();
-    config.outbox = outbox(args, few)?;
     config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };
+    let own = AgentSettings::of_folder()?;
+    if let Some(board) = own.board() {
+        if args.count.is_some() || args.sim_away || args.faults.is_some() {
+            return Err(Trouble::usage("`agent.reboot` of iotplay.yaml makes this a board, and the flags simulate")
+                .help("a simulated fleet belongs in a folder of its own"));
+        }
+        config.board = Some(board);
+    }
+    own.apply(&mut config)?;
+    config.outbox = outbox(args, own.outbox(), few);
     if let Some(command) = &args.reboot_command {
         config.board = Some(Board::new(command.split_whitespace().map(str::to_owned).collect()));
     }
@@ -157,16 +165,15 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Res
 }
 
 /// How much may wait for the hub: what flags and `iotplay.yaml` say, else more for a board than for one of many.
-fn outbox(args: &AgentArgs, few: bool) -> Result<OutboxConfig, Trouble> {
-    let asked = Settings::read(Path::new("."))?.unwrap_or_default().agent.outbox;
+fn outbox(args: &AgentArgs, asked: OutboxSetting, few: bool) -> OutboxConfig {
     let usual = OutboxConfig::default();
     let usual = if few { usual } else { OutboxConfig { messages: OF_MANY.0, bytes: OF_MANY.1, folder: None } };
     let number = |number: u32| usize::try_from(number).expect("32 bits fit");
-    Ok(OutboxConfig {
+    OutboxConfig {
         messages: args.outbox_messages.or(asked.messages).map_or(usual.messages, number),
         bytes: asked.bytes.map_or(usual.bytes, number),
         folder: (args.outbox_disk || asked.disk).then(|| STATE.into()),
-    })
+    }
 }
 
 /// Messages and bytes for each device of a large fleet: thousands of them share this machine's memory.

@@ -5,8 +5,7 @@
 //! hubs:
 //!   dev: HostName=..              # a service connection string, or
 //!   prod: { env: PROD_HUB, production: true, tier: S1, units: 2 }
-//! agent:
-//!   outbox: { disk: true, messages: 5000, bytes: 16777216 }   # what waits for the hub
+//! agent: { read: [/etc/os-release] }   # what `iotplay agent` does with handlers: see `agent_settings`
 //! ```
 
 use std::collections::BTreeMap;
@@ -18,6 +17,7 @@ use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 use wire::{HubSize, Tier};
 
+use super::agent_settings::AgentSettings;
 use crate::process::Trouble;
 
 /// The file's name, looked for in the current folder.
@@ -32,35 +32,7 @@ const LONGEST: u64 = 1 << 20;
 pub(crate) struct Settings {
     hub: Option<String>,
     hubs: BTreeMap<String, HubSetting>,
-    /// How `iotplay agent` behaves here.
-    pub(crate) agent: AgentSetting,
-}
-
-/// What is said of the agent.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct AgentSetting {
-    /// What waits for the hub.
-    pub(crate) outbox: OutboxSetting,
-}
-
-/// How much may wait for the hub, and where.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct OutboxSetting {
-    /// On the disk too.
-    pub(crate) disk: bool,
-    /// Messages of a device.
-    #[serde(deserialize_with = "some")]
-    pub(crate) messages: Option<u32>,
-    /// Bytes of them.
-    #[serde(deserialize_with = "some")]
-    pub(crate) bytes: Option<u32>,
-}
-
-/// A number that is at least 1.
-fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    std::num::NonZeroU32::deserialize(deserializer).map(|number| Some(number.get()))
+    pub(super) agent: AgentSettings,
 }
 
 /// One hub.
@@ -240,15 +212,6 @@ mod tests {
         assert_eq!(parsed("hub: b\nhubs: { a: one, b: two }").default_name().unwrap(), Some("b"));
         assert!(words(&parsed("hubs: { a: one, b: two }").default_name().unwrap_err()).contains("a, b"));
         assert_eq!(parsed("hubs: {}").default_name().unwrap(), None);
-    }
-
-    #[test]
-    fn an_outbox_is_bounded_by_whole_numbers() {
-        let outbox = parsed("agent: { outbox: { disk: true, messages: 5 } }").agent.outbox;
-        assert_eq!((outbox.disk, outbox.messages, outbox.bytes), (true, Some(5), None));
-        for wrong in ["{ messages: 0 }", "{ bytes: -1 }", "{ disc: true }", "{ messages: many }"] {
-            assert!(serde_yaml::from_str::<Settings>(&format!("agent: {{ outbox: {wrong} }}")).is_err(), "{wrong}");
-        }
     }
 
     #[test]

@@ -305,6 +305,7 @@ impl Device<'_> {
         nest: &Nest<'_>,
         repeats: bool,
     ) -> Result<Tried, End> {
+        let before = self.changes.get();
         let inner = nest.inside(step, None);
         let goes_on = (repeats || step.ignore_errors.is_some()).then_some(Caught::GoesOn);
         let caught = if rescue.is_empty() { goes_on } else { Some(Caught::Rescue) };
@@ -324,7 +325,7 @@ impl Device<'_> {
             }
         }
         match result {
-            Ok(value) => Ok(Tried::once(Outcome::read(value))),
+            Ok(value) => Ok(Tried::once(Outcome::Done { value, changed: self.changes.get() != before })),
             Err(End::Failed(broken)) => Ok(Tried {
                 again: broken.again,
                 ..Tried { inner: Some(broken.clone()), ..Tried::once(broken.failure.into()) }

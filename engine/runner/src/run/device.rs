@@ -47,6 +47,8 @@ pub(super) struct Device<'a> {
     pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
     /// A call that must not be repeated blindly is in flight.
     pub(super) in_call: Cell<bool>,
+    /// Steps that changed something, so far: a block compares.
+    pub(super) changes: Cell<u32>,
     /// A verb that changes has run.
     pub(super) called: Cell<bool>,
     /// It is not connected, and waited for since then.
@@ -163,6 +165,7 @@ impl<'a> Device<'a> {
             names: Names::default(),
             facts: RefCell::default(),
             in_call: Cell::new(false),
+            changes: Cell::new(0),
             called: Cell::new(false),
             waited_since: Cell::new(None),
             waited: Cell::new(Duration::ZERO),
