@@ -63,9 +63,9 @@ impl Device<'_> {
         self.play.note(|| Record { attempt, ..self.line(Kind::Again, mark) }.text(reason));
     }
 
-    /// A block was entered although its `when` might be false the next time.
+    /// A block was entered although its `when` might be false the next time, or others queue for it.
     pub(super) fn keep_entered(&self, step: &Step, mark: Mark) {
-        if matches!(step.body, Body::Block { .. }) && step.when.is_some() {
+        if matches!(step.body, Body::Block { .. }) && (step.when.is_some() || !step.serial.is_empty()) {
             self.play.note(|| self.line(Kind::Enter, mark));
         }
     }

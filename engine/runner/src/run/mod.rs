@@ -3,6 +3,7 @@
 
 mod approval;
 mod attempt;
+mod batches;
 mod budget;
 mod check_script;
 mod clock;
