@@ -22,7 +22,7 @@ pub use action::{Action, Effect, Ready, Scope, StepContext};
 pub use batch::{Batch, Gathers, serve_alone};
 pub use deeds::{Deed, Deeds, Manner, Told, Turn};
 pub use event::{Counts, Progress, Reporter, RunEvent};
-pub use inventory::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
+pub use inventory::{Ask, Estimate, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
 pub use journal::{
     CallLine, Copy, DeviceLine, History, HubOrigin, Journal, JournalError, KEPT_RUNS, KeptFile, KeptOptions, KeptVar,
     RunFolder, RunLock, RunManifest, RunState, WaveLine, digest, local_time, tidy,

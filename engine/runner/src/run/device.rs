@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::batches::Inside;
 use super::clock::StepClock;
 use super::exit::Ended;
 use super::fork::Fork;
@@ -54,6 +56,8 @@ pub(super) struct Device<'a> {
     pub(super) changes: Cell<u32>,
     /// A verb that changes has run.
     pub(super) called: Cell<bool>,
+    /// Its places in blocks with `serial`.
+    pub(super) batches: RefCell<Vec<Rc<Inside>>>,
     /// What the deadlines of its steps go by.
     pub(super) clock: Arc<StepClock>,
     /// Time spent in verbs that wait.
@@ -169,6 +173,7 @@ impl<'a> Device<'a> {
             in_call: Cell::new(false),
             changes: Cell::new(0),
             called: Cell::new(false),
+            batches: RefCell::default(),
             clock: StepClock::new(),
             idled: Cell::new(Duration::ZERO),
             hidden: Cell::new(false),

@@ -4,6 +4,7 @@
 mod account;
 mod approval;
 mod attempt;
+mod batches;
 mod budget;
 mod check_script;
 mod clock;
