@@ -10,6 +10,7 @@ use wire::limits::ACTIVE_JOBS;
 
 use crate::data_dir::DataDirError;
 use crate::dps::LinkedHub;
+use crate::files::FileLimits;
 use crate::quota::{Delays, Quota};
 use crate::seam::HubLog;
 use crate::seed::Seeds;
@@ -65,6 +66,8 @@ pub struct HubConfig {
     pub quota: Option<Quota>,
     /// Latency and lags; none by default.
     pub delays: Delays,
+    /// How large uploaded files may be, and how long an upload may take.
+    pub files: FileLimits,
     /// A port of 127.0.0.1 for Prometheus, in plain HTTP; 0 takes any free one, none is off.
     pub metrics_port: Option<u16>,
 }
@@ -81,7 +84,9 @@ pub struct Restore {
 impl HubConfig {
     /// On 127.0.0.1 with the default ports, quiet.
     pub fn new(data: Data) -> Self {
+        let files = if data == Data::Memory { FileLimits::in_memory() } else { FileLimits::new() };
         Self {
+            files,
             data,
             bind: Ipv4Addr::LOCALHOST.into(),
             allow_remote: false,

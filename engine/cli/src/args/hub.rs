@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{CaCommand, CertArgs, EnrollCommand, QuotaArgs, StatusArgs, TailArgs};
+use super::{CaCommand, CertArgs, EnrollCommand, FileArgs, QuotaArgs, StatusArgs, TailArgs, UploadsArgs};
 
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
@@ -50,6 +50,9 @@ pub(crate) struct HubArgs {
     /// How narrow and how slow.
     #[command(flatten)]
     pub(crate) quota: QuotaArgs,
+    /// How large uploaded files may be.
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
 }
 
 /// `--log-format`.
@@ -91,6 +94,8 @@ pub(crate) enum HubCommand {
     Status(StatusArgs),
     /// Print the messages that devices have sent to the hub
     Tail(TailArgs),
+    /// Print the files that devices have uploaded to the hub, or fetch one
+    Uploads(UploadsArgs),
     /// Make a snapshot the state of this folder's hub, which must not run
     Restore(SnapshotArgs),
 }

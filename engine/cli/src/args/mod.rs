@@ -13,6 +13,7 @@ mod run;
 mod send;
 mod small;
 mod tail;
+mod uploads;
 
 pub(crate) use agent::AgentArgs;
 pub(crate) use certificates::{AddArgs, CaAddArgs, CaCommand, CertArgs};
@@ -29,3 +30,4 @@ pub(crate) use small::{
     CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand, TwinPatchArgs,
 };
 pub(crate) use tail::{Since, StatusArgs, StatusOutput, TailArgs, TailOutput};
+pub(crate) use uploads::{FileArgs, UploadsArgs};

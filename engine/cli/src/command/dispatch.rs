@@ -5,8 +5,8 @@ use std::future::Future;
 use tokio::task::LocalSet;
 
 use super::{
-    agent, check, completions, devices, hub, hub_ca, hub_enroll, hub_env, hub_snapshot, hub_status, hub_tail, init,
-    invoke, plugins, resume, retry, run as play, runs, schema, send, show, twin,
+    agent, check, completions, devices, hub, hub_ca, hub_enroll, hub_env, hub_snapshot, hub_status, hub_tail,
+    hub_uploads, init, invoke, plugins, resume, retry, run as play, runs, schema, send, show, twin,
 };
 use crate::args::{Cli, Command, HubCommand};
 use crate::process::{CommandResult, Trouble};
@@ -35,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
             Some(HubCommand::Restore(args)) => hub_snapshot::restore(&common, &args),
             Some(HubCommand::Status(args)) => on_lane(hub_status::run(&common, &args)),
             Some(HubCommand::Tail(args)) => on_lane(hub_tail::run(&common, args)),
+            Some(HubCommand::Uploads(args)) => on_lane(hub_uploads::run(&common, args)),
             None => on_lane(hub::run(&common, args)),
         },
         Command::Init(args) => init::run(&args),

@@ -34,6 +34,7 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
         names: args.names,
         ..HubConfig::new(data)
     };
+    args.files.apply(&mut config.files);
     hub_quota::apply(&args.quota, &mut config)?;
     let running = Hub::start(config).await.map_err(|error| refused(&error))?;
     project::hide(running.service_connection().key.expose());

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wire::blob::UploadStatus;
 
 use super::calls::{Calls, Ended};
 use crate::seam::{HubEvent, HubLog};
@@ -24,6 +25,10 @@ pub(crate) struct Metrics {
     pub(super) services_throttled: Count,
     pub(super) methods: Count,
     pub(super) methods_failed: Count,
+    pub(super) uploads_completed: Count,
+    pub(super) uploads_failed: Count,
+    pub(super) uploads_expired: Count,
+    pub(super) uploaded_bytes: Count,
 }
 
 /// A number that only grows.
@@ -55,6 +60,10 @@ impl Metrics {
             services_throttled: Count::default(),
             methods: Count::default(),
             methods_failed: Count::default(),
+            uploads_completed: Count::default(),
+            uploads_failed: Count::default(),
+            uploads_expired: Count::default(),
+            uploaded_bytes: Count::default(),
         }
     }
 
@@ -79,6 +88,15 @@ impl Metrics {
             }
             HubEvent::Throttled { identity: Some(_), .. } => self.devices_throttled.add(1),
             HubEvent::Throttled { identity: None, .. } => self.services_throttled.add(1),
+            HubEvent::Uploaded(upload) => match upload.status {
+                UploadStatus::Completed => {
+                    self.uploads_completed.add(1);
+                    self.uploaded_bytes.add(upload.blob_size_in_bytes.unwrap_or(0));
+                }
+                UploadStatus::Failed => self.uploads_failed.add(1),
+                UploadStatus::Expired => self.uploads_expired.add(1),
+                UploadStatus::Pending => {}
+            },
             HubEvent::MethodCalled { outcome, .. } => {
                 self.methods.add(1);
                 self.methods_failed.add(u64::from(outcome.is_err()));

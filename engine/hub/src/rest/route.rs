@@ -39,6 +39,9 @@ pub(super) enum Route {
     SendMessage,
     ReadTelemetry,
     Status,
+    ListUploads,
+    GetFile,
+    RemoveFile,
     PurgeMessages,
     ReadFeedback,
     CompleteFeedback,
@@ -79,6 +82,9 @@ impl Route {
             (HubPath::OwnSend(_), "POST") => Self::SendMessage,
             (HubPath::OwnStatus, "GET") => Self::Status,
             (HubPath::OwnTelemetry, "GET") => Self::ReadTelemetry,
+            (HubPath::OwnUploads, "GET") => Self::ListUploads,
+            (HubPath::OwnFile(..), "GET") => Self::GetFile,
+            (HubPath::OwnFile(..), "DELETE") => Self::RemoveFile,
             (HubPath::Commands(_), "DELETE") => Self::PurgeMessages,
             (HubPath::Feedback, "GET") => Self::ReadFeedback,
             (HubPath::FeedbackLock(_), "DELETE") => Self::CompleteFeedback,
@@ -118,6 +124,9 @@ impl Route {
             Self::SendMessage => "send_message",
             Self::ReadTelemetry => "read_telemetry",
             Self::Status => "status",
+            Self::ListUploads => "list_uploads",
+            Self::GetFile => "get_file",
+            Self::RemoveFile => "remove_file",
             Self::PurgeMessages => "purge_messages",
             Self::ReadFeedback => "read_feedback",
             Self::CompleteFeedback | Self::AbandonFeedback => "settle_feedback",
@@ -131,6 +140,7 @@ impl Route {
             Self::GetTwin | Self::PatchTwin | Self::PutTwin | Self::InvokeMethod | Self::Query => &[ServiceConnect],
             Self::PutJob | Self::GetJob | Self::CancelJob | Self::ListJobs => &[ServiceConnect],
             Self::SendMessage | Self::PurgeMessages | Self::ReadTelemetry | Self::Status => &[ServiceConnect],
+            Self::ListUploads | Self::GetFile | Self::RemoveFile => &[ServiceConnect],
             Self::ReadFeedback | Self::CompleteFeedback | Self::AbandonFeedback => &[ServiceConnect],
             Self::ListDevices | Self::GetDevice | Self::ListModules | Self::GetModule => &[RegistryRead],
             Self::StatisticsDevices | Self::StatisticsService => &[RegistryRead],
@@ -151,7 +161,6 @@ fn not_supported(path: &HubPath, method: &str) -> Option<&'static str> {
     Some(match (path, method) {
         (HubPath::ApplyConfiguration(_), "POST") => "Applying a configuration's content (IoT Edge)",
         (HubPath::DeviceEvents(_), "POST") | (HubPath::DeviceBound(_), "GET") => "The device side over HTTPS",
-        (HubPath::Files(_) | HubPath::FileNotifications(..), "POST") => "File upload",
         (HubPath::Jobs, "GET") | (HubPath::JobCreate, "POST") | (HubPath::Job(_), "GET" | "DELETE") => {
             "Import and export of devices by job"
         }

@@ -17,6 +17,7 @@ mod send;
 mod token;
 mod trouble;
 mod twins;
+mod uploads;
 
 pub use devices::{Created, Statistics};
 pub use enrollments::Enrolled;
@@ -24,3 +25,4 @@ pub use error::{ClientError, SetupError};
 pub use hub_client::{HubClient, HubOptions};
 pub use messages::Taken;
 pub use query::Pages;
+pub use uploads::FilePiece;
