@@ -7,6 +7,7 @@ mod data_dir;
 mod dps;
 mod exchange;
 mod faults;
+mod files;
 mod fingerprint;
 mod hub;
 mod jobs;
@@ -33,6 +34,7 @@ pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, Restore,
 pub use data_dir::{DataDirError, Endpoint, find};
 pub use dps::LinkedHub;
 pub use faults::FaultProfile;
+pub use files::FileLimits;
 pub use hub::{Hub, RunningHub};
 pub use quota::{Delays, Latency, LatencyError, Quota, QuotaError, Tier, UnknownTier};
 pub use seam::{HubEvent, HubLog, Sender, Telemetry};

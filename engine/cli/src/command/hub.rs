@@ -37,6 +37,7 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
         names: args.names,
         ..HubConfig::new(data)
     };
+    args.files.apply(&mut config.files);
     hub_quota::apply(&args.quota, &mut config)?;
     let faults = config.faults.as_ref().map(hub::FaultProfile::told).unwrap_or_default();
     let running = Hub::start(config).await.map_err(|error| refused(&error))?;

@@ -18,6 +18,7 @@ mod hub_quota;
 mod hub_snapshot;
 mod hub_status;
 mod hub_tail;
+mod hub_uploads;
 mod init;
 mod invoke;
 mod plugins;

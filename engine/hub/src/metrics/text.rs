@@ -48,6 +48,11 @@ impl Watched {
         text.gauge("messages_kept", "Messages of devices that are kept.", gauges.kept);
         text.gauge("messages_waiting", "Cloud-to-device messages that wait for their devices.", gauges.waiting);
         text.gauge("feedback_waiting", "Feedback that nobody has read.", gauges.feedback);
+        text.gauge("uploads_pending", "Uploads of files that are under way.", gauges.uploads);
+        text.gauge("files", "Files that devices have uploaded and that are kept.", gauges.files);
+        text.gauge("file_blocks", "Blocks of files that wait for their list.", gauges.blocks);
+        let bytes = usize::try_from(gauges.file_bytes).unwrap_or(usize::MAX);
+        text.gauge("file_bytes", "Bytes of files and blocks.", bytes);
         let seconds = usize::try_from(metrics.uptime().as_secs()).unwrap_or(usize::MAX);
         text.gauge("uptime_seconds", "How long the hub has run.", seconds);
         let connections = [
@@ -62,6 +67,13 @@ impl Watched {
         let methods =
             [("outcome=\"answered\"", metrics.methods.get().saturating_sub(failed)), ("outcome=\"failed\"", failed)];
         text.counter("methods_total", "Method calls by whether the device answered.", &methods);
+        let uploads = [
+            ("outcome=\"completed\"", metrics.uploads_completed.get()),
+            ("outcome=\"failed\"", metrics.uploads_failed.get()),
+            ("outcome=\"expired\"", metrics.uploads_expired.get()),
+        ];
+        text.counter("uploads_total", "Uploads of files by what became of them.", &uploads);
+        text.counter("uploaded_bytes_total", "Bytes of the completed ones.", &[("", metrics.uploaded_bytes.get())]);
         let throttled = [
             ("who=\"device\"", metrics.devices_throttled.get()),
             ("who=\"service\"", metrics.services_throttled.get()),
