@@ -35,6 +35,7 @@ pub(crate) struct Habits {
     pub(crate) errors: ErrorDetail,
     pub(crate) memory: Option<MemoryFolder>,
     pub(crate) faults: FaultPlan,
+    pub(crate) pulse: Option<Duration>,
     /// Calls are recorded on it.
     pub(crate) reel: Option<Reel>,
     /// Shared with the threads that read files.

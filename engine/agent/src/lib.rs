@@ -20,6 +20,7 @@ mod lane;
 mod link;
 mod memory;
 mod methods;
+mod metrics;
 mod outbox;
 mod reboot;
 mod reload;
@@ -31,7 +32,7 @@ mod surface;
 mod timers;
 mod twin;
 
-pub use agent::{Agent, AgentStartError, RunningAgent};
+pub use agent::{Agent, AgentStartError, RunningAgent, Watcher};
 pub use cases::{Case, CaseFile, CaseOutcome, Cast, Rehearsal};
 pub use check::check_scripts;
 pub use config::{
@@ -42,6 +43,7 @@ pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};
 pub use faults::{FaultPlan, FaultProfile};
 pub use grants::{Denied, GrantError, Grants, ProgramGrant};
 pub use link::{Enlistment, ProvisionError, provision};
+pub use metrics::AgentMetrics;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use wire::limits::ACTIVE_JOBS;
 
 use crate::data_dir::DataDirError;
 use crate::dps::LinkedHub;
+use crate::pulse::Pulse;
 use crate::quota::{Delays, Quota};
 use crate::seam::HubLog;
 use crate::seed::Seeds;
@@ -67,6 +68,8 @@ pub struct HubConfig {
     pub delays: Delays,
     /// A port of 127.0.0.1 for Prometheus, in plain HTTP; 0 takes any free one, none is off.
     pub metrics_port: Option<u16>,
+    /// Beats once a second on the hub's thread, for whoever watches whether that is alive; none saves the wake-ups.
+    pub pulse: Option<Pulse>,
 }
 
 /// A snapshot to begin with.
@@ -98,6 +101,7 @@ impl HubConfig {
             quota: None,
             delays: Delays::default(),
             metrics_port: None,
+            pulse: None,
         }
     }
 

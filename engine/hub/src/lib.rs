@@ -13,6 +13,7 @@ mod link;
 mod listen;
 mod metrics;
 mod mqtt;
+mod pulse;
 mod query;
 mod quota;
 mod rest;
@@ -32,6 +33,7 @@ pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, Restore,
 pub use data_dir::{DataDirError, Endpoint, find};
 pub use dps::LinkedHub;
 pub use hub::{Hub, RunningHub};
+pub use pulse::Pulse;
 pub use quota::{Delays, Latency, LatencyError, Quota, QuotaError, Tier, UnknownTier};
 pub use seam::{HubEvent, HubLog, Sender, Telemetry};
 pub use seed::{Seeded, Seeds};

@@ -247,6 +247,7 @@ fn lane(rehearsal: &Rehearsal, cast: &Cast, given: &Given, events: &Arc<Mutex<Ve
         grants: Arc::default(),
         announce: false,
         reel: None,
+        pulse: None,
     };
     Rc::new(Lane {
         habits,

@@ -45,8 +45,7 @@ impl Recorded {
         line(6, "now", &self.now.as_str().into());
         line(6, "reboot", &format_duration(self.reboot).into());
         line(6, "away", &self.away.into());
-        for (key, members) in
-            [("state", &self.state), ("desired", &self.desired), ("reported", &self.reported_before)]
+        for (key, members) in [("state", &self.state), ("desired", &self.desired), ("reported", &self.reported_before)]
         {
             if !members.is_empty() {
                 line(6, key, &members.clone().into());

@@ -52,6 +52,7 @@ pub(crate) fn habits() -> Habits {
         memory: None,
         faults: crate::FaultPlan::default(),
         reel: None,
+        pulse: None,
         grants: Arc::default(),
         announce: false,
     }
