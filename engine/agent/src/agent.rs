@@ -57,6 +57,9 @@ pub enum AgentStartError {
     /// A device is to log in with a certificate and none is given.
     #[error("{0} logs in with a certificate, and none is given")]
     NoCertificate(String),
+    /// A token is one device's.
+    #[error("a token's file is for one device, and more are given")]
+    OneToken,
     /// The same device twice: each would throw the other out.
     #[error("{0} is given twice")]
     Twice(String),
@@ -119,6 +122,9 @@ fn check(config: &AgentConfig) -> Result<(), AgentStartError> {
         std::fs::read(&board.boot_id)
             .map_err(|source| AgentStartError::BootId { path: board.boot_id.clone(), source })?;
     }
+    if config.token_file.is_some() && config.devices.len() > 1 {
+        return Err(AgentStartError::OneToken);
+    }
     let mut seen = std::collections::BTreeSet::new();
     for device in &config.devices {
         if !seen.insert(&device.identity) {
@@ -165,10 +171,15 @@ fn run(
         sim: config.sim,
         board: config.board,
         deadlines: config.deadlines,
+        twin_patience: config.link.patience.twin,
         errors: config.errors,
         memory: config.state.map(MemoryFolder::new),
+        token_file: config.token_file,
+        outbox: config.outbox.bounds(),
+        outboxes: config.outbox.folder.map(MemoryFolder::new),
         faults: config.faults,
         reel,
+        fakes: None,
         pulse: config.pulse,
         grants: Arc::new(config.grants),
         announce: config.announce,

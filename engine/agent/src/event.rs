@@ -117,6 +117,8 @@ pub enum HandlerName {
     Connect,
     /// `on_boot(..)`
     Boot,
+    /// `on_message(..)`
+    Message,
 }
 
 impl fmt::Display for HandlerName {
@@ -128,6 +130,7 @@ impl fmt::Display for HandlerName {
             Self::Start => f.write_str("on_start"),
             Self::Connect => f.write_str("on_connect"),
             Self::Boot => f.write_str("on_boot"),
+            Self::Message => f.write_str("on_message"),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Knows no method by name: those come from the scripts.
 
 mod agent;
+mod announce;
 mod answer;
 mod call;
 mod cases;
@@ -19,9 +20,12 @@ mod hooks;
 mod lane;
 mod link;
 mod memory;
+mod messages;
 mod methods;
 mod metrics;
 mod outbox;
+mod params;
+mod program;
 mod reboot;
 mod reload;
 mod reports;
@@ -36,7 +40,8 @@ pub use agent::{Agent, AgentStartError, RunningAgent, Watcher};
 pub use cases::{Case, CaseFile, CaseOutcome, Cast, Rehearsal};
 pub use check::check_scripts;
 pub use config::{
-    AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig, Transport,
+    AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, OutboxConfig, Patience, ScriptPlace,
+    SimConfig, Transport,
 };
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};

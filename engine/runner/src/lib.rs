@@ -32,4 +32,4 @@ pub use report::{
     CaseReport, CaseSuite, Console, ConsoleOptions, Form, Json, Lines, ReportError, ReportFile, ReportKind, Reports,
     junit_of_cases, write_report,
 };
-pub use run::{Runner, check_script};
+pub use run::{Runner, Still, check_script, stand_still, stood_still, within};

@@ -20,7 +20,7 @@ use super::case::{Case, Given, Input, Step};
 use super::counterpart::{Counterpart, Heard, Line, refusal};
 use super::judge::{Happened, judge, overlay};
 use super::rehearsal::{Cast, Rehearsal};
-use crate::config::{Deadlines, ErrorDetail, SimConfig};
+use crate::config::{Deadlines, ErrorDetail, OutboxConfig, Patience, SimConfig};
 use crate::device::Device;
 use crate::event::{AgentEvent, HandlerName, HandlerOutcome};
 use crate::faults::FaultPlan;
@@ -92,6 +92,7 @@ impl<'a> Stage<'a> {
             boot_id: given.boot_id.clone(),
             greeted: Some(if booted { format!("before {}", given.boot_id) } else { given.boot_id.clone() }),
             reboot: None,
+            tries: Vec::new(),
         };
         let waking = Waking { memory, missed: None };
         let line = Line(counterpart.clone());
@@ -129,6 +130,7 @@ impl<'a> Stage<'a> {
         let rid = format!("case-{}", self.rids);
         match &step.input {
             Input::Method { name, payload } => self.counterpart.call(&rid, name, payload.as_ref()),
+            Input::Message { properties, body } => self.counterpart.send(self.rids, properties, body),
             Input::Desired(patch) => {
                 if let Err(error) = self.counterpart.desire(patch) {
                     return Diagnostic::error(format!("the change: {}", refusal(&error))).at(at()).into();
@@ -225,7 +227,7 @@ fn failure(handler: &HandlerName, outcome: HandlerOutcome) -> Option<Diagnostic>
 
 /// A message as cases write it. What `device.send` adds by itself is left out.
 pub(super) fn message(properties: &[(String, Option<String>)], body: &[u8]) -> Value {
-    let own = |key: &str| key == property::CONTENT_TYPE || key == property::CONTENT_ENCODING;
+    let own = |key: &str| [property::CONTENT_TYPE, property::CONTENT_ENCODING, property::MESSAGE_ID].contains(&key);
     let properties: Map<String, Value> = properties
         .iter()
         .filter(|(key, _)| !own(key))
@@ -242,9 +244,14 @@ fn lane(rehearsal: &Rehearsal, cast: &Cast, given: &Given, events: &Arc<Mutex<Ve
         board: None,
         deadlines: Deadlines::default(),
         errors: ErrorDetail::Full,
+        twin_patience: Patience::default().twin,
         memory: None,
+        token_file: None,
+        outbox: OutboxConfig::default().bounds(),
+        outboxes: None,
         faults: FaultPlan::default(),
-        grants: Arc::default(),
+        grants: Arc::new(given.fakes.grants()),
+        fakes: Some(given.fakes.clone()),
         announce: false,
         reel: None,
         pulse: None,

@@ -124,7 +124,7 @@ impl<L: DeviceLink> Recorder<L> {
         });
     }
 
-    fn listen(&self, out: &Outbound) {
+    fn overhear(&self, out: &Outbound) {
         self.reel.with(|inner| {
             let Some(tape) = &mut inner.tape else { return };
             match out {
@@ -139,7 +139,7 @@ impl<L: DeviceLink> Recorder<L> {
                     let patch: Map<String, Value> = serde_json::from_slice(patch).unwrap_or_default();
                     overlay(tape.case.reported.get_or_insert_default(), patch);
                 }
-                Outbound::Message { properties, body, .. } => tape.case.sent.push(message(&properties.0, body)),
+                Outbound::Message { message: sent, .. } => tape.case.sent.push(message(&sent.properties.0, &sent.body)),
                 _ => {}
             }
         });
@@ -163,12 +163,20 @@ impl<L: DeviceLink> DeviceLink for Recorder<L> {
     }
 
     fn send(&mut self, out: Outbound) {
-        self.listen(&out);
+        self.overhear(&out);
         self.line.send(out);
     }
 
     fn hush(&mut self) {
         self.line.hush();
+    }
+
+    fn listen(&mut self, wanted: bool) {
+        self.line.listen(wanted);
+    }
+
+    fn acknowledge(&mut self, id: u16) {
+        self.line.acknowledge(id);
     }
 
     fn reconnect(&mut self, why: &str, pause: Duration) {

@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use agent::{Agent, AgentConfig, AgentMetrics, Board, ClientCertificate, RunningAgent, SimConfig, Sink, Transport};
+use agent::{
+    Agent, AgentConfig, AgentMetrics, Board, ClientCertificate, OutboxConfig, RunningAgent, SimConfig, Sink, Transport,
+};
 use base::{Diagnostic, Secret};
 use net::tls::Roots;
 use runner::Lines;
@@ -17,7 +19,7 @@ use super::{agent_dps, agent_watch};
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
 use crate::process::{CommandResult, Exit, Notify, Signals, Trouble, check_fleet, connections, err};
-use crate::project::{self, AgentSettings, DEVICE_VARIABLE, Handlers};
+use crate::project::{self, AgentSettings, DEVICE_VARIABLE, Handlers, OutboxSetting};
 use crate::world::{self, Screen};
 
 /// How long handlers that are at work may go on after SIGINT or SIGTERM: the default response timeout of a call.
@@ -123,11 +125,16 @@ async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
         return Ok(Crew::one(device, roots, hub));
     }
     if args.count.is_none()
-        && let Some((device, origin)) = project::device(args.device_connection.as_deref())?
+        && let Some((device, origin)) = project::device(args.device_connection.as_deref(), args.token_file.as_deref())?
     {
         let roots = project::roots_for(common, &device.host.host);
         let hub = format!("{} ({origin})", device.host);
         return Ok(Crew::one(device, roots, hub));
+    }
+    if let Some(file) = &args.token_file {
+        let file = file.display();
+        return Err(Trouble::usage(format!("--token-file {file}: whose token is it? no device is given"))
+            .help(format!("export {DEVICE_VARIABLE}='HostName=..;DeviceId=..' beside it, without a key")));
     }
     let Some(chosen) = project::configured(common)? else {
         return Err(Trouble::usage("no device and no hub: nothing is configured, and no hub runs for this folder")
@@ -170,7 +177,7 @@ async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
 }
 
 fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, sink: Sink) -> Result<AgentConfig, Trouble> {
-    let alone = crew.devices.len() == 1;
+    let (few, alone) = (crew.devices.len() <= FEW, crew.devices.len() == 1);
     let certificate = certificate(args, &crew.devices)?;
     let transport = transport(args, &crew.devices)?;
     let mut config = AgentConfig::new(crew.devices, world::place(handlers), sink);
@@ -180,6 +187,7 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, sink: Sink) -> Resul
     config.link.transport = transport;
     config.link.sources = crew.sources;
     config.record = args.record.is_some();
+    config.token_file = args.token_file.clone();
     config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };
     let own = AgentSettings::of_folder()?;
     if let Some(board) = own.board() {
@@ -190,6 +198,7 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, sink: Sink) -> Resul
         config.board = Some(board);
     }
     own.apply(&mut config)?;
+    config.outbox = outbox(args, &own.outbox, few);
     if let Some(command) = &args.reboot_command {
         config.board = Some(Board::new(command.split_whitespace().map(str::to_owned).collect()));
     }
@@ -199,6 +208,21 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, sink: Sink) -> Resul
     }
     Ok(config)
 }
+
+/// How much may wait for the hub: what flags and `iotplay.yaml` say, else more for a board than for one of many.
+fn outbox(args: &AgentArgs, asked: &OutboxSetting, few: bool) -> OutboxConfig {
+    let usual = OutboxConfig::default();
+    let usual = if few { usual } else { OutboxConfig { messages: OF_MANY.0, bytes: OF_MANY.1, folder: None } };
+    let number = |number: u32| usize::try_from(number).expect("32 bits fit");
+    OutboxConfig {
+        messages: args.outbox_messages.or(asked.messages).map_or(usual.messages, number),
+        bytes: asked.bytes.map_or(usual.bytes, number),
+        folder: (args.outbox_disk || asked.disk).then(|| args.state.clone()),
+    }
+}
+
+/// Messages and bytes for each device of a large fleet: thousands of them share this machine's memory.
+const OF_MANY: (usize, usize) = (100, 512 << 10);
 
 /// All devices of an agent are behind one host.
 fn transport(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Transport, Trouble> {

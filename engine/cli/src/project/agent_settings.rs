@@ -5,10 +5,12 @@
 //!   run: ["/usr/bin/systemctl restart app-*", [/opt/flash, "a file", "**"]]   # program and a pattern for each argument
 //!   read: [/etc/os-release, "/var/log/app/**"]
 //!   upload: ["/var/log/app/*.gz"]
+//!   env: ["APP_*"]                                # variables that programs may be given
 //!   reboot: { command: /usr/sbin/reboot }
 //!   errors: terse
 //!   announce: true
 //!   deadlines: { answer: 1m, work: 10m }
+//!   outbox: { disk: true, messages: 5000, bytes: 16777216 }   # what waits for the hub
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -28,10 +30,32 @@ pub(crate) struct AgentSettings {
     run: Vec<Words>,
     read: Vec<String>,
     upload: Vec<String>,
+    env: Vec<String>,
     reboot: Option<Reboot>,
     errors: Errors,
     announce: bool,
     deadlines: Limits,
+    /// What waits for the hub.
+    pub(crate) outbox: OutboxSetting,
+}
+
+/// How much may wait for the hub, and where.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct OutboxSetting {
+    /// On the disk too.
+    pub(crate) disk: bool,
+    /// Messages of a device.
+    #[serde(deserialize_with = "some")]
+    pub(crate) messages: Option<u32>,
+    /// Bytes of them.
+    #[serde(deserialize_with = "some")]
+    pub(crate) bytes: Option<u32>,
+}
+
+/// A number that is at least 1.
+fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    std::num::NonZeroU32::deserialize(deserializer).map(|number| Some(number.get()))
 }
 
 /// A program and its arguments: words of one text, or a list.
@@ -125,7 +149,9 @@ impl AgentSettings {
             };
             programs.push(ProgramGrant { program: program.into(), args: words.collect() });
         }
-        Grants::new(programs, &self.read, &self.upload).map_err(|error| wrong(error.to_string()))
+        Grants::new(programs, &self.read, &self.upload)
+            .map(|grants| grants.with_env(self.env.clone()))
+            .map_err(|error| wrong(error.to_string()))
     }
 }
 

@@ -9,7 +9,7 @@ mod proxy;
 mod resolve;
 mod settings;
 
-pub(crate) use agent_settings::AgentSettings;
+pub(crate) use agent_settings::{AgentSettings, OutboxSetting};
 pub(crate) use bundle::write as write_bundle;
 pub(crate) use cases::{CasePath, case_files};
 pub(crate) use files::{BUILT_IN, Found, Handlers, handlers, playbook, read, starters};

@@ -269,6 +269,7 @@ impl Device<'_> {
         }
         self.fork.release();
         let _rest = self.member.as_ref().map(Member::rest);
+        let _still = self.clock.stop();
         turns.acquire_owned().await.ok()
     }
 
