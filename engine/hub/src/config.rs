@@ -12,6 +12,7 @@ use crate::data_dir::DataDirError;
 use crate::dps::LinkedHub;
 use crate::faults::FaultProfile;
 use crate::files::FileLimits;
+use crate::pulse::Pulse;
 use crate::quota::{Delays, Quota};
 use crate::seam::HubLog;
 use crate::seed::Seeds;
@@ -75,6 +76,8 @@ pub struct HubConfig {
     pub files: FileLimits,
     /// A port of 127.0.0.1 for Prometheus, in plain HTTP; 0 takes any free one, none is off.
     pub metrics_port: Option<u16>,
+    /// Beats once a second on the hub's thread, for whoever watches whether that is alive; none saves the wake-ups.
+    pub pulse: Option<Pulse>,
 }
 
 /// A snapshot to begin with.
@@ -110,6 +113,7 @@ impl HubConfig {
             faults: None,
             fault_messages: true,
             metrics_port: None,
+            pulse: None,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::faults::{Faults, Registered};
 use crate::files::Files;
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
-use crate::metrics::{self, Metrics, Watched};
+use crate::metrics::{Metrics, Watched};
 use crate::mqtt::{self, Door, Mqtt, MqttSettings};
 use crate::quota::{Quota, Quotas};
 use crate::rest::{self, Reach, Service};
@@ -32,6 +32,9 @@ use crate::tls::Certificates;
 
 /// How long calls in flight may take once the hub is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How often the hub shows that it lives, where somebody looks.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// The way in: [`Hub::start`].
 #[derive(Debug)]
@@ -354,7 +357,18 @@ impl Parts {
         );
         let mut chores = Chores::default();
         if let Some((listener, _)) = listeners.metrics {
-            chores.begin("serving the numbers", metrics::serve(listener, watched, stop.clone()));
+            let numbers = Arc::new(move || (true, watched.text()));
+            let serving = net::metrics::serve(listener, vec![("/metrics", numbers)], stop.clone());
+            chores.begin("serving the numbers", serving);
+        }
+        if let Some(pulse) = config.pulse {
+            let stop = stop.clone();
+            chores.begin("its pulse", async move {
+                let mut ticks = tokio::time::interval(PULSE);
+                while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                    pulse.beat();
+                }
+            });
         }
         chores.begin("the end of messages", {
             let (state, stop) = (Arc::clone(&state), stop.clone());

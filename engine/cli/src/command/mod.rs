@@ -2,6 +2,9 @@
 
 mod agent;
 mod agent_dps;
+mod agent_shard;
+mod agent_told;
+mod agent_watch;
 mod check;
 mod completions;
 mod counts;
@@ -33,5 +36,6 @@ mod test;
 mod test_told;
 mod twin;
 
+pub(crate) use agent_shard::Shard;
 pub(crate) use device_id::device_id;
 pub(crate) use dispatch::run;
