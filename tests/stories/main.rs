@@ -35,6 +35,8 @@ mod signals;
 mod snapshots;
 mod stage_set;
 mod telemetry;
+mod testing;
 mod throttled;
 mod told;
+mod uploads;
 mod watch;

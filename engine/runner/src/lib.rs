@@ -28,5 +28,8 @@ pub use made::{LocalScript, ScriptPlugin};
 pub use options::{Confirm, Environment, ExtraVar, Question, Resume, RunOptions, RunResult};
 pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};
-pub use report::{Console, ConsoleOptions, Form, Json, Lines, ReportError, ReportFile, ReportKind, Reports};
-pub use run::{Runner, check_script};
+pub use report::{
+    CaseReport, CaseSuite, Console, ConsoleOptions, Form, Json, Lines, ReportError, ReportFile, ReportKind, Reports,
+    junit_of_cases, write_report,
+};
+pub use run::{Runner, Still, check_script, stand_still, stood_still, within};

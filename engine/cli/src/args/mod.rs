@@ -13,6 +13,7 @@ mod run;
 mod send;
 mod small;
 mod tail;
+mod test;
 mod uploads;
 
 pub(crate) use agent::AgentArgs;
@@ -30,4 +31,5 @@ pub(crate) use small::{
     CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand, TwinPatchArgs,
 };
 pub(crate) use tail::{Since, StatusArgs, StatusOutput, TailArgs, TailOutput};
+pub(crate) use test::TestArgs;
 pub(crate) use uploads::{FileArgs, UploadsArgs};

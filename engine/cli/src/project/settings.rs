@@ -5,6 +5,7 @@
 //! hubs:
 //!   dev: HostName=..              # a service connection string, or
 //!   prod: { env: PROD_HUB, production: true, tier: S1, units: 2 }
+//! agent: { read: [/etc/os-release] }   # what `iotplay agent` does with handlers: see `agent_settings`
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 use wire::{HubSize, Tier};
 
+use super::agent_settings::AgentSettings;
 use crate::process::Trouble;
 
 /// The file's name, looked for in the current folder.
@@ -30,6 +32,7 @@ const LONGEST: u64 = 1 << 20;
 pub(crate) struct Settings {
     hub: Option<String>,
     hubs: BTreeMap<String, HubSetting>,
+    pub(super) agent: AgentSettings,
 }
 
 /// One hub.
@@ -209,6 +212,15 @@ mod tests {
         assert_eq!(parsed("hub: b\nhubs: { a: one, b: two }").default_name().unwrap(), Some("b"));
         assert!(words(&parsed("hubs: { a: one, b: two }").default_name().unwrap_err()).contains("a, b"));
         assert_eq!(parsed("hubs: {}").default_name().unwrap(), None);
+    }
+
+    #[test]
+    fn an_outbox_is_bounded_by_whole_numbers() {
+        let outbox = parsed("agent: { outbox: { disk: true, messages: 5 } }").agent.outbox;
+        assert_eq!((outbox.disk, outbox.messages, outbox.bytes), (true, Some(5), None));
+        for wrong in ["{ messages: 0 }", "{ bytes: -1 }", "{ disc: true }", "{ messages: many }"] {
+            assert!(serde_yaml::from_str::<Settings>(&format!("agent: {{ outbox: {wrong} }}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

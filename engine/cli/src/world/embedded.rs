@@ -13,14 +13,14 @@ use net::tls::Roots;
 use runner::{HubInfo, Lines};
 use script::WatchMode;
 use tokio::sync::mpsc;
-use wire::DeviceId;
+use wire::{DeviceId, HostPort};
 
 use super::devices::identities;
 use super::faults::{deal_faults, unknown_methods};
 use super::screen::agent_line;
 use crate::args::SimArgs;
 use crate::process::{Trouble, chain, check_fleet};
-use crate::project::{self, Handlers};
+use crate::project::{self, AgentSettings, Handlers};
 
 /// Above this many devices, what each one says would only scroll; failures are on the steps' lines.
 const FEW: usize = 10;
@@ -58,9 +58,11 @@ impl Embedded {
         let (tell, reloads) = mpsc::channel(1);
         let mut config = AgentConfig::new(devices, place(handlers), Arc::new(sink(lines.clone(), sim.sim, tell)));
         config.watch = watch.then_some(WatchMode::Native);
+        config.https = Some(HostPort::with_port("localhost", hub.https().port()));
         config.roots = Roots::Pem(hub.ca_pem().to_owned());
         config.sim = SimConfig { reboot: sim.sim_reboot, away: false };
         config.faults = faults.clone();
+        AgentSettings::of_folder()?.apply(&mut config)?;
         let agent = Agent::start(config).map_err(cannot_start)?;
         unknown_methods(&faults, agent.methods(), &|text| lines.line(text));
         match tokio::time::timeout(READY, agent.ready()).await {

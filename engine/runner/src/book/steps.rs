@@ -283,6 +283,7 @@ impl Reading {
         self.step.facts = walk.facts_of(&self.used);
         if let Some(name) = &self.step.register {
             walk.known.names.insert(name.to_string());
+            walk.known.registered.insert(name.to_string());
         }
         if self.good {
             doubts::step(&self.step, entries, walk);

@@ -141,7 +141,9 @@ impl Device<'_> {
         self.play.note(|| {
             let line = self.line(Kind::Once, Mark { step: step.index, n: 0 });
             match result {
-                Ok(Came::Value(value)) => line.outcome(&Outcome::read(value.clone()), true, hidden),
+                Ok(Came::Value(value, changed)) => {
+                    line.outcome(&Outcome::Done { value: value.clone(), changed: *changed }, true, hidden)
+                }
                 Ok(Came::Nothing | Came::Left) => line.outcome(&Outcome::Skipped(Skip::When), false, hidden),
                 Ok(Came::Withheld) => Record { withheld: true, outcome: Some("ok".into()), ..line },
                 Err(broken) => {

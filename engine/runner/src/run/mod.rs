@@ -5,6 +5,7 @@ mod approval;
 mod attempt;
 mod budget;
 mod check_script;
+mod clock;
 mod device;
 mod ended;
 mod events;
@@ -36,6 +37,7 @@ mod wave;
 mod waves;
 
 pub use check_script::check_script;
+pub use clock::{Still, stand_still, stood_still, within};
 pub(crate) use device::fact_failed;
 pub(crate) use events::Events;
 pub(crate) use exit::{Ended, HUB, Tally};

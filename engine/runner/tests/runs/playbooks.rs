@@ -19,6 +19,8 @@ pub(crate) enum Made {
     Ping,
     /// A name from what was registered last.
     Set,
+    /// A call that says whether the step that registered last changed something.
+    Changed,
     /// Waits a while.
     Sleep,
     /// Looks at the device.
@@ -40,6 +42,7 @@ fn leaf() -> impl Strategy<Value = Made> {
         1 => Just(Made::Twin),
         1 => Just(Made::Ping),
         1 => Just(Made::Set),
+        1 => Just(Made::Changed),
         1 => Just(Made::Sleep),
         1 => Just(Made::Wait),
         1 => any::<bool>().prop_map(|ignored| Made::Fail { ignored }),
@@ -137,6 +140,10 @@ impl Writer {
             Made::Set => {
                 let last = self.last.map_or_else(|| "base".to_owned(), |last| format!("r{last}"));
                 line(self, true, &format!("set: {{ s{number}: \"${{{{ {last} }}}}\" }}"));
+            }
+            Made::Changed => {
+                let last = self.last.map_or_else(|| "1".to_owned(), |last| format!("changed(r{last})"));
+                line(self, true, &format!("ping: {{ name: p{number}-0, payload: \"${{{{ {last} }}}}\" }}"));
             }
             Made::Sleep => line(self, true, "sleep: 2s"),
             Made::Wait => line(self, true, "wait_until: twin.version == 0"),

@@ -19,6 +19,8 @@ pub(crate) enum Reply {
     Lost,
     HubGone,
     After(Duration, Value),
+    /// Queues so long for its turn, then answers after so long.
+    Queued(Duration, Duration),
     Never,
 }
 

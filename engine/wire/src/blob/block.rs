@@ -34,6 +34,11 @@ impl BlockId {
         Self::parse(&decode(raw)?)
     }
 
+    /// The id of the n-th block of a client of ours: all of them are of one length.
+    pub fn numbered(number: usize) -> Self {
+        Self(format!("{number:08}").into_bytes().into())
+    }
+
     /// How many bytes it has; all ids of one blob have as many.
     pub fn size(&self) -> usize {
         self.0.len()
@@ -69,6 +74,12 @@ impl fmt::Debug for BlockId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "BlockId({self})")
     }
+}
+
+/// The document that makes these blocks a file, in this order.
+pub fn block_list(ids: &[BlockId]) -> String {
+    let ids: String = ids.iter().map(|id| format!("<Latest>{id}</Latest>")).collect();
+    format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>{ids}</BlockList>")
 }
 
 /// Why a list of blocks cannot be used.
@@ -144,6 +155,8 @@ mod tests {
             let ids: Vec<String> = parse_block_list(text).unwrap().iter().map(ToString::to_string).collect();
             assert_eq!(ids, ["MDAw", "MDAx"], "{text}");
         }
+        let own = [BlockId::numbered(0), BlockId::numbered(49_999)];
+        assert_eq!(parse_block_list(&block_list(&own)).unwrap(), own);
         assert_eq!(parse_block_list("<BlockList/>").unwrap(), []);
         assert_eq!(parse_block_list("<BlockList></BlockList>").unwrap(), []);
     }

@@ -90,6 +90,8 @@ impl Governor {
             let queued = &self.queued[kind as usize];
             queued.fetch_add(1, Ordering::Relaxed);
             let _queued = Queued(queued);
+            // Nothing is sent yet: the step's own time begins with its turn.
+            let _still = runner::stand_still();
             let _first = self.queues[kind as usize].lock().await;
             while let Err(at) = self.entry(kind, |entry| entry.lane.take(cost, Instant::now())) {
                 tokio::time::sleep_until(at).await;

@@ -95,6 +95,23 @@ async fn with_a_known_tier_nothing_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_short_deadline_is_for_the_call_and_not_for_its_queue() {
+    let governor = Governor::new();
+    governor.expect_size(HubSize::new(Tier::S1, 1).unwrap());
+    let start = Instant::now();
+    let call = |works: u64| {
+        let governor = &governor;
+        runner::within(Duration::from_secs(1), async move {
+            governor.turn(Kind::Methods, 1).await;
+            tokio::time::sleep(Duration::from_millis(works)).await;
+        })
+    };
+    let done = join_all((0..400).map(|n| call(if n % 10 == 0 { 2_000 } else { 500 }))).await;
+    assert_eq!(done.iter().filter(|done| done.is_some()).count(), 360, "only those that took too long by themselves");
+    assert!(start.elapsed() > Duration::from_secs(5), "most had to queue: {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tier_that_is_too_large_is_found_out() {
     let governor = Governor::new();
     governor.expect_size(HubSize::new(Tier::S1, 5).unwrap());
