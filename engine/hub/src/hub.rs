@@ -23,6 +23,7 @@ use crate::metrics::{self, Metrics, Watched};
 use crate::mqtt::{self, Door, Mqtt, MqttSettings};
 use crate::quota::{Quota, Quotas};
 use crate::rest::{self, Reach, Service};
+use crate::seam::HubLog;
 use crate::seed::{self, Seeded};
 use crate::snapshot::Snapshot;
 use crate::state::HubState;
@@ -243,6 +244,18 @@ impl Chores {
         self.0.push((what, tokio::spawn(work)));
     }
 
+    /// Ends what is over by itself: messages and uploads.
+    fn sweep(&mut self, state: &Arc<HubState>, files: Arc<Files>, log: &HubLog, stop: &CancellationToken) {
+        self.begin("the end of messages", {
+            let (state, stop) = (Arc::clone(state), stop.clone());
+            async move { state.keep_messages(stop).await }
+        });
+        self.begin("the end of uploads", {
+            let (state, log, stop) = (Arc::clone(state), log.clone(), stop.clone());
+            async move { state.keep_uploads(files, log, stop).await }
+        });
+    }
+
     async fn end(self) {
         for (what, task) in self.0 {
             ended(what, task).await;
@@ -320,22 +333,13 @@ impl Parts {
     async fn serve(self, config: HubConfig, stop: &CancellationToken) {
         let Self { listeners, certificates, state, exchange, files, acknowledged, writer, data_dir } = self;
         let (mqtt_listener, mqtt_at) = listeners.mqtt;
-        let reach = Reach {
-            mqtt: HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string(),
-            https: host(listeners.https.1, SERVICE_PORT),
-            stop: stop.clone(),
-        };
+        let mqtt = HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string();
+        let reach = Reach { mqtt, https: host(listeners.https.1, SERVICE_PORT), stop: stop.clone() };
         let quotas = Arc::new(Quotas::new(config.quota, config.delays.latency, &config.clock, config.seed));
         let telemetry = Arc::new(TelemetryLog::new(config.clock.clone(), stop.clone()));
         let metrics = Arc::new(Metrics::new());
         let log = metrics.before(telemetry.before(config.log));
-        let watched = Watched {
-            metrics,
-            state: Arc::clone(&state),
-            exchange: Arc::clone(&exchange),
-            telemetry,
-            files: Arc::clone(&files),
-        };
+        let watched = Watched::new(metrics, &state, &exchange, telemetry, &files);
         let service = Service::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
@@ -349,14 +353,7 @@ impl Parts {
         if let Some((listener, _)) = listeners.metrics {
             chores.begin("serving the numbers", metrics::serve(listener, watched, stop.clone()));
         }
-        chores.begin("the end of messages", {
-            let (state, stop) = (Arc::clone(&state), stop.clone());
-            async move { state.keep_messages(stop).await }
-        });
-        chores.begin("the end of uploads", {
-            let (state, log, stop) = (Arc::clone(&state), log.clone(), stop.clone());
-            async move { state.keep_uploads(files, log, stop).await }
-        });
+        chores.sweep(&state, files, &log, stop);
         let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
         chores.begin("the jobs", jobs.run(stop.clone(), GRACE));
         let settled = CancellationToken::new();

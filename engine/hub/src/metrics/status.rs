@@ -43,6 +43,17 @@ pub(super) struct Gauges {
 }
 
 impl Watched {
+    pub(crate) fn new(
+        metrics: Arc<Metrics>,
+        state: &Arc<HubState>,
+        exchange: &Arc<Exchange>,
+        telemetry: Arc<TelemetryLog>,
+        files: &Arc<Files>,
+    ) -> Self {
+        let (state, exchange, files) = (Arc::clone(state), Arc::clone(exchange), Arc::clone(files));
+        Self { metrics, state, exchange, telemetry, files }
+    }
+
     pub(super) fn gauges(&self) -> Gauges {
         let counts = self.state.counts();
         let (waiting, feedback) = self.state.mail_counts();

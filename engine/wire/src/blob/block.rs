@@ -52,7 +52,7 @@ impl BlockId {
     /// Reads what [`hex`](Self::hex) wrote.
     pub fn of_hex(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
-        if !text.is_ascii() || digits.len() % 2 != 0 || !(2..=2 * ID_BYTES).contains(&digits.len()) {
+        if !text.is_ascii() || !digits.len().is_multiple_of(2) || !(2..=2 * ID_BYTES).contains(&digits.len()) {
             return None;
         }
         let digit = |digit: u8| char::from(digit).to_digit(16);
@@ -191,11 +191,11 @@ mod tests {
     proptest! {
         #[test]
         fn ids_round_trip(bytes in proptest::collection::vec(any::<u8>(), 1..=64)) {
-            let id = BlockId(bytes.clone().into());
-            prop_assert_eq!(BlockId::parse(&id.to_string()).unwrap(), id.clone());
-            prop_assert_eq!(BlockId::of_hex(&id.hex()).unwrap(), id.clone());
+            let id = BlockId(bytes.into());
+            prop_assert!(BlockId::parse(&id.to_string()).is_some_and(|read| read == id));
+            prop_assert!(BlockId::of_hex(&id.hex()).is_some_and(|read| read == id));
             let parameter = id.to_string().replace('+', "%2B").replace('/', "%2f").replace('=', "%3D");
-            prop_assert_eq!(BlockId::parse_parameter(&parameter).unwrap(), id.clone());
+            prop_assert!(BlockId::parse_parameter(&parameter).is_some_and(|read| read == id));
             prop_assert!(id.hex().bytes().all(|byte| byte.is_ascii_hexdigit()));
         }
 
