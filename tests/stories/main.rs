@@ -11,6 +11,7 @@ mod durability;
 mod examples;
 mod faults;
 mod fleets;
+mod hub_faults;
 mod jobs;
 mod kills;
 mod kills_messages;

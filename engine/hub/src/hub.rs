@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use base::Seed;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::{DeviceConnection, DeviceCredential, HostPort, Identity, ServiceConnection};
@@ -16,6 +17,7 @@ use crate::config::{Data, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
 use crate::data_dir::{DataDir, Endpoint};
 use crate::dps::{LinkedHub, Links};
 use crate::exchange::Exchange;
+use crate::faults::{FaultProfile, Faults, Registered};
 use crate::files::Files;
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
@@ -172,6 +174,22 @@ impl Facts {
             key: policy.primary.clone(),
         }
     }
+}
+
+/// What is wrong with the hub on purpose.
+fn faults_of(
+    profile: Option<&FaultProfile>,
+    by_messages: bool,
+    state: &Arc<HubState>,
+    log: &HubLog,
+    seed: Seed,
+) -> Arc<Faults> {
+    let registered: Arc<dyn Registered> = state.clone();
+    let faults = Arc::new(Faults::new(registered, log.clone(), seed, by_messages));
+    if let Some(Err(error)) = profile.map(|profile| faults.place(profile)) {
+        tracing::error!(%error, "the hub is sound");
+    }
+    faults
 }
 
 /// The contents of files; those that are not there any more lose their names.
@@ -339,11 +357,12 @@ impl Parts {
         let telemetry = Arc::new(TelemetryLog::new(config.clock.clone(), stop.clone()));
         let metrics = Arc::new(Metrics::new());
         let log = metrics.before(telemetry.before(config.log));
-        let watched = Watched::new(metrics, &state, &exchange, telemetry, &files);
+        let faults = faults_of(config.faults.as_ref(), config.fault_messages, &state, &log, config.seed);
+        let watched = Watched::new(metrics, &state, &exchange, telemetry, &faults, &files);
         let service = Service::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
-            Arc::clone(&quotas),
+            (Arc::clone(&quotas), Arc::clone(&faults)),
             watched.clone(),
             log.clone(),
             reach,
@@ -356,6 +375,7 @@ impl Parts {
         chores.sweep(&state, files, &log, stop);
         let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
         chores.begin("the jobs", jobs.run(stop.clone(), GRACE));
+        chores.begin("the faults", Arc::clone(&faults).run(Arc::clone(&exchange), stop.clone()));
         let settled = CancellationToken::new();
         let activity = tokio::spawn({
             let (state, settled) = (Arc::clone(&state), settled.clone());
@@ -366,7 +386,7 @@ impl Parts {
         let hub = Mqtt::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
-            quotas,
+            (quotas, faults),
             log,
             config.clock,
             config.seed,

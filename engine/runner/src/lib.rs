@@ -4,6 +4,7 @@
 mod action;
 mod batch;
 pub mod book;
+mod deeds;
 mod event;
 mod inventory;
 mod journal;
@@ -15,11 +16,13 @@ mod plugin;
 mod report;
 mod run;
 mod scripted;
+mod watch;
 
 pub use action::{Action, Effect, Ready, Scope, StepContext};
 pub use batch::{Batch, Gathers, serve_alone};
+pub use deeds::{Deed, Deeds, Manner, Told, Turn};
 pub use event::{Counts, Progress, Reporter, RunEvent};
-pub use inventory::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
+pub use inventory::{Ask, Estimate, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
 pub use journal::{
     CallLine, Copy, DeviceLine, History, HubOrigin, Journal, JournalError, KEPT_RUNS, KeptFile, KeptOptions, KeptVar,
     RunFolder, RunLock, RunManifest, RunState, WaveLine, digest, local_time, tidy,
@@ -33,3 +36,4 @@ pub use report::{
     junit_of_cases, write_report,
 };
 pub use run::{Runner, Still, check_script, stand_still, stood_still, within};
+pub use watch::{Look, Sight, Watch};

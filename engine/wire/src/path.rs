@@ -94,6 +94,10 @@ pub enum HubPath {
     OwnUploads,
     /// GET: the content of a device's file; DELETE. Ours: at the service they are in a storage account.
     OwnFile(DeviceId, String),
+    /// GET: the faults that are under way; POST: more of them; DELETE: none any more. Ours.
+    OwnFaults,
+    /// DELETE: this fault. Ours.
+    OwnFault(String),
 }
 
 fn owned(segment: &str) -> String {
@@ -124,6 +128,8 @@ impl HubPath {
             [OWN, "devices", device, "files", name] => Some(Self::OwnFile(device.parse().ok()?, owned(name))),
             [OWN, "uploads"] => Some(Self::OwnUploads),
             [OWN, "status"] => Some(Self::OwnStatus),
+            [OWN, "faults"] => Some(Self::OwnFaults),
+            [OWN, "faults", id] => Some(Self::OwnFault(owned(id))),
             [OWN, "telemetry"] => Some(Self::OwnTelemetry),
             ["configurations"] => Some(Self::Configurations),
             ["configurations", "testQueries"] => Some(Self::ConfigurationTestQueries),
@@ -288,6 +294,8 @@ impl fmt::Display for HubPath {
             Self::Dps(path) => path.fmt(f),
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
             Self::OwnStatus => write!(f, "/{OWN}/status"),
+            Self::OwnFaults => write!(f, "/{OWN}/faults"),
+            Self::OwnFault(id) => write!(f, "/{OWN}/faults/{}", encode(id)),
             Self::OwnTelemetry => write!(f, "/{OWN}/telemetry"),
             Self::OwnUploads => write!(f, "/{OWN}/uploads"),
             Self::OwnFile(id, name) => {
@@ -365,6 +373,8 @@ mod tests {
             "/iotplay/devices/d1/messages",
             "/iotplay/telemetry",
             "/iotplay/status",
+            "/iotplay/faults",
+            "/iotplay/faults/7",
         ] {
             match HubPath::parse(text) {
                 // A blank is no character of an id.

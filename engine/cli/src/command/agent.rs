@@ -159,7 +159,7 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Res
         config.board = Some(board);
     }
     own.apply(&mut config)?;
-    config.outbox = outbox(args, &own.outbox, few);
+    config.outbox = outbox(args, own.outbox(), few);
     if let Some(command) = &args.reboot_command {
         config.board = Some(Board::new(command.split_whitespace().map(str::to_owned).collect()));
     }
@@ -171,7 +171,7 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Res
 }
 
 /// How much may wait for the hub: what flags and `iotplay.yaml` say, else more for a board than for one of many.
-fn outbox(args: &AgentArgs, asked: &OutboxSetting, few: bool) -> OutboxConfig {
+fn outbox(args: &AgentArgs, asked: OutboxSetting, few: bool) -> OutboxConfig {
     let usual = OutboxConfig::default();
     let usual = if few { usual } else { OutboxConfig { messages: OF_MANY.0, bytes: OF_MANY.1, folder: None } };
     let number = |number: u32| usize::try_from(number).expect("32 bits fit");

@@ -5,8 +5,8 @@ use std::future::Future;
 use tokio::task::LocalSet;
 
 use super::{
-    agent, check, completions, devices, hub, hub_ca, hub_enroll, hub_env, hub_snapshot, hub_status, hub_tail,
-    hub_uploads, init, invoke, plugins, resume, retry, run as play, runs, schema, send, show, test, twin,
+    agent, check, completions, devices, hub, hub_ca, hub_enroll, hub_env, hub_fault, hub_snapshot, hub_status,
+    hub_tail, hub_uploads, init, invoke, plugins, resume, retry, run as play, runs, schema, send, show, test, twin,
 };
 use crate::args::{Cli, Command, HubCommand};
 use crate::process::{CommandResult, Trouble};
@@ -31,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
             Some(HubCommand::Ca(command)) => on_lane(hub_ca::run(&common, command)),
             Some(HubCommand::Cert(args)) => hub_ca::issue(&args),
             Some(HubCommand::Enroll(command)) => on_lane(hub_enroll::run(&common, command)),
+            Some(HubCommand::Fault(command)) => on_lane(hub_fault::run(&common, command)),
             Some(HubCommand::Env) => hub_env::run(&common),
             Some(HubCommand::Snapshot(args)) => hub_snapshot::take(&common, &args),
             Some(HubCommand::Restore(args)) => hub_snapshot::restore(&common, &args),

@@ -12,6 +12,7 @@ mod hub;
 mod hub_ca;
 mod hub_enroll;
 mod hub_env;
+mod hub_fault;
 mod hub_log;
 mod hub_quota;
 mod hub_snapshot;

@@ -20,6 +20,7 @@ use agent::{AgentConfig, Board, Deadlines, ErrorDetail, Grants, ProgramGrant};
 use base::parse_duration;
 use serde::{Deserialize, Deserializer};
 
+use super::outbox_setting::OutboxSetting;
 use super::settings::{FILE, Settings};
 use crate::process::Trouble;
 
@@ -35,27 +36,7 @@ pub(crate) struct AgentSettings {
     errors: Errors,
     announce: bool,
     deadlines: Limits,
-    /// What waits for the hub.
-    pub(crate) outbox: OutboxSetting,
-}
-
-/// How much may wait for the hub, and where.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct OutboxSetting {
-    /// On the disk too.
-    pub(crate) disk: bool,
-    /// Messages of a device.
-    #[serde(deserialize_with = "some")]
-    pub(crate) messages: Option<u32>,
-    /// Bytes of them.
-    #[serde(deserialize_with = "some")]
-    pub(crate) bytes: Option<u32>,
-}
-
-/// A number that is at least 1.
-fn some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    std::num::NonZeroU32::deserialize(deserializer).map(|number| Some(number.get()))
+    outbox: OutboxSetting,
 }
 
 /// A program and its arguments: words of one text, or a list.
@@ -123,7 +104,12 @@ impl AgentSettings {
         Some(board)
     }
 
-    /// Everything but the board.
+    /// What waits for the hub.
+    pub(crate) fn outbox(&self) -> OutboxSetting {
+        self.outbox
+    }
+
+    /// Everything but the board and the outbox.
     pub(crate) fn apply(&self, config: &mut AgentConfig) -> Result<(), Trouble> {
         config.grants = self.grants()?;
         config.announce = self.announce;

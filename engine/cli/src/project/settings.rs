@@ -215,15 +215,6 @@ mod tests {
     }
 
     #[test]
-    fn an_outbox_is_bounded_by_whole_numbers() {
-        let outbox = parsed("agent: { outbox: { disk: true, messages: 5 } }").agent.outbox;
-        assert_eq!((outbox.disk, outbox.messages, outbox.bytes), (true, Some(5), None));
-        for wrong in ["{ messages: 0 }", "{ bytes: -1 }", "{ disc: true }", "{ messages: many }"] {
-            assert!(serde_yaml::from_str::<Settings>(&format!("agent: {{ outbox: {wrong} }}")).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn a_slip_in_a_name_is_noticed() {
         assert!(words(&parsed("hubs: { prod: x }").hub("prd").unwrap_err()).contains("did you mean `prod`?"));
         assert!(serde_yaml::from_str::<Settings>("hubs: { a: { conection: x } }").is_err());

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Metrics;
 use crate::exchange::Exchange;
+use crate::faults::Faults;
 use crate::files::Files;
 use crate::state::HubState;
 use crate::telemetry::TelemetryLog;
@@ -17,6 +18,7 @@ pub(crate) struct Watched {
     pub(crate) state: Arc<HubState>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) telemetry: Arc<TelemetryLog>,
+    pub(crate) faults: Arc<Faults>,
     pub(crate) files: Arc<Files>,
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Gauges {
     pub(super) commits: u64,
     pub(super) changes: u64,
     pub(super) failures: u64,
+    /// Faults that were asked for and are not over.
+    pub(super) faults: usize,
 }
 
 impl Watched {
@@ -48,10 +52,11 @@ impl Watched {
         state: &Arc<HubState>,
         exchange: &Arc<Exchange>,
         telemetry: Arc<TelemetryLog>,
+        faults: &Arc<Faults>,
         files: &Arc<Files>,
     ) -> Self {
-        let (state, exchange, files) = (Arc::clone(state), Arc::clone(exchange), Arc::clone(files));
-        Self { metrics, state, exchange, telemetry, files }
+        let (state, exchange) = (Arc::clone(state), Arc::clone(exchange));
+        Self { metrics, state, exchange, telemetry, faults: Arc::clone(faults), files: Arc::clone(files) }
     }
 
     pub(super) fn gauges(&self) -> Gauges {
@@ -74,6 +79,7 @@ impl Watched {
             commits: store.commits,
             changes: store.changes,
             failures: store.failures,
+            faults: self.faults.len(),
         }
     }
 
@@ -116,6 +122,7 @@ impl Watched {
                 "bytes": gauges.file_bytes,
             },
             "throttled": { "devices": metrics.devices_throttled.get(), "services": metrics.services_throttled.get() },
+            "faults": { "active": gauges.faults, "shown": metrics.faults_shown() },
             "store": { "commits": gauges.commits, "changes": gauges.changes, "failures": gauges.failures },
         })
     }

@@ -9,6 +9,7 @@ mod call;
 mod charge;
 mod content;
 mod devices;
+mod faults;
 mod http2;
 mod jobs;
 mod messages;

@@ -39,6 +39,9 @@ pub(super) enum Route {
     SendMessage,
     ReadTelemetry,
     Status,
+    ListFaults,
+    AddFaults,
+    ClearFaults,
     ListUploads,
     GetFile,
     RemoveFile,
@@ -81,6 +84,9 @@ impl Route {
             (HubPath::StatisticsService, "GET") => Self::StatisticsService,
             (HubPath::OwnSend(_), "POST") => Self::SendMessage,
             (HubPath::OwnStatus, "GET") => Self::Status,
+            (HubPath::OwnFaults, "GET") => Self::ListFaults,
+            (HubPath::OwnFaults, "POST") => Self::AddFaults,
+            (HubPath::OwnFaults | HubPath::OwnFault(_), "DELETE") => Self::ClearFaults,
             (HubPath::OwnTelemetry, "GET") => Self::ReadTelemetry,
             (HubPath::OwnUploads, "GET") => Self::ListUploads,
             (HubPath::OwnFile(..), "GET") => Self::GetFile,
@@ -124,6 +130,8 @@ impl Route {
             Self::SendMessage => "send_message",
             Self::ReadTelemetry => "read_telemetry",
             Self::Status => "status",
+            Self::ListFaults => "list_faults",
+            Self::AddFaults | Self::ClearFaults => "change_faults",
             Self::ListUploads => "list_uploads",
             Self::GetFile => "get_file",
             Self::RemoveFile => "remove_file",
@@ -139,8 +147,12 @@ impl Route {
         match self {
             Self::GetTwin | Self::PatchTwin | Self::PutTwin | Self::InvokeMethod | Self::Query => &[ServiceConnect],
             Self::PutJob | Self::GetJob | Self::CancelJob | Self::ListJobs => &[ServiceConnect],
-            Self::SendMessage | Self::PurgeMessages | Self::ReadTelemetry | Self::Status => &[ServiceConnect],
+            Self::SendMessage | Self::PurgeMessages | Self::ReadTelemetry | Self::Status | Self::ListFaults => {
+                &[ServiceConnect]
+            }
             Self::ListUploads | Self::GetFile | Self::RemoveFile => &[ServiceConnect],
+            // Whoever may break the hub may break its registry.
+            Self::AddFaults | Self::ClearFaults => &[RegistryWrite],
             Self::ReadFeedback | Self::CompleteFeedback | Self::AbandonFeedback => &[ServiceConnect],
             Self::ListDevices | Self::GetDevice | Self::ListModules | Self::GetModule => &[RegistryRead],
             Self::StatisticsDevices | Self::StatisticsService => &[RegistryRead],

@@ -44,7 +44,8 @@ pub(super) async fn device(
     let (head, body) = request.into_parts();
     let identity = path.identity().ok_or_else(|| HubError::invalid("No device."))?;
     let authorization = head.headers.get(headers::AUTHORIZATION).map(|value| value.as_bytes().to_vec());
-    let proof = Proof { password: authorization.as_deref(), certificate };
+    let skew = service.faults.judging(Some(&identity)).skew;
+    let proof = Proof { password: authorization.as_deref(), certificate, skew };
     if let Err(refused) = service.state.judge_identity(&identity, proof) {
         let client_id = Some(identity.to_string());
         service.log.say(HubEvent::Refused { client_id, peer: Some(peer), reason: refused.reason });

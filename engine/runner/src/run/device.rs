@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::batches::Inside;
 use super::clock::StepClock;
 use super::exit::Ended;
 use super::fork::Fork;
@@ -21,7 +23,7 @@ use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
 use super::trail::Trail;
 use crate::book::{Expression, Step};
-use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
+use crate::{Class, Deed, Failure, InventoryError, RunEvent, Skip, Target};
 
 /// What is told of a failure that `no_log` hides.
 pub(super) const HIDDEN: &str = "failed; why is hidden (no_log)";
@@ -44,6 +46,8 @@ pub(super) struct Device<'a> {
     pub(super) names: Names,
     /// Where it is, and what earlier processes have written of it.
     pub(super) trail: Trail,
+    /// Of a runner script: the call that its one step is.
+    pub(super) deed: Option<Deed>,
     /// Facts read for the present step.
     pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
     /// A call that must not be repeated blindly is in flight.
@@ -52,6 +56,8 @@ pub(super) struct Device<'a> {
     pub(super) changes: Cell<u32>,
     /// A verb that changes has run.
     pub(super) called: Cell<bool>,
+    /// Its places in blocks with `serial`.
+    pub(super) batches: RefCell<Vec<Rc<Inside>>>,
     /// What the deadlines of its steps go by.
     pub(super) clock: Arc<StepClock>,
     /// Time spent in verbs that wait.
@@ -155,6 +161,7 @@ impl<'a> Device<'a> {
             play,
             trail: Trail::new(play.past.as_ref().and_then(|past| past.device(Some(&target.id)))),
             target,
+            deed: None,
             on_runner: false,
             wave,
             fork: Fork::new(Arc::clone(&play.forks), permit),
@@ -166,6 +173,7 @@ impl<'a> Device<'a> {
             in_call: Cell::new(false),
             changes: Cell::new(0),
             called: Cell::new(false),
+            batches: RefCell::default(),
             clock: StepClock::new(),
             idled: Cell::new(Duration::ZERO),
             hidden: Cell::new(false),

@@ -31,6 +31,7 @@ struct Waiting<'a, 'p> {
 impl<'a, 'p> Waiting<'a, 'p> {
     fn new(device: &'a Device<'p>) -> Self {
         device.play.waiting(device.wave, true);
+        device.stand_aside();
         Self { device, _still: device.clock.stop() }
     }
 }

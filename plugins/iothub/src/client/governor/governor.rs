@@ -154,16 +154,17 @@ impl Governor {
         turns.map_or(usize::MAX, |turns| turns.saturating_sub(queued)).min(rounds.saturating_mul(at_once))
     }
 
-    /// The least time that so many calls of each kind take on a hub of the known size that was idle before.
-    pub(in crate::client) fn least(&self, calls: &[(Kind, usize)]) -> Option<Duration> {
+    /// The least time that so many calls of each kind take on a hub of the known size that was idle before, and the kind that
+    /// takes it.
+    pub(in crate::client) fn least(&self, calls: &[(Kind, usize)]) -> Option<(Duration, Kind)> {
         let size = self.size()?;
         let now = Instant::now();
         let time = |(kind, count): &(Kind, usize)| {
             let mut lane = Lane::new(window(*kind), now);
             lane.limit(size.rate(*kind), now);
-            lane.turns(*count, now)
+            Some((lane.turns(*count, now)?, *kind))
         };
-        Some(calls.iter().filter_map(time).max().unwrap_or_default())
+        calls.iter().filter_map(time).max_by_key(|(time, _)| *time)
     }
 }
 
