@@ -40,4 +40,5 @@ mod telemetry;
 mod testing;
 mod throttled;
 mod told;
+mod uploads;
 mod watch;

@@ -26,6 +26,7 @@ use crate::link::Dialer;
 use crate::memory::MemoryFolder;
 use crate::reload::Reload;
 use crate::scripts::{self, Scripts};
+use crate::upload::Uploader;
 
 /// Open files of an agent beside its devices' connections: logs, scripts, state, the runtime's own.
 const OTHER_FILES: u64 = 64;
@@ -167,6 +168,10 @@ fn run(
         }
         false => (None, config.sink),
     };
+    let uploads =
+        Uploader::new(&tls, config.link.clone(), config.https, config.clock.clone(), config.seed.of("uploads").rng())
+            .inspect_err(|error| tracing::error!(%error, "files cannot be uploaded"))
+            .ok();
     let habits = Habits {
         sim: config.sim,
         board: config.board,
@@ -182,6 +187,7 @@ fn run(
         fakes: None,
         pulse: config.pulse,
         grants: Arc::new(config.grants),
+        uploads,
         announce: config.announce,
     };
     let dialer = Dialer::new(config.link, config.clock.clone(), config.seed.of("link").rng(), tls);

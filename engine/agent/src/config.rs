@@ -8,8 +8,8 @@ use base::{Clock, Secret, Seed, Source};
 use net::tls::Roots;
 use net::ws::Proxy;
 use script::WatchMode;
-use wire::DeviceConnection;
 use wire::limits::D2C_BYTES;
+use wire::{DeviceConnection, HostPort};
 
 use crate::event::Sink;
 use crate::faults::FaultPlan;
@@ -38,6 +38,8 @@ pub struct AgentConfig {
     /// A file with the device's ready-made token, read again whenever it is replaced; in place of the credential of an only
     /// device.
     pub token_file: Option<PathBuf>,
+    /// Where the hub's HTTPS side is, for uploads, when it is neither on port 443 nor where devices connect by WebSocket.
+    pub https: Option<HostPort>,
     /// Which certificates a hub may show.
     pub roots: Roots,
     /// The devices' own certificate, for those that log in with one.
@@ -77,6 +79,7 @@ impl AgentConfig {
             grants: Grants::default(),
             announce: false,
             token_file: None,
+            https: None,
             roots: Roots::System,
             certificate: None,
             link: LinkConfig::default(),

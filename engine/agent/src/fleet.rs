@@ -42,6 +42,10 @@ pub(crate) async fn run(lane: Rc<Lane>, dialer: Rc<Dialer>, devices: Vec<DeviceC
                 Some(file) => Login::from_file(connection.clone(), file.clone()),
                 None => Login::new(connection.clone()),
             };
+            let login = Rc::new(login);
+            if let Some(uploads) = &lane.habits.uploads {
+                uploads.remember(&connection.identity, &login);
+            }
             let link = MqttLink::new(Rc::clone(&dialer), login, fleet);
             match &lane.habits.reel {
                 Some(reel) => {

@@ -28,6 +28,7 @@ use crate::grants::Grants;
 use crate::memory::MemoryFolder;
 use crate::outbox::Bounds;
 use crate::scripts::Scripts;
+use crate::upload::Uploader;
 
 /// How devices behave.
 pub(crate) struct Habits {
@@ -51,6 +52,8 @@ pub(crate) struct Habits {
     pub(crate) reel: Option<Reel>,
     /// Shared with the threads that read files.
     pub(crate) grants: Arc<Grants>,
+    /// How files go up; none where there is no hub.
+    pub(crate) uploads: Option<Uploader>,
     pub(crate) announce: bool,
 }
 

@@ -35,6 +35,7 @@ mod session;
 mod surface;
 mod timers;
 mod twin;
+mod upload;
 
 pub use agent::{Agent, AgentStartError, RunningAgent, Watcher};
 pub use cases::{Case, CaseFile, CaseOutcome, Cast, Rehearsal};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use base::Seed;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::{DeviceConnection, DeviceCredential, HostPort, Identity, ServiceConnection};
@@ -16,7 +17,7 @@ use crate::config::{Data, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
 use crate::data_dir::{DataDir, Endpoint};
 use crate::dps::{LinkedHub, Links};
 use crate::exchange::Exchange;
-use crate::faults::{Faults, Registered};
+use crate::faults::{FaultProfile, Faults, Registered};
 use crate::files::Files;
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
@@ -24,6 +25,7 @@ use crate::metrics::{Metrics, Watched};
 use crate::mqtt::{self, Door, Mqtt, MqttSettings};
 use crate::quota::{Quota, Quotas};
 use crate::rest::{self, Reach, Service};
+use crate::seam::HubLog;
 use crate::seed::{self, Seeded};
 use crate::snapshot::Snapshot;
 use crate::state::HubState;
@@ -177,6 +179,22 @@ impl Facts {
     }
 }
 
+/// What is wrong with the hub on purpose.
+fn faults_of(
+    profile: Option<&FaultProfile>,
+    by_messages: bool,
+    state: &Arc<HubState>,
+    log: &HubLog,
+    seed: Seed,
+) -> Arc<Faults> {
+    let registered: Arc<dyn Registered> = state.clone();
+    let faults = Arc::new(Faults::new(registered, log.clone(), seed, by_messages));
+    if let Some(Err(error)) = profile.map(|profile| faults.place(profile)) {
+        tracing::error!(%error, "the hub is sound");
+    }
+    faults
+}
+
 /// The contents of files; those that are not there any more lose their names.
 async fn open_files(
     state: &HubState,
@@ -245,6 +263,18 @@ struct Chores(Vec<(&'static str, JoinedTask)>);
 impl Chores {
     fn begin(&mut self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         self.0.push((what, tokio::spawn(work)));
+    }
+
+    /// Ends what is over by itself: messages and uploads.
+    fn sweep(&mut self, state: &Arc<HubState>, files: Arc<Files>, log: &HubLog, stop: &CancellationToken) {
+        self.begin("the end of messages", {
+            let (state, stop) = (Arc::clone(state), stop.clone());
+            async move { state.keep_messages(stop).await }
+        });
+        self.begin("the end of uploads", {
+            let (state, log, stop) = (Arc::clone(state), log.clone(), stop.clone());
+            async move { state.keep_uploads(files, log, stop).await }
+        });
     }
 
     async fn end(self) {
@@ -324,28 +354,14 @@ impl Parts {
     async fn serve(self, config: HubConfig, stop: &CancellationToken) {
         let Self { listeners, certificates, state, exchange, files, acknowledged, writer, data_dir } = self;
         let (mqtt_listener, mqtt_at) = listeners.mqtt;
-        let reach = Reach {
-            mqtt: HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string(),
-            https: host(listeners.https.1, SERVICE_PORT),
-            stop: stop.clone(),
-        };
+        let mqtt = HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string();
+        let reach = Reach { mqtt, https: host(listeners.https.1, SERVICE_PORT), stop: stop.clone() };
         let quotas = Arc::new(Quotas::new(config.quota, config.delays.latency, &config.clock, config.seed));
         let telemetry = Arc::new(TelemetryLog::new(config.clock.clone(), stop.clone()));
         let metrics = Arc::new(Metrics::new());
         let log = metrics.before(telemetry.before(config.log));
-        let registered: Arc<dyn Registered> = state.clone();
-        let faults = Arc::new(Faults::new(registered, log.clone(), config.seed, config.fault_messages));
-        if let Some(Err(error)) = config.faults.as_ref().map(|profile| faults.place(profile)) {
-            tracing::error!(%error, "the hub is sound");
-        }
-        let watched = Watched {
-            metrics,
-            state: Arc::clone(&state),
-            exchange: Arc::clone(&exchange),
-            telemetry,
-            faults: Arc::clone(&faults),
-            files: Arc::clone(&files),
-        };
+        let faults = faults_of(config.faults.as_ref(), config.fault_messages, &state, &log, config.seed);
+        let watched = Watched::new(metrics, &state, &exchange, telemetry, &faults, &files);
         let service = Service::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
@@ -370,14 +386,7 @@ impl Parts {
                 }
             });
         }
-        chores.begin("the end of messages", {
-            let (state, stop) = (Arc::clone(&state), stop.clone());
-            async move { state.keep_messages(stop).await }
-        });
-        chores.begin("the end of uploads", {
-            let (state, log, stop) = (Arc::clone(&state), log.clone(), stop.clone());
-            async move { state.keep_uploads(files, log, stop).await }
-        });
+        chores.sweep(&state, files, &log, stop);
         let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
         chores.begin("the jobs", jobs.run(stop.clone(), GRACE));
         chores.begin("the faults", Arc::clone(&faults).run(Arc::clone(&exchange), stop.clone()));

@@ -312,6 +312,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn reads_and_prints_the_paths_of_uploads() {
+        for text in ["/iotplay/uploads", "/iotplay/devices/d1/files/logs%2Fa%20b.txt"] {
+            assert_eq!(HubPath::parse(text).unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
     fn reads_and_prints_the_endpoints() {
         for text in [
             "/devices",
@@ -327,8 +334,6 @@ mod tests {
             "/devices/d1/files",
             "/devices/d1/files/notifications",
             "/devices/d1/files/notifications/a%2Fb",
-            "/iotplay/uploads",
-            "/iotplay/devices/d1/files/logs%2Fa%20b.txt",
             "/twins/d1",
             "/twins/d1/modules/m1",
             "/twins/d1/methods",

@@ -11,7 +11,8 @@ use crate::binary::clean;
 use crate::{Ended, Program};
 
 /// The Python packages; `six` is imported by `azure-iot-hub`, which forgets to declare it.
-const PYTHON_PACKAGES: [&str; 3] = ["azure-iot-device==2.14.0", "azure-iot-hub==2.7.0", "six==1.17.0"];
+const PYTHON_PACKAGES: [&str; 4] =
+    ["azure-iot-device==2.14.0", "azure-iot-hub==2.7.0", "azure-storage-blob==12.31.1", "six==1.17.0"];
 
 /// The Node packages.
 const NODE_PACKAGES: [&str; 8] = [

@@ -101,6 +101,15 @@ impl Login {
         Ok((connect, valid))
     }
 
+    /// What a call of the hub's HTTPS side says of the device; none when its certificate says it.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub(crate) fn authorization(&self, config: &LinkConfig, clock: &Clock) -> Result<Option<Secret>, Diagnostic> {
+        let (token, _) = self.password(config, clock)?;
+        Ok(Some(token).filter(|token| !token.is_empty()).map(Secret::new))
+    }
+
     fn password(&self, config: &LinkConfig, clock: &Clock) -> Result<(String, Valid), Diagnostic> {
         if let Some((_, token)) = &self.file {
             return self.ready_made(token.borrow().expose(), clock);

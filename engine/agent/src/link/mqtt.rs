@@ -88,11 +88,11 @@ impl Crowd {
 
 impl MqttLink {
     /// A link that dials as soon as somebody waits for it; `fleet` is how many come back together after a cut.
-    pub(crate) fn new(dialer: Rc<Dialer>, login: Login, fleet: usize) -> Self {
+    pub(crate) fn new(dialer: Rc<Dialer>, login: impl Into<Rc<Login>>, fleet: usize) -> Self {
         let backoff = Backoff::new(first_pause(&dialer.config, fleet), dialer.config.back_off_cap);
         Self {
             dialer,
-            login: Rc::new(login),
+            login: login.into(),
             backoff,
             state: State::Pausing(Box::pin(sleep(Duration::ZERO))),
             left: None,

@@ -8,6 +8,7 @@ mod native;
 mod reply;
 mod request;
 mod state;
+mod upload;
 
 pub(crate) use device::DeviceRef;
 pub(crate) use message::MessageRef;

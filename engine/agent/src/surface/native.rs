@@ -17,6 +17,7 @@ pub(crate) fn module() -> Module {
     let mut module = Module::new();
     super::device::register(&mut module);
     super::state::register(&mut module);
+    super::upload::register(&mut module);
     super::request::register(&mut module);
     super::reply::register(&mut module);
     super::message::register(&mut module);

@@ -59,6 +59,7 @@ pub(crate) fn habits() -> Habits {
         fakes: None,
         pulse: None,
         grants: Arc::default(),
+        uploads: None,
         announce: false,
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use wire::HostPort;
 
 use super::LogFormat;
 use super::run::duration;
@@ -22,6 +23,9 @@ pub(crate) struct AgentArgs {
     /// The device's ready-made token in a file, read again whenever it is replaced; the connection string has no key then
     #[arg(long, value_name = "FILE", conflicts_with_all = ["count", "prefix", "cert_file", "dps_scope"])]
     pub(crate) token_file: Option<PathBuf>,
+    /// Where the hub's HTTPS side is, for uploads of files: known for the hub of this folder, else the hub's host on port 443
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) hub_https: Option<HostPort>,
     /// Keep what waits for the hub on the disk too, so that it outlives the agent (agent.outbox.disk in iotplay.yaml)
     #[arg(long)]
     pub(crate) outbox_disk: bool,

@@ -13,7 +13,7 @@ use net::tls::Roots;
 use runner::{HubInfo, Lines};
 use script::WatchMode;
 use tokio::sync::mpsc;
-use wire::DeviceId;
+use wire::{DeviceId, HostPort};
 
 use super::devices::identities;
 use super::faults::{deal_faults, read_hub_faults, unknown_methods};
@@ -58,6 +58,7 @@ impl Embedded {
         let (tell, reloads) = mpsc::channel(1);
         let mut config = AgentConfig::new(devices, place(handlers), Arc::new(sink(lines.clone(), sim.sim, tell)));
         config.watch = watch.then_some(WatchMode::Native);
+        config.https = Some(HostPort::with_port("localhost", hub.https().port()));
         config.roots = Roots::Pem(hub.ca_pem().to_owned());
         config.sim = SimConfig { reboot: sim.sim_reboot, away: false };
         config.faults = faults.clone();

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use hyper::body::Body;
 use wire::blob::{BlobError, BlockId};
 
-use super::files::aside;
 use super::place::Place;
+use super::store::aside;
 use super::{Files, Written};
 
 /// Blocks of one upload, as Blob Storage has them in a file.

@@ -3,15 +3,15 @@
 
 mod blocks;
 mod content;
-mod files;
 mod limits;
 mod place;
 mod receive;
+mod store;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use content::Content;
-pub(crate) use files::Files;
 pub use limits::FileLimits;
 pub(crate) use receive::Written;
+pub(crate) use store::Files;

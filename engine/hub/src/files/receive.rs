@@ -12,8 +12,8 @@ use hyper::body::Body;
 use wire::blob::BlobError;
 
 use super::Files;
-use super::files::aside;
 use super::place::Place;
+use super::store::aside;
 
 /// Bytes that are gathered before they are written.
 const BATCH: usize = 256 * 1024;

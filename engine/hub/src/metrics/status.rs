@@ -47,6 +47,18 @@ pub(super) struct Gauges {
 }
 
 impl Watched {
+    pub(crate) fn new(
+        metrics: Arc<Metrics>,
+        state: &Arc<HubState>,
+        exchange: &Arc<Exchange>,
+        telemetry: Arc<TelemetryLog>,
+        faults: &Arc<Faults>,
+        files: &Arc<Files>,
+    ) -> Self {
+        let (state, exchange) = (Arc::clone(state), Arc::clone(exchange));
+        Self { metrics, state, exchange, telemetry, faults: Arc::clone(faults), files: Arc::clone(files) }
+    }
+
     pub(super) fn gauges(&self) -> Gauges {
         let counts = self.state.counts();
         let (waiting, feedback) = self.state.mail_counts();

@@ -99,12 +99,7 @@ impl HubState {
             store.write_first(vec![Write::put(Table::Meta, ID_SCOPE, json)]);
             loaded.provisioning.id_scope = id_scope;
         }
-        if loaded.uploads.key.is_none() {
-            let key = SasKey::generate(&mut rand::rng());
-            let json = serde_json::to_vec(&key).expect("a text is JSON");
-            store.write_first(vec![Write::put(Table::Meta, UPLOAD_KEY, json)]);
-            loaded.uploads.key = Some(key);
-        }
+        loaded.uploads.key.get_or_insert_with(|| new_upload_key(&store));
         let cut_off = loaded.jobs.loaded(clock.now());
         if !cut_off.is_empty() {
             store.write_first(cut_off);
@@ -213,6 +208,13 @@ impl Loaded {
         let identity: Identity = key.parse().map_err(|_| "not an identity".to_owned())?;
         self.registry.get_mut(&identity).ok_or_else(|| "without its identity".to_owned())
     }
+}
+
+fn new_upload_key(store: &Store) -> SasKey {
+    let key = SasKey::generate(&mut rand::rng());
+    let json = serde_json::to_vec(&key).expect("a text is JSON");
+    store.write_first(vec![Write::put(Table::Meta, UPLOAD_KEY, json)]);
+    key
 }
 
 fn read_document(key: &str, value: &[u8]) -> Result<Document, String> {

@@ -34,6 +34,11 @@ impl BlockId {
         Self::parse(&decode(raw)?)
     }
 
+    /// The id of the n-th block of a client of ours: all of them are of one length.
+    pub fn numbered(number: usize) -> Self {
+        Self(format!("{number:08}").into_bytes().into())
+    }
+
     /// How many bytes it has; all ids of one blob have as many.
     pub fn size(&self) -> usize {
         self.0.len()
@@ -47,7 +52,7 @@ impl BlockId {
     /// Reads what [`hex`](Self::hex) wrote.
     pub fn of_hex(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
-        if !text.is_ascii() || digits.len() % 2 != 0 || !(2..=2 * ID_BYTES).contains(&digits.len()) {
+        if !text.is_ascii() || !digits.len().is_multiple_of(2) || !(2..=2 * ID_BYTES).contains(&digits.len()) {
             return None;
         }
         let digit = |digit: u8| char::from(digit).to_digit(16);
@@ -69,6 +74,12 @@ impl fmt::Debug for BlockId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "BlockId({self})")
     }
+}
+
+/// The document that makes these blocks a file, in this order.
+pub fn block_list(ids: &[BlockId]) -> String {
+    let ids: String = ids.iter().map(|id| format!("<Latest>{id}</Latest>")).collect();
+    format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>{ids}</BlockList>")
 }
 
 /// Why a list of blocks cannot be used.
@@ -144,6 +155,8 @@ mod tests {
             let ids: Vec<String> = parse_block_list(text).unwrap().iter().map(ToString::to_string).collect();
             assert_eq!(ids, ["MDAw", "MDAx"], "{text}");
         }
+        let own = [BlockId::numbered(0), BlockId::numbered(49_999)];
+        assert_eq!(parse_block_list(&block_list(&own)).unwrap(), own);
         assert_eq!(parse_block_list("<BlockList/>").unwrap(), []);
         assert_eq!(parse_block_list("<BlockList></BlockList>").unwrap(), []);
     }
@@ -178,11 +191,11 @@ mod tests {
     proptest! {
         #[test]
         fn ids_round_trip(bytes in proptest::collection::vec(any::<u8>(), 1..=64)) {
-            let id = BlockId(bytes.clone().into());
-            prop_assert_eq!(BlockId::parse(&id.to_string()).unwrap(), id.clone());
-            prop_assert_eq!(BlockId::of_hex(&id.hex()).unwrap(), id.clone());
+            let id = BlockId(bytes.into());
+            prop_assert!(BlockId::parse(&id.to_string()).is_some_and(|read| read == id));
+            prop_assert!(BlockId::of_hex(&id.hex()).is_some_and(|read| read == id));
             let parameter = id.to_string().replace('+', "%2B").replace('/', "%2f").replace('=', "%3D");
-            prop_assert_eq!(BlockId::parse_parameter(&parameter).unwrap(), id.clone());
+            prop_assert!(BlockId::parse_parameter(&parameter).is_some_and(|read| read == id));
             prop_assert!(id.hex().bytes().all(|byte| byte.is_ascii_hexdigit()));
         }
 

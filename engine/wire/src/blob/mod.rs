@@ -10,7 +10,7 @@ mod upload;
 pub mod words;
 
 pub use access::{AccessError, BlobAccess, BlobPermission};
-pub use block::{BlockId, BlockListError, parse_block_list};
+pub use block::{BlockId, BlockListError, block_list, parse_block_list};
 pub use error::BlobError;
 pub use name::{BlobName, BlobNameError};
 pub use range::{ByteRange, RangeError};

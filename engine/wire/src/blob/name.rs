@@ -176,7 +176,7 @@ mod tests {
         #[test]
         fn any_name_round_trips(name in "\\PC{1,60}") {
             let Ok(blob) = BlobName::new("dev-1".parse().unwrap(), &name) else { return Ok(()) };
-            prop_assert_eq!(BlobName::of_path(&blob.path()).unwrap().unwrap(), blob.clone());
+            prop_assert!(BlobName::of_path(&blob.path()).unwrap().is_ok_and(|read| read == blob));
             prop_assert!(blob.path().is_ascii());
             let json = serde_json::to_string(&blob).unwrap();
             prop_assert_eq!(serde_json::from_str::<BlobName>(&json).unwrap(), blob);

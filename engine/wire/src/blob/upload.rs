@@ -40,6 +40,15 @@ pub struct UploadGrant {
     pub sas_token: String,
 }
 
+impl UploadGrant {
+    /// The address of the blob with its token and more parameters, each with its `&`. A credential.
+    pub fn url(&self, parameters: &str) -> String {
+        let name: Vec<String> = self.blob_name.split('/').map(|segment| encode(segment).to_string()).collect();
+        let (host, container, name) = (&self.host_name, encode(&self.container_name), name.join("/"));
+        format!("https://{host}/{container}/{name}{}{parameters}", self.sas_token)
+    }
+}
+
 /// A device has uploaded, or has not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

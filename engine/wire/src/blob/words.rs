@@ -1,5 +1,8 @@
 //! Headers and query parameters of Blob Storage, lower-case as HTTP libraries keep them, and what the SDKs put there.
 
+use super::BlockId;
+use crate::percent::encode;
+
 /// What kind of blob a PUT makes.
 pub const BLOB_TYPE: &str = "x-ms-blob-type";
 /// The only kind that this hub keeps.
@@ -30,6 +33,18 @@ pub const BLOCK: &str = "block";
 pub const BLOCK_LIST: &str = "blocklist";
 /// The id of a block, base64.
 pub const BLOCK_ID: &str = "blockid";
+/// The next block's id, and the parameters of the request that sends it, each with its `&`.
+pub fn block_parameters(number: usize) -> (BlockId, String) {
+    let id = BlockId::numbered(number);
+    let parameters = format!("&{COMP}={BLOCK}&{BLOCK_ID}={}", encode(&id.to_string()));
+    (id, parameters)
+}
+
+/// The parameters of the request that makes blocks a file.
+pub fn block_list_parameters() -> String {
+    format!("&{COMP}={BLOCK_LIST}")
+}
+
 /// Where uploads are: the name of the container, first in every path.
 pub const CONTAINER: &str = "iotplay-uploads";
 /// The version that our own client speaks.

@@ -134,7 +134,7 @@ impl Uploads {
             return Err(HubError::new(ErrorCode::INVALID_STORAGE_OR_BLOB, text));
         }
         let status = if success { UploadStatus::Completed } else { UploadStatus::Failed };
-        Ok(self.end(id, status, Some(notice), now).ok_or_else(invalid)?)
+        self.end(id, status, Some(notice), now).ok_or_else(invalid)
     }
 
     /// Ends an upload; also forgets the oldest that ended, when there are too many.
@@ -188,11 +188,11 @@ impl Uploads {
         let (mut over, mut expired, mut writes) = (Vec::new(), Vec::new(), Vec::new());
         while over.len() < most && self.is_due(now) {
             let Some((_, id)) = self.expiries.pop_first() else { break };
-            if self.uploads.get(&id).is_some_and(|upload| upload.document.status == UploadStatus::Pending) {
-                if let Some((document, more)) = self.end(&id, UploadStatus::Expired, None, now) {
-                    expired.push(document);
-                    writes.extend(more);
-                }
+            if self.uploads.get(&id).is_some_and(|upload| upload.document.status == UploadStatus::Pending)
+                && let Some((document, more)) = self.end(&id, UploadStatus::Expired, None, now)
+            {
+                expired.push(document);
+                writes.extend(more);
             }
             over.push(id);
         }
