@@ -36,6 +36,7 @@ mod signals;
 mod snapshots;
 mod stage_set;
 mod telemetry;
+mod testing;
 mod throttled;
 mod told;
 mod watch;

@@ -4,6 +4,7 @@
 mod api_version;
 mod authority;
 mod bag;
+pub mod blob;
 mod cloud_message;
 mod connection;
 mod document;

@@ -90,6 +90,10 @@ pub enum HubPath {
     OwnTelemetry,
     /// GET: what the hub counts. Ours.
     OwnStatus,
+    /// GET: uploads of files. Ours: at the service they are told over AMQP.
+    OwnUploads,
+    /// GET: the content of a device's file; DELETE. Ours: at the service they are in a storage account.
+    OwnFile(DeviceId, String),
     /// GET: the faults that are under way; POST: more of them; DELETE: none any more. Ours.
     OwnFaults,
     /// DELETE: this fault. Ours.
@@ -121,6 +125,8 @@ impl HubPath {
             ["statistics", "service"] => Some(Self::StatisticsService),
             ["jobs", rest @ ..] => Self::parse_jobs(rest),
             [OWN, "devices", device, "messages"] => Some(Self::OwnSend(device.parse().ok()?)),
+            [OWN, "devices", device, "files", name] => Some(Self::OwnFile(device.parse().ok()?, owned(name))),
+            [OWN, "uploads"] => Some(Self::OwnUploads),
             [OWN, "status"] => Some(Self::OwnStatus),
             [OWN, "faults"] => Some(Self::OwnFaults),
             [OWN, "faults", id] => Some(Self::OwnFault(owned(id))),
@@ -291,6 +297,10 @@ impl fmt::Display for HubPath {
             Self::OwnFaults => write!(f, "/{OWN}/faults"),
             Self::OwnFault(id) => write!(f, "/{OWN}/faults/{}", encode(id)),
             Self::OwnTelemetry => write!(f, "/{OWN}/telemetry"),
+            Self::OwnUploads => write!(f, "/{OWN}/uploads"),
+            Self::OwnFile(id, name) => {
+                write!(f, "/{OWN}/devices/{}/files/{}", encode(id.as_str()), encode(name))
+            }
             Self::OwnSend(id) => write!(f, "/{OWN}/devices/{}/messages", encode(id.as_str())),
         }
     }
@@ -317,6 +327,8 @@ mod tests {
             "/devices/d1/files",
             "/devices/d1/files/notifications",
             "/devices/d1/files/notifications/a%2Fb",
+            "/iotplay/uploads",
+            "/iotplay/devices/d1/files/logs%2Fa%20b.txt",
             "/twins/d1",
             "/twins/d1/modules/m1",
             "/twins/d1/methods",

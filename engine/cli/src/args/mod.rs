@@ -14,6 +14,7 @@ mod run;
 mod send;
 mod small;
 mod tail;
+mod test;
 
 pub(crate) use agent::AgentArgs;
 pub(crate) use certificates::{AddArgs, CaAddArgs, CaCommand, CertArgs};
@@ -31,3 +32,4 @@ pub(crate) use small::{
     CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand, TwinPatchArgs,
 };
 pub(crate) use tail::{Since, StatusArgs, StatusOutput, TailArgs, TailOutput};
+pub(crate) use test::TestArgs;

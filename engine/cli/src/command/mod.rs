@@ -28,6 +28,8 @@ mod runs;
 mod schema;
 mod send;
 mod show;
+mod test;
+mod test_told;
 mod twin;
 
 pub(crate) use device_id::device_id;

@@ -20,7 +20,7 @@ use super::faults::{deal_faults, read_hub_faults, unknown_methods};
 use super::screen::agent_line;
 use crate::args::SimArgs;
 use crate::process::{Trouble, chain, check_fleet};
-use crate::project::{self, Handlers};
+use crate::project::{self, AgentSettings, Handlers};
 
 /// Above this many devices, what each one says would only scroll; failures are on the steps' lines.
 const FEW: usize = 10;
@@ -61,6 +61,7 @@ impl Embedded {
         config.roots = Roots::Pem(hub.ca_pem().to_owned());
         config.sim = SimConfig { reboot: sim.sim_reboot, away: false };
         config.faults = faults.clone();
+        AgentSettings::of_folder()?.apply(&mut config)?;
         let agent = Agent::start(config).map_err(cannot_start)?;
         unknown_methods(&faults, agent.methods(), &|text| lines.line(text));
         match tokio::time::timeout(READY, agent.ready()).await {
