@@ -16,7 +16,7 @@ use crate::config::{Data, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
 use crate::data_dir::{DataDir, Endpoint};
 use crate::dps::{LinkedHub, Links};
 use crate::exchange::Exchange;
-use crate::faults::{Faults, Registered};
+use crate::faults::Faults;
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
 use crate::metrics::{self, Metrics, Watched};
@@ -305,22 +305,14 @@ impl Parts {
         let telemetry = Arc::new(TelemetryLog::new(config.clock.clone(), stop.clone()));
         let metrics = Arc::new(Metrics::new());
         let log = metrics.before(telemetry.before(config.log));
-        let registered: Arc<dyn Registered> = state.clone();
-        let faults = Arc::new(Faults::new(registered, log.clone(), config.seed, config.fault_messages));
-        if let Some(Err(error)) = config.faults.as_ref().map(|profile| faults.place(profile)) {
-            tracing::error!(%error, "the hub is sound");
-        }
-        let watched = Watched {
-            metrics,
-            state: Arc::clone(&state),
-            exchange: Arc::clone(&exchange),
-            telemetry,
-            faults: Arc::clone(&faults),
-        };
+        let faults = Faults::new(state.clone(), log.clone(), config.seed, config.fault_messages);
+        let faults = Arc::new(faults.with(config.faults));
+        let seen = (Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&faults));
+        let watched = Watched { metrics, state: seen.0, exchange: seen.1, telemetry, faults: seen.2 };
         let service = Service::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
-            (Arc::clone(&quotas), Arc::clone(&faults)),
+            Arc::clone(&quotas),
             watched.clone(),
             log.clone(),
             &endpoint,
@@ -362,12 +354,16 @@ impl Parts {
         ended("the MQTT side", mqtt).await;
         settled.cancel();
         ended("keeping the times of activity", activity).await;
-        // Brings every change to the disk; acknowledgements end with the writer.
-        state.close();
-        ended("the acknowledgements", acknowledged).await;
-        if writer.is_some_and(|writer| writer.join().is_err()) {
-            tracing::error!("the store's writer panicked");
-        }
+        close(&state, acknowledged, writer).await;
         drop(data_dir);
+    }
+}
+
+/// Brings every change to the disk; acknowledgements end with the writer.
+async fn close(state: &HubState, acknowledged: JoinedTask, writer: Option<JoinHandle<()>>) {
+    state.close();
+    ended("the acknowledgements", acknowledged).await;
+    if writer.is_some_and(|writer| writer.join().is_err()) {
+        tracing::error!("the store's writer panicked");
     }
 }

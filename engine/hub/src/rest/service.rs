@@ -49,12 +49,13 @@ impl Service {
     pub(crate) fn new(
         state: Arc<HubState>,
         exchange: Arc<Exchange>,
-        (quotas, faults): (Arc<Quotas>, Arc<Faults>),
+        quotas: Arc<Quotas>,
         watched: Watched,
         log: HubLog,
         mqtt_endpoint: &str,
         seed: Seed,
     ) -> Self {
+        let faults = Arc::clone(&watched.faults);
         let mqtt_endpoint = HeaderValue::from_str(mqtt_endpoint).unwrap_or(HeaderValue::from_static(""));
         Self {
             state,
