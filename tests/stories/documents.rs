@@ -127,6 +127,13 @@ fn every_block_is_what_its_fence_says() {
                 hub.line("HTTPS");
                 assert_eq!(hub.signal("INT").code, Some(0), "{}", block.place);
             }
+            ("yaml", "hub-faults") => {
+                let set = empty().file("faults.yaml", &block.text);
+                let ports = ["hub", "--mqtt-port", "0", "--https-port", "0", "--faults", "faults.yaml"];
+                let mut hub = set.iotplay.start(&ports);
+                hub.line("fault   ");
+                assert_eq!(hub.signal("INT").code, Some(0), "{}", block.place);
+            }
             ("yaml", "cases") => {
                 let set = folder(block, &all).file("block.test.yaml", &block.text);
                 std::fs::rename(set.path().join("block.test.yaml"), set.path().join("scripts/block.test.yaml"))

@@ -365,7 +365,7 @@ impl Parts {
         let service = Service::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
-            (Arc::clone(&quotas), Arc::clone(&faults)),
+            Arc::clone(&quotas),
             watched.clone(),
             log.clone(),
             reach,
@@ -415,12 +415,16 @@ impl Parts {
         ended("the MQTT side", mqtt).await;
         settled.cancel();
         ended("keeping the times of activity", activity).await;
-        // Brings every change to the disk; acknowledgements end with the writer.
-        state.close();
-        ended("the acknowledgements", acknowledged).await;
-        if writer.is_some_and(|writer| writer.join().is_err()) {
-            tracing::error!("the store's writer panicked");
-        }
+        close(&state, acknowledged, writer).await;
         drop(data_dir);
+    }
+}
+
+/// Brings every change to the disk; acknowledgements end with the writer.
+async fn close(state: &HubState, acknowledged: JoinedTask, writer: Option<JoinHandle<()>>) {
+    state.close();
+    ended("the acknowledgements", acknowledged).await;
+    if writer.is_some_and(|writer| writer.join().is_err()) {
+        tracing::error!("the store's writer panicked");
     }
 }

@@ -141,7 +141,7 @@ mod tests {
         for (bag, said) in [
             ("AzIoTHub_FaultOperationType=KillAmqpSession", "a fault of AMQP"),
             ("AzIoTHub_FaultOperationType=killtcp", "no fault"),
-            ("AzIoTHub_FaultOperationType", "no fault"),
+            ("AzIoTHub_FaultOperationType=", "no fault"),
             ("AzIoTHub_FaultOperationType=KillTcp&AzIoTHub_FaultOperationDelayInSecs=soon", "`soon` is no AzIoTHub_"),
             ("AzIoTHub_FaultOperationType=KillTcp&AzIoTHub_FaultOperationDurationInSecs=-1", "whole seconds"),
             ("AzIoTHub_FaultOperationType=KillTcp&AzIoTHub_FaultOperationDurationInSecs=3601", "at most 3600"),

@@ -250,13 +250,9 @@ fn lane(rehearsal: &Rehearsal, cast: &Cast, given: &Given, events: &Arc<Mutex<Ve
         outbox: OutboxConfig::default().bounds(),
         outboxes: None,
         faults: FaultPlan::default(),
-<<<<<<< HEAD
         grants: Arc::new(given.fakes.grants()),
         fakes: Some(given.fakes.clone()),
-=======
-        grants: Arc::default(),
         uploads: None,
->>>>>>> room/upload
         announce: false,
         reel: None,
         pulse: None,

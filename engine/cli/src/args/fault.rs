@@ -15,7 +15,8 @@ pub(crate) const HEADING: &str = "The fault";
 #[command(next_help_heading = "Going wrong on purpose (docs/faults.md)")]
 pub(crate) struct HubFaultArgs {
     /// What goes wrong from the start: a YAML file
-    #[arg(long, value_name = "FILE")]
+    // By the agent's word too; from the environment by its own, since an agent's faults are others.
+    #[arg(long = "hub-faults", visible_alias = "faults", value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
     /// Messages with AzIoTHub_FaultOperationType are messages like any other
     #[arg(long)]

@@ -115,7 +115,7 @@ struct Crew {
 impl Crew {
     fn one(device: DeviceConnection, roots: Roots, hub: String) -> Self {
         let title = device.identity.to_string();
-        Self { devices: vec![device], roots, hub, title, fleet: Vec::new(), sources: Vec::new() }
+        Self { devices: vec![device], https: None, roots, hub, title, fleet: Vec::new(), sources: Vec::new() }
     }
 }
 
@@ -124,22 +124,14 @@ async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
         let certificate = certificate_files(args)?;
         let (device, roots) = agent_dps::find_hub(common, args, scope, certificate.as_ref()).await?;
         let hub = format!("{} (assigned by {scope})", device.host);
-<<<<<<< HEAD
         return Ok(Crew::one(device, roots, hub));
-=======
-        return Ok(Crew { title: device.identity.to_string(), devices: vec![device], https: None, roots, hub });
->>>>>>> room/upload
     }
     if args.count.is_none()
         && let Some((device, origin)) = project::device(args.device_connection.as_deref(), args.token_file.as_deref())?
     {
         let roots = project::roots_for(common, &device.host.host);
         let hub = format!("{} ({origin})", device.host);
-<<<<<<< HEAD
         return Ok(Crew::one(device, roots, hub));
-=======
-        return Ok(Crew { title: device.identity.to_string(), devices: vec![device], https: None, roots, hub });
->>>>>>> room/upload
     }
     if let Some(file) = &args.token_file {
         let file = file.display();
@@ -183,27 +175,17 @@ async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
         // Where services are, not where the other port is.
         devices.iter_mut().for_each(|device| device.host = chosen.connection.host.clone());
     }
-<<<<<<< HEAD
-    Ok(Crew { devices, roots: chosen.roots, hub: chosen.title, title, fleet, sources })
-=======
     let https = Some(chosen.connection.host.clone());
-    Ok(Crew { devices, https, roots: chosen.roots, hub: chosen.title, title })
->>>>>>> room/upload
+    Ok(Crew { devices, https, roots: chosen.roots, hub: chosen.title, title, fleet, sources })
 }
 
 fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, sink: Sink) -> Result<AgentConfig, Trouble> {
     let (few, alone) = (crew.devices.len() <= FEW, crew.devices.len() == 1);
     let certificate = certificate(args, &crew.devices)?;
     let transport = transport(args, &crew.devices)?;
-<<<<<<< HEAD
     let mut config = AgentConfig::new(crew.devices, world::place(handlers), sink);
     config.watch = args.watch.then(|| args.watch_poll.map_or(WatchMode::Native, WatchMode::Poll));
-=======
-    let mut config =
-        AgentConfig::new(crew.devices, world::place(handlers), Arc::new(move |event| show(&lines, &event, few, alone)));
-    config.watch = args.watch.then_some(WatchMode::Native);
     config.https = args.hub_https.clone().or(crew.https);
->>>>>>> room/upload
     config.roots = crew.roots;
     config.certificate = certificate;
     config.link.transport = transport;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use wire::{FaultMessage, FaultOperation, Identity, PropertyBag};
+use wire::{FaultMessage, FaultOperation, Identity, PropertyBag, property};
 
 use super::spec::Spec;
 use super::table::Faults;
@@ -66,7 +66,9 @@ impl Faults {
         let name = message.operation.name();
         let cuts = !matches!(message.operation, FaultOperation::Throttling | FaultOperation::MaxMessageQuota);
         if cuts {
-            let (bag, now) = (properties.to_string(), Instant::now());
+            // MQTT's own mark of a repetition must not make another message of it.
+            let same = properties.0.iter().filter(|(key, _)| key != property::MQTT_DUP).cloned().collect();
+            let (bag, now) = (PropertyBag(same).to_string(), Instant::now());
             let mut table = self.table();
             if table.asked.again(from, &bag, body, now) {
                 drop(table);

@@ -10,6 +10,7 @@ use super::kind::{How, KINDS, Kind, Rejection};
 use super::operation::Operation;
 use super::settings::{SETTINGS, places};
 use super::spec::Spec;
+use super::table::MOST;
 use super::who::Who;
 use crate::quota::Latency;
 
@@ -47,6 +48,9 @@ impl FaultProfile {
         };
         let mut reading = Reading { source, found: Diagnostics::default(), faults: Vec::new() };
         reading.file(file);
+        if reading.faults.len() > MOST {
+            reading.found.push(Diagnostic::error(format!("{} has more than {MOST} faults", source.name())));
+        }
         let Reading { found, faults, .. } = reading;
         if found.is_empty() { Ok(Self { faults }) } else { Err(found) }
     }

@@ -23,7 +23,7 @@ use super::who::{Chosen, Registered};
 use crate::seam::{HubEvent, HubLog};
 
 /// Faults at once. A profile has a few; devices that ask for one each fit, too.
-const MOST: usize = 10_000;
+pub(super) const MOST: usize = 10_000;
 
 /// See the module's description. One per hub.
 pub(crate) struct Faults {
@@ -99,6 +99,14 @@ impl Faults {
     pub(crate) fn new(registered: Arc<dyn Registered>, log: HubLog, seed: Seed, obeys_messages: bool) -> Self {
         let (count, table, changed) = (AtomicUsize::new(0), Mutex::default(), Notify::new());
         Self { count, table, changed, registered, log, seed: seed.of("faults"), obeys_messages }
+    }
+
+    /// With a profile's faults in place from the start.
+    pub(crate) fn with(self, profile: Option<FaultProfile>) -> Self {
+        if let Some(profile) = profile {
+            self.put(profile.faults).expect("a profile has no more faults than there is room for");
+        }
+        self
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {

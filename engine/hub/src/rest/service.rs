@@ -61,12 +61,13 @@ impl Service {
     pub(crate) fn new(
         state: Arc<HubState>,
         exchange: Arc<Exchange>,
-        (quotas, faults): (Arc<Quotas>, Arc<Faults>),
+        quotas: Arc<Quotas>,
         watched: Watched,
         log: HubLog,
         reach: Reach,
         seed: Seed,
     ) -> Self {
+        let faults = Arc::clone(&watched.faults);
         let mqtt_endpoint = HeaderValue::from_str(&reach.mqtt).unwrap_or(HeaderValue::from_static(""));
         let ids = Mutex::new(seed.of("requests").rng());
         Self { state, exchange, quotas, faults, watched, log, reach, mqtt_endpoint, ids }

@@ -322,7 +322,9 @@ async fn a_device_asks_for_its_own_end() {
         tokio::time::sleep_until(start + 13 * SECOND).await;
         let mut back = stage.device("d").await;
         // What was not acknowledged is sent again, and does not do it again.
-        back.send(&message(&wish(name, 2, 10), 9)).await;
+        let Packet::Publish(mut again) = message(&wish(name, 2, 10), 9) else { panic!("a publish") };
+        again.dup = name != "ShutDownMqtt";
+        back.send(&Packet::Publish(again)).await;
         assert_eq!(back.receive().await, Packet::PubAck(PubAck { pkid: 9 }));
         tokio::time::sleep(5 * SECOND).await;
         back.ping().await;
