@@ -11,6 +11,7 @@ mod made;
 mod outcomes;
 mod playbooks;
 mod resumes;
+mod retold;
 mod safety;
 mod screen;
 mod scripts;
