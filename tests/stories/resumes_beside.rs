@@ -95,7 +95,7 @@ fn a_run_killed_in_the_middle_of_its_job_finds_it_again() {
     called(&fleet, 1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let jobs = runtime.block_on(async {
-        client(fleet.hub()).query("SELECT jobId FROM devices.jobs").collect(100).await.expect("a query")
+        client(fleet.hub()).query("SELECT * FROM devices.jobs").collect(100).await.expect("a query")
     });
     let names: std::collections::BTreeSet<_> = jobs.iter().map(|row| row["jobId"].to_string()).collect();
     assert_eq!(names.len(), 2, "one a wave: {names:?}");
