@@ -26,8 +26,6 @@ pub(super) fn check(expression: &Expression, check: &mut Check<'_>) -> bool {
     good & paths(expression.paths(), &place, check)
 }
 
-/// Remembers what is read, and checks the members of names that have a fixed set of them. `false`, with findings at `place`,
-/// when one is unknown.
 /// `changed(x)`: a step must have registered `x`, or it is this attempt's `result`.
 fn changes(expression: &Expression, check: &mut Check<'_>) -> bool {
     let text = expression.expr().text().to_owned();
@@ -55,6 +53,8 @@ fn changes(expression: &Expression, check: &mut Check<'_>) -> bool {
     good
 }
 
+/// Remembers what is read, and checks the members of names that have a fixed set of them. `false`, with findings at `place`,
+/// when one is unknown.
 pub(super) fn paths(paths: Vec<String>, place: &Place, check: &mut Check<'_>) -> bool {
     let mut good = true;
     for path in paths {

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use base::parse_time;
 use serde_json::Value;
 
+use super::past_deeds::PastDeeds;
 use super::past_device::{PastDevice, PastEnd};
 use super::record::Kept;
 use super::{Kind, Record};
@@ -58,9 +59,15 @@ pub(crate) struct PastPlay {
     pub(crate) once: BTreeMap<usize, PastEnd>,
     /// Who was about to give one.
     pub(crate) owners: BTreeMap<usize, Arc<str>>,
+    /// Of a runner script: what it did.
+    pub(crate) deeds: PastDeeds,
+    is_script: bool,
     /// How it ended: the exit code and the reason.
     pub(crate) done: Option<(u8, Option<String>)>,
 }
+
+/// The outcome of a play's line that stands for a runner script.
+pub(crate) const SCRIPT: &str = "script";
 
 /// What earlier processes did.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +109,9 @@ impl PastPlay {
             && record.kind != Kind::Device
         {
             return self.take_wave(wave.saturating_sub(1), record);
+        }
+        if let Some(place) = record.deed.as_deref().filter(|_| self.is_script) {
+            return self.deeds.take(place, &record);
         }
         match (record.kind, record.device.clone(), record.step) {
             (Kind::Device, Some(device), _) => self.take_end(device, &record),
@@ -189,7 +199,9 @@ impl Past {
                 let vars = record.value.as_ref().map(Kept::value).unwrap_or_default();
                 let vars = vars.as_object().cloned().unwrap_or_default().into_iter().collect();
                 let sizes = record.sizes.unwrap_or_default();
-                let play = PastPlay { targets: std::mem::take(&mut self.coming), sizes, vars, ..PastPlay::default() };
+                let targets = std::mem::take(&mut self.coming);
+                let is_script = record.outcome.as_deref() == Some(SCRIPT);
+                let play = PastPlay { targets, sizes, vars, is_script, ..PastPlay::default() };
                 self.plays.insert(index, Rc::new(play));
                 self.now = Some(index);
             }

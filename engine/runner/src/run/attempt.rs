@@ -195,6 +195,7 @@ impl Device<'_> {
             check_mode: self.play.options.check,
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
+            deeds: None,
         };
         if let Some(sentence) = ready.asks(&context) {
             return match sentence {
@@ -204,6 +205,7 @@ impl Device<'_> {
         }
         let outcome = match self.rehearsal(&**ready, effect, &context) {
             Some(outcome) => outcome,
+            None if ready.scripted() => self.scripted(step, &**ready, effect, &context).await?,
             None => match (&self.member, ready.gathers().filter(|_| !context.check_mode)) {
                 (Some(member), Some(_)) => self.served(member, ready, effect, frame.place(), &context).await?,
                 _ => self.perform(&**ready, effect, &context).await?,

@@ -23,7 +23,7 @@ use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
 use super::trail::Trail;
 use crate::book::{Expression, Step};
-use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
+use crate::{Class, Deed, Failure, InventoryError, RunEvent, Skip, Target};
 
 /// What is told of a failure that `no_log` hides.
 pub(super) const HIDDEN: &str = "failed; why is hidden (no_log)";
@@ -46,6 +46,8 @@ pub(super) struct Device<'a> {
     pub(super) names: Names,
     /// Where it is, and what earlier processes have written of it.
     pub(super) trail: Trail,
+    /// Of a runner script: the call that its one step is.
+    pub(super) deed: Option<Deed>,
     /// Facts read for the present step.
     pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
     /// A call that must not be repeated blindly is in flight.
@@ -159,6 +161,7 @@ impl<'a> Device<'a> {
             play,
             trail: Trail::new(play.past.as_ref().and_then(|past| past.device(Some(&target.id)))),
             target,
+            deed: None,
             on_runner: false,
             wave,
             fork: Fork::new(Arc::clone(&play.forks), permit),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::attempt::Tried;
+use super::deeds::line as deed_line;
 use super::device::{Broken, Device, DeviceEnd, End};
 use super::ended::telling;
 use super::nest::Nest;
@@ -19,7 +20,10 @@ use crate::{Class, Effect, Outcome, Skip};
 impl Device<'_> {
     fn line(&self, kind: Kind, mark: Mark) -> Record {
         let device = (!self.on_runner).then(|| Arc::clone(&self.target.id));
-        Record { device, step: Some(mark.step), n: mark.n, ..Record::new(kind) }
+        let line = self.deed.as_ref().map_or_else(|| Record::new(kind), |deed| deed_line(kind, deed));
+        // All that a runner script does is one step's; its places tell it apart.
+        let step = Some(if self.deed.is_some() { 0 } else { mark.step });
+        Record { device, step, n: mark.n, ..line }
     }
 
     fn call_line(&self) -> Record {
@@ -65,9 +69,13 @@ impl Device<'_> {
         self.play.note(|| Record { attempt, quiet, ..self.line(Kind::Again, mark) }.text(reason));
     }
 
-    /// A block was entered although its `when` might be false the next time, or others queue for it.
+    /// A block or a script was entered although its `when` might be false the next time, or others queue for it.
     pub(super) fn keep_entered(&self, step: &Step, mark: Mark) {
-        if matches!(step.body, Body::Block { .. }) && (step.when.is_some() || !step.serial.is_empty()) {
+        let goes_in = match &step.body {
+            Body::Block { .. } => true,
+            Body::Verb { ready, .. } => ready.scripted(),
+        };
+        if goes_in && (step.when.is_some() || !step.serial.is_empty()) {
             self.play.note(|| self.line(Kind::Enter, mark));
         }
     }
@@ -114,7 +122,8 @@ impl Device<'_> {
             let block = matches!(step.body, Body::Block { .. });
             let sets = matches!(&step.body, Body::Verb { ready, .. } if ready.sets());
             // A block's value is its last step's, which is in that step's line.
-            let keep = !block && (step.register.is_some() || sets || nest.wanted || step.run_once);
+            let keep =
+                self.deed.is_some() || !block && (step.register.is_some() || sets || nest.wanted || step.run_once);
             let tried_at_all = !matches!(tried.outcome, Outcome::Skipped(Skip::When)) && !tried.untried;
             let telling = telling(step, nest, tried, ignored);
             let shown = match &tried.outcome {

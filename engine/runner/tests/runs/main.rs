@@ -2,6 +2,7 @@
 
 mod batches;
 mod crowd;
+mod deeds;
 mod fake;
 mod fleet;
 mod gather;
