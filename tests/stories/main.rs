@@ -27,6 +27,7 @@ mod reports;
 mod reports_read;
 mod resume_words;
 mod resumes;
+mod resumes_beside;
 mod scripts;
 mod sdk_drops;
 mod sdk_node;

@@ -29,6 +29,12 @@ on_method("count", |device, request| {
     device.report(#{ counted: n });
     #{ counted: n }
 });
+on_method("patient", |device, request| {
+    sleep(2);
+    let n = (device.reported().counted ?? 0) + 1;
+    device.report(#{ counted: n });
+    #{ counted: n }
+});
 on_method("ping", |device, request| #{ ok: true });
 on_method("slow", |device, request| { sleep(request.payload); #{} });
 "#;
@@ -94,6 +100,11 @@ impl Fleet {
         self.set.path()
     }
 
+    /// The hub, which is a program of its own.
+    pub(crate) fn hub(&self) -> &LocalHub {
+        &self.hub
+    }
+
     /// The newest run.
     pub(crate) fn newest(&self) -> String {
         let runs = self.json(&["runs", "--output", "json"]);
@@ -110,7 +121,7 @@ impl Fleet {
     }
 
     /// How often each device was called.
-    fn counts(&self) -> BTreeMap<String, i64> {
+    pub(crate) fn counts(&self) -> BTreeMap<String, i64> {
         let client: HubClient = client(&self.hub);
         let rows = self.runtime.block_on(async {
             let mut pages = client.query_twins(None);

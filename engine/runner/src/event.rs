@@ -82,6 +82,9 @@ pub enum RunEvent {
         /// Devices in it.
         size: usize,
     },
+    /// Something that happened before the run was interrupted, told again to those who asked for it ([`Reporter::wants_past`]): steps,
+    /// devices and waves that a resumed run does not come to any more.
+    Earlier(Box<RunEvent>),
     /// A device's run begins.
     DeviceStarted {
         /// The device.
@@ -237,6 +240,12 @@ pub enum RunEvent {
 pub trait Reporter {
     /// One thing happened.
     fn on(&self, event: &RunEvent);
+
+    /// Whether a resumed run shall tell it what happened before the interruption, as [`RunEvent::Earlier`]; and whether the journal
+    /// shall keep values for that.
+    fn wants_past(&self) -> bool {
+        false
+    }
 
     /// Called a few times a second while a run goes on, for lines that count.
     fn tick(&self) {}

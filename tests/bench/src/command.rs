@@ -9,13 +9,13 @@ use tokio::task::LocalSet;
 use crate::error::{Result, other};
 use crate::peer::program;
 use crate::report::{Figure, Report};
-use crate::{bare_fleet, calls, fleet_calls, memory, pace, scale, sdk, start};
+use crate::{bare_fleet, calls, fleet_calls, journal, memory, pace, scale, sdk, start};
 
 /// Measures iotplay against its peers in one run.
 #[derive(Debug, Parser)]
 #[command(name = "iotplay-bench")]
 struct Options {
-    /// Which figures: start, calls, load, memory, idle, fleet, plays, pace, reboots, targets, sdk; none = all.
+    /// Which figures: start, calls, load, memory, idle, fleet, plays, pace, reboots, targets, journal, sdk; none = all.
     #[arg(value_parser = FIGURES)]
     figures: Vec<String>,
     /// The iotplay binary under measurement.
@@ -59,8 +59,8 @@ pub fn main() -> ExitCode {
 }
 
 /// The figures by name, in the order in which they are taken.
-const FIGURES: [&str; 11] =
-    ["start", "calls", "load", "memory", "idle", "fleet", "plays", "pace", "reboots", "targets", "sdk"];
+const FIGURES: [&str; 12] =
+    ["start", "calls", "load", "memory", "idle", "fleet", "plays", "pace", "reboots", "targets", "journal", "sdk"];
 
 async fn run(options: &Options) -> Result<()> {
     if let Some(order) = &options.bare_fleet {
@@ -110,6 +110,7 @@ impl Bench<'_> {
             "pace" => pace::measure(iotplay, if smoke { 50 } else { 1_000 }).await,
             "reboots" => scale::reboots(iotplay, if smoke { 20 } else { 9_000 }).await,
             "targets" => scale::targets(iotplay, if smoke { (100, 1_000) } else { (10_000, 100_000) }).await,
+            "journal" => journal::opening(iotplay, if smoke { 1_000 } else { 100_000 }, options.repeats),
             "sdk" => sdk::python_pair(iotplay, &options.python, options.repeats.min(3)).await,
             _ => Err(other(format!("no figure {name}"))),
         }

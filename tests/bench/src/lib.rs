@@ -8,6 +8,7 @@ mod calls;
 mod command;
 mod error;
 mod fleet_calls;
+mod journal;
 mod memory;
 mod pace;
 mod peer;

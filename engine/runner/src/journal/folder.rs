@@ -172,6 +172,13 @@ impl RunFolder {
         Ok((past, whole))
     }
 
+    /// The lines up to a length that is known to be whole.
+    pub(crate) fn lines(&self, whole: usize, each: impl FnMut(Record)) -> Result<(), JournalError> {
+        let path = self.journal_path();
+        let bytes = fs::read(&path).map_err(JournalError::io("read", &path))?;
+        read::lines(bytes.get(..whole).unwrap_or(&bytes), &path, each).map(drop)
+    }
+
     /// Makes the folder with all that does not change: copies first, `run.json` last, so that a folder with one is whole.
     pub(crate) fn make(&self, manifest: &RunManifest, copies: &[Copy]) -> Result<RunLock, JournalError> {
         make_private(&self.path)?;

@@ -132,6 +132,20 @@ impl Journal {
         Ok(())
     }
 
+    /// Hands on what earlier processes wrote of a play, line by line.
+    ///
+    /// # Errors
+    /// It cannot be read again.
+    pub(crate) fn retell(&self, play: usize, mut each: impl FnMut(Record)) -> Result<(), JournalError> {
+        let Start::Resumed { whole, .. } = &self.start else { return Ok(()) };
+        let mut now = None;
+        self.folder.lines(*whole, |record| match record.kind {
+            Kind::Play => now = Some(record.play.unwrap_or(0)),
+            _ if now == Some(play) => each(record),
+            _ => {}
+        })
+    }
+
     /// What earlier processes did.
     pub(crate) fn past(&self) -> &Past {
         &self.past

@@ -155,6 +155,7 @@ impl PastPlay {
                 Some(device) => {
                     if let Some(end) = self.ends.get_mut(&device) {
                         end.ended = record.outcome.as_deref().and_then(Ended::read).unwrap_or(Ended::Failed);
+                        end.error = record.text.map(String::from);
                     }
                 }
                 None => wave.verified = true,

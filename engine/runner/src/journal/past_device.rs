@@ -26,8 +26,8 @@ pub(crate) struct PastEnd {
     pub(crate) again: bool,
     /// Its reply was never known, and nothing has settled it since.
     pub(crate) doubt: bool,
-    /// When it ended.
-    pub(crate) at: SystemTime,
+    /// When it ended, as it was written: few are ever asked, and times cost more to read than the rest of a line.
+    at: Box<str>,
 }
 
 impl PastEnd {
@@ -41,8 +41,13 @@ impl PastEnd {
             name: record.name.clone(),
             again: !record.blind,
             doubt: record.doubt,
-            at: parse_time(&record.at).unwrap_or(SystemTime::UNIX_EPOCH),
+            at: record.at.clone(),
         }
+    }
+
+    /// When it ended.
+    pub(crate) fn at(&self) -> SystemTime {
+        parse_time(&self.at).unwrap_or(SystemTime::UNIX_EPOCH)
     }
 }
 

@@ -126,6 +126,10 @@ pub(crate) struct FailureLine {
     pub(crate) withheld: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) span: Option<(usize, usize)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) help: Vec<Box<str>>,
 }
 
 impl FailureLine {
@@ -140,6 +144,8 @@ impl FailureLine {
             withheld: value.is_none() && !failure.value.is_null(),
             value,
             span: failure.span.map(|span| (span.start, span.end)),
+            note: failure.note.as_deref().filter(|_| !hidden).map(masked),
+            help: failure.help.iter().filter(|_| !hidden).map(|help| masked(help)).collect(),
         }
     }
 
@@ -149,6 +155,8 @@ impl FailureLine {
             status: self.status,
             value: self.value.as_ref().map(Kept::value).unwrap_or_default(),
             span: self.span.map(|(start, end)| Span::new(start, end)),
+            note: self.note.as_deref().map(str::to_owned),
+            help: self.help.iter().map(ToString::to_string).collect(),
             ..Failure::new(self.class, &*self.message)
         }
     }
@@ -193,6 +201,17 @@ pub(crate) struct Record {
     pub(crate) changed: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) ignored: bool,
+    /// It failed, and the device went on: by itself, or because something around went on from it; `rescued` says which.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) caught: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) rescued: bool,
+    /// A block, of which nothing was said but what its steps said.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) quiet: bool,
+    /// `no_log`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) hidden: bool,
     /// Its reply was never known.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) doubt: bool,
@@ -204,6 +223,9 @@ pub(crate) struct Record {
     pub(crate) withheld: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) value: Option<Kept>,
+    /// A value that no later step needs: for reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shown: Option<Kept>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<Box<FailureLine>>,
     /// Why it was skipped.
@@ -252,10 +274,15 @@ impl Record {
             outcome: None,
             changed: false,
             ignored: false,
+            caught: false,
+            rescued: false,
+            quiet: false,
+            hidden: false,
             doubt: false,
             blind: false,
             withheld: false,
             value: None,
+            shown: None,
             failure: None,
             skip: None,
             says: None,

@@ -223,7 +223,7 @@ impl Reporter for Console {
     fn on(&self, event: &RunEvent) {
         match event {
             // The binary prints the lines about hub and device: it knows where they were configured.
-            RunEvent::RunStarted { .. } => {}
+            RunEvent::RunStarted { .. } | RunEvent::Earlier(_) => {}
             RunEvent::PlayStarted { .. } => self.play(event),
             RunEvent::WaveStarted { index, of, size } => self.wave(*index, *of, *size),
             RunEvent::DeviceStarted { .. } => self.state.borrow_mut().device_started(),

@@ -148,11 +148,14 @@ fn name(event: &RunEvent) -> &'static str {
         RunEvent::WaveEnded { .. } => "wave_ended",
         RunEvent::PlayEnded { .. } => "play_ended",
         RunEvent::RunEnded { .. } => "run_ended",
+        // For reports only: a stream says what happens now.
+        RunEvent::Earlier(event) => name(event),
     }
 }
 
 fn body(event: &RunEvent) -> Value {
     match event {
+        RunEvent::Earlier(event) => body(event),
         RunEvent::RunStarted { run, hub } => {
             json!({ "run": run, "hub": { "title": hub.title, "local": hub.local } })
         }

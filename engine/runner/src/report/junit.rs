@@ -194,7 +194,8 @@ impl Junit<'_> {
     fn step_line(&self, step: &StepRecord) -> String {
         let text = self.record.texts.or_empty(step.text);
         let attempts = if step.attempts > 1 { format!(", {} attempts", step.attempts) } else { String::new() };
-        let line = format!("{}: {} ({} s{attempts})", step.word(), self.name(step.name), seconds(step.took));
+        let before = if step.earlier { ", before the interruption" } else { "" };
+        let line = format!("{}: {} ({} s{attempts}{before})", step.word(), self.name(step.name), seconds(step.took));
         if text.is_empty() { line } else { format!("{line} {text}") }
     }
 

@@ -88,6 +88,10 @@ impl Reports {
 }
 
 impl Reporter for Reports {
+    fn wants_past(&self) -> bool {
+        !self.is_empty()
+    }
+
     fn on(&self, event: &RunEvent) {
         if self.is_empty() {
             return;

@@ -114,7 +114,7 @@ impl Device<'_> {
             if attempt > retries {
                 return Ok(tried);
             }
-            self.keep_again(mark, attempt, &reason);
+            self.keep_again(step, mark, attempt, &reason);
             self.play.events.say(&RunEvent::StepRetried {
                 device: self.target.id.clone(),
                 step: step.index,

@@ -23,14 +23,7 @@ impl Device<'_> {
         took: Duration,
         ignored: bool,
     ) -> Tried {
-        // The hub's own failures end the run, whatever stands around.
-        let caught =
-            nest.caught.filter(|_| matches!(&tried.outcome, Outcome::Failed(failure) if failure.class != Class::Hub));
-        let rescued = !ignored && caught == Some(Caught::Rescue);
-        let ignored = ignored || caught.is_some();
-        // Its inner step was said to be caught, by this block; but then nothing went on.
-        let heard = tried.inner.as_ref().is_some_and(|inner| ignored || !inner.caught);
-        let own = matches!(step.body, Body::Verb { .. }) || !(heard || matches!(tried.outcome, Outcome::Done { .. }));
+        let Telling { own, ignored, rescued } = telling(step, nest, &tried, ignored);
         if !own {
             return tried;
         }
@@ -97,6 +90,28 @@ impl Device<'_> {
         };
         failure.help.iter().fold(found, |found, help| found.help(help.clone()))
     }
+}
+
+/// How a step's end is told.
+pub(super) struct Telling {
+    /// By itself: a block is only heard of when it fails, and none of its steps has told that.
+    pub(super) own: bool,
+    /// The device goes on; `rescued`: because of a `rescue` around.
+    pub(super) ignored: bool,
+    pub(super) rescued: bool,
+}
+
+/// `ignored` is the step's own `ignore_errors`.
+pub(super) fn telling(step: &Step, nest: &Nest<'_>, tried: &Tried, ignored: bool) -> Telling {
+    // The hub's own failures end the run, whatever stands around.
+    let caught =
+        nest.caught.filter(|_| matches!(&tried.outcome, Outcome::Failed(failure) if failure.class != Class::Hub));
+    let rescued = !ignored && caught == Some(Caught::Rescue);
+    let ignored = ignored || caught.is_some();
+    // Its inner step was said to be caught, by this block; but then nothing went on.
+    let heard = tried.inner.as_ref().is_some_and(|inner| ignored || !inner.caught);
+    let own = matches!(step.body, Body::Verb { .. }) || !(heard || matches!(tried.outcome, Outcome::Done { .. }));
+    Telling { own, ignored, rescued }
 }
 
 /// The place of a step's verb, or of the block.

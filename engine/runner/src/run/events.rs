@@ -17,6 +17,17 @@ impl Events<'_> {
         }
     }
 
+    /// Whether somebody wants to hear what happened before an interruption.
+    pub(super) fn wants_past(&self) -> bool {
+        self.0.iter().any(|reporter| reporter.wants_past())
+    }
+
+    /// Says it to those who want to hear it.
+    pub(super) fn earlier(&self, event: RunEvent) {
+        let event = RunEvent::Earlier(Box::new(event));
+        self.0.iter().filter(|reporter| reporter.wants_past()).for_each(|reporter| reporter.on(&event));
+    }
+
     pub(crate) fn stopped(&self, diagnostic: Diagnostic) {
         self.say(&RunEvent::Stopped { diagnostic: Box::new(diagnostic) });
     }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::attempt::Tried;
 use super::deeds::line as deed_line;
 use super::device::{Broken, Device, DeviceEnd, End};
+use super::ended::telling;
 use super::nest::Nest;
 use super::step::Came;
 use super::trail::Mark;
@@ -63,8 +64,9 @@ impl Device<'_> {
     }
 
     /// An attempt failed and will be repeated.
-    pub(super) fn keep_again(&self, mark: Mark, attempt: u32, reason: &str) {
-        self.play.note(|| Record { attempt, ..self.line(Kind::Again, mark) }.text(reason));
+    pub(super) fn keep_again(&self, step: &Step, mark: Mark, attempt: u32, reason: &str) {
+        let quiet = matches!(step.body, Body::Block { .. });
+        self.play.note(|| Record { attempt, quiet, ..self.line(Kind::Again, mark) }.text(reason));
     }
 
     /// A block or a script was entered although its `when` might be false the next time, or others queue for it.
@@ -123,10 +125,22 @@ impl Device<'_> {
             let keep =
                 self.deed.is_some() || !block && (step.register.is_some() || sets || nest.wanted || step.run_once);
             let tried_at_all = !matches!(tried.outcome, Outcome::Skipped(Skip::When)) && !tried.untried;
+            let telling = telling(step, nest, tried, ignored);
+            let shown = match &tried.outcome {
+                Outcome::Done { value, .. } if !keep && !block && !hidden && self.play.events.wants_past() => {
+                    Some(value).filter(|value| !value.is_null()).and_then(Kept::of)
+                }
+                _ => None,
+            };
             let other_name = self.play.is_script() || **name != *self.play.book.steps[step.index].0;
             Record {
                 attempt: if tried_at_all { tried.attempts } else { 0 },
                 ignored,
+                caught: telling.ignored,
+                rescued: telling.rescued,
+                quiet: !telling.own,
+                hidden,
+                shown,
                 doubt: self.trail.doubtful.take(),
                 blind: !tried.again,
                 name: other_name.then(|| masked(name)),

@@ -27,6 +27,7 @@ mod pace;
 mod past;
 mod play;
 mod recall;
+mod retold;
 mod runner;
 mod scope;
 mod scripts;

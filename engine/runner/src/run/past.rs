@@ -61,7 +61,12 @@ impl PlayRun<'_> {
 
     /// A device that has ended counts again as it did; its line is there already.
     pub(super) fn restore(&self, id: &Arc<str>, wave: usize, past: &PastDeviceEnd) {
-        self.count(DeviceEnd {
+        self.count(Self::ended_before(id, wave, past));
+    }
+
+    /// How a device that ended in an earlier process is told of.
+    pub(super) fn ended_before(id: &Arc<str>, wave: usize, past: &PastDeviceEnd) -> DeviceEnd {
+        DeviceEnd {
             id: Arc::clone(id),
             wave,
             ended: past.ended,
@@ -70,7 +75,7 @@ impl PlayRun<'_> {
             waited: past.waited,
             vars: Arc::new(past.vars.clone().unwrap_or_else(|| json!({}))),
             open: false,
-        });
+        }
     }
 
     /// The device that had begun a `run_once` step, while it has not ended it.

@@ -121,7 +121,7 @@ impl Device<'_> {
     /// A call of which nobody knows whether it was carried out stays one until a later step tells.
     fn recall_doubt(&self, mark: Mark, end: &PastEnd, step: &Step) {
         if end.doubt && matches!(end.outcome, Outcome::Done { .. }) {
-            self.trail.doubts.borrow_mut().push((mark, self.written(step), end.at));
+            self.trail.doubts.borrow_mut().push((mark, self.written(step), end.at()));
         }
     }
 

@@ -16,6 +16,7 @@ use super::frame::Frame;
 use super::locks::Locks;
 use super::past;
 use super::play::{Doors, PlayRun};
+use super::retold::retell;
 use super::scope::DeviceScope;
 use super::secrets;
 use super::tags;
@@ -137,6 +138,7 @@ impl Runner {
         let play = &book.plays[index];
         let past = past::journal(options).and_then(|journal| journal.past().play(index));
         if let Some(past) = past.as_ref().filter(|past| past.done.is_some()) {
+            self.told_again(book, (index, past), options, events);
             return recall(past, sum);
         }
         let targets = match self.targets(play, past.as_deref(), options, sum).await {
@@ -168,9 +170,39 @@ impl Runner {
         let doors = Doors { events, inventory: &*self.inventory, expressions: &self.expressions };
         sum.size += targets.len();
         let run = PlayRun::new(book, play, options, doors, values, targets.len());
+        if let Some(past) = &past {
+            retell(book, index, past, run.journal, events);
+        }
         perform(&run, targets).await;
         conclude(&run, sum);
         events.say(&RunEvent::PlayEnded { counts: run.tally.borrow().counts() });
+    }
+
+    /// A play that ended in an earlier process, for reports.
+    fn told_again(&self, book: &Book, (index, past): (usize, &PastPlay), options: &RunOptions, events: Events<'_>) {
+        if !events.wants_past() {
+            return;
+        }
+        events.earlier(RunEvent::PlayStarted {
+            play: index,
+            name: Arc::clone(&book.plays[index].name),
+            file: book.source.name().into(),
+            devices: past.targets.len(),
+            first: past.targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
+            steps: book.steps.iter().map(|(name, _)| Arc::clone(name)).collect(),
+            waves: past.sizes.len(),
+            estimate: None,
+        });
+        retell(book, index, past, past::journal(options), events);
+        let mut tally = Tally::default();
+        let sizes = past.sizes.iter().enumerate().flat_map(|(index, size)| std::iter::repeat_n(index, *size));
+        for (target, wave) in past.targets.iter().zip(sizes) {
+            if let Some(end) = past.ends.get(&target.id) {
+                tally.add(end.ended);
+                events.earlier(PlayRun::ended_before(&target.id, wave, end).event());
+            }
+        }
+        events.earlier(RunEvent::PlayEnded { counts: tally.counts() });
     }
 
     /// The devices: those of an earlier process in its order, else as the play and the command line say; and whether they may be called.

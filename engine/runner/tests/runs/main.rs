@@ -12,6 +12,7 @@ mod made;
 mod outcomes;
 mod playbooks;
 mod resumes;
+mod retold;
 mod safety;
 mod screen;
 mod scripts;

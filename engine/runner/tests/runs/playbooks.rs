@@ -113,19 +113,7 @@ impl Writer {
         let line = |writer: &mut Self, first, text: &str| writer.line(depth, first, text);
         match step {
             Made::Call { fails, retries, ignored, registers } => {
-                let call = format!("invoke_method: {{ name: c{number}-{fails}, payload: \"${{{{ attempt }}}}\" }}");
-                line(self, true, &call);
-                if *retries > 0 {
-                    line(self, false, &format!("retries: {retries}"));
-                    line(self, false, "delay: 3s");
-                }
-                if *ignored {
-                    line(self, false, "ignore_errors: true");
-                }
-                if *registers {
-                    line(self, false, &format!("register: r{number}"));
-                    self.last = Some(number);
-                }
+                self.call(number, (*fails, *retries), (*ignored, *registers), depth);
             }
             Made::Once => {
                 line(self, true, &format!("invoke_method: {{ name: once{number} }}"));
@@ -151,10 +139,7 @@ impl Writer {
                 let last = self.last.map_or_else(|| "base".to_owned(), |last| format!("r{last}"));
                 line(self, true, &format!("set: {{ s{number}: \"${{{{ {last} }}}}\" }}"));
             }
-            Made::Changed => {
-                let last = self.last.map_or_else(|| "1".to_owned(), |last| format!("changed(r{last})"));
-                line(self, true, &format!("ping: {{ name: p{number}-0, payload: \"${{{{ {last} }}}}\" }}"));
-            }
+            Made::Changed => self.changed(number, depth),
             Made::Sleep => line(self, true, "sleep: 2s"),
             Made::Wait => line(self, true, "wait_until: twin.version == 0"),
             Made::Fail { ignored } => {
@@ -175,6 +160,27 @@ impl Writer {
                 }
             }
         }
+    }
+
+    fn call(&mut self, number: usize, (fails, retries): (u8, u8), (ignored, registers): (bool, bool), depth: usize) {
+        let call = format!("invoke_method: {{ name: c{number}-{fails}, payload: \"${{{{ attempt }}}}\" }}");
+        self.line(depth, true, &call);
+        if retries > 0 {
+            self.line(depth, false, &format!("retries: {retries}"));
+            self.line(depth, false, "delay: 3s");
+        }
+        if ignored {
+            self.line(depth, false, "ignore_errors: true");
+        }
+        if registers {
+            self.line(depth, false, &format!("register: r{number}"));
+            self.last = Some(number);
+        }
+    }
+
+    fn changed(&mut self, number: usize, depth: usize) {
+        let last = self.last.map_or_else(|| "1".to_owned(), |last| format!("changed(r{last})"));
+        self.line(depth, true, &format!("ping: {{ name: p{number}-0, payload: \"${{{{ {last} }}}}\" }}"));
     }
 
     fn block(&mut self, [block, rescue, always]: [&[Made]; 3], retries: u8, when: bool, depth: usize) {

@@ -118,7 +118,7 @@ async fn nobody_to_ask_is_a_no_and_readers_need_no_question() {
 async fn waves_gates_and_budgets() {
     // Without abort_if and gate, a failed device shuts the gate.
     let world = world((0..6).map(|n| format!("d{n}")));
-    replies(&world, "d1", [Reply::Status(500, serde_json::Value::Null)]);
+    replies(&world, "d1", [Reply::Status(500, Value::Null)]);
     let ran = run_with(&world, &format!("serial: [2]\n{CALL}"), &options()).await;
     assert_eq!(ran.result.exit, 6, "{:?}", ran.result.reason);
     assert_eq!(world.borrow().order, ["d0", "d1"]);
@@ -136,7 +136,7 @@ async fn waves_gates_and_budgets() {
 fn fleet_with_failures(devices: usize, failing: usize) -> Shared {
     let world = world((0..devices).map(|n| format!("d{n}")));
     for n in 0..failing {
-        replies(&world, &format!("d{n}"), [Reply::Status(500, serde_json::Value::Null)]);
+        replies(&world, &format!("d{n}"), [Reply::Status(500, Value::Null)]);
     }
     world
 }
@@ -199,7 +199,7 @@ async fn between_waves_soaks_verifies_and_judges() {
     assert_eq!(started.elapsed().as_secs(), 900);
     assert_eq!(world.borrow().order, ["a", "a", "b"]);
     // A verification that fails shuts the gate.
-    replies(&world, "a", [Reply::Status(200, serde_json::Value::Null), Reply::Status(500, serde_json::Value::Null)]);
+    replies(&world, "a", [Reply::Status(200, Value::Null), Reply::Status(500, Value::Null)]);
     let ran = run_with(&world, text, &options()).await;
     assert_eq!(ran.result.exit, 6);
     assert!(ran.result.reason.unwrap().contains("wave.ok == 1"));
@@ -211,11 +211,7 @@ async fn what_verify_finds_spends_the_budget_too() {
         [("{ failed: 1 }", 6, 2), ("{ failed: 1, per_wave: true }", 6, 2), ("{ failed: 2 }", 4, 4)]
     {
         let world = world(["a", "b", "c", "d"]);
-        replies(
-            &world,
-            "a",
-            [Reply::Status(200, serde_json::Value::Null), Reply::Status(500, serde_json::Value::Null)],
-        );
+        replies(&world, "a", [Reply::Status(200, Value::Null), Reply::Status(500, Value::Null)]);
         let text = format!(
             "serial: [2, rest]\nabort_if: {budget}\nbetween_waves: {{ verify: [ {{ ping: {{ name: p }} }} ] }}\n{CALL}"
         );

@@ -6,6 +6,7 @@ const Report = (() => {
   const CHANGED = 1;
   const IGNORED = 2;
   const RESCUED = 4;
+  const EARLIER = 8;
   /** Outcomes of devices that did not work. */
   const BAD = new Set(["failed", "timeout", "rejected", "unreachable"]);
 
@@ -18,7 +19,7 @@ const Report = (() => {
       const bad = BAD.has(raw.words[outcome]);
       const word = bad && flags & RESCUED ? "rescued" : bad && flags & IGNORED ? "ignored" : raw.words[outcome];
       return {
-        index, name: text(name), outcome: raw.words[outcome], word, changed: (flags & CHANGED) !== 0, attempts, began, took,
+        index, name: text(name), outcome: raw.words[outcome], word, changed: (flags & CHANGED) !== 0, earlier: (flags & EARLIER) !== 0, attempts, began, took,
         text: text(said), value: text(value), at: text(at), note: text(note), help: text(help),
         retries: retries.map(([attempt, why]) => ({ attempt, why: text(why) })),
         places: [name, said, value, note, ...retries.map(([, why]) => why)],

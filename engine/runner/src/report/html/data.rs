@@ -11,6 +11,7 @@ use crate::report::record::{DeviceRecord, Finding, PlayRecord, RunRecord, StepRe
 const CHANGED: u8 = 1;
 const IGNORED: u8 = 2;
 const RESCUED: u8 = 4;
+const EARLIER: u8 = 8;
 
 /// The whole of it, fit to stand inside a script element.
 pub(super) fn json(record: &RunRecord) -> String {
@@ -90,7 +91,7 @@ fn device(text: &mut String, device: &DeviceRecord) {
 }
 
 fn step(text: &mut String, step: &StepRecord) {
-    let flags = [(step.changed, CHANGED), (step.ignored, IGNORED), (step.rescued, RESCUED)];
+    let flags = [(step.changed, CHANGED), (step.ignored, IGNORED), (step.rescued, RESCUED), (step.earlier, EARLIER)];
     let flags: u8 = flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag).sum();
     let StepRecord { step: index, attempts, began, took, .. } = step;
     let (name, outcome) = (place(Some(step.name)), step.outcome as u8);

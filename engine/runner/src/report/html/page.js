@@ -215,6 +215,7 @@
     const line = make("p");
     line.append(badge(step.word), " ", make("strong", step.name), ` ${Report.seconds(step.took)}`);
     if (step.changed) line.append(" (changed)");
+    if (step.earlier) line.append(" (before the interruption)");
     element.append(line);
     for (const retry of step.retries) element.append(make("p", `attempt ${retry.attempt}: ${retry.why}`, "soft"));
     if (step.attempts > 1) element.append(make("p", `${step.attempts} attempts`, "soft"));

@@ -31,6 +31,8 @@ pub(in crate::report) struct Recorder {
     /// Devices of the present play.
     devices: HashMap<Arc<str>, usize>,
     running: HashMap<Arc<str>, Running>,
+    /// What is taken now happened before an interruption.
+    earlier: bool,
 }
 
 /// A step under way.
@@ -39,13 +41,15 @@ struct Running {
     name: Text,
     began: u64,
     retries: Vec<(u32, Text)>,
+    /// Cut off between two attempts: it goes on, and these belong to it.
+    earlier: bool,
 }
 
 impl Recorder {
     /// A recorder that takes the wall time from here.
     pub(in crate::report) fn new(clock: Clock) -> Self {
         let (devices, running) = (HashMap::new(), HashMap::new());
-        Self { clock, since: Instant::now(), record: None, devices, running }
+        Self { clock, since: Instant::now(), record: None, devices, running, earlier: false }
     }
 
     /// Records an event. Gives the record when the run has ended.
@@ -56,6 +60,12 @@ impl Recorder {
             self.since = Instant::now();
             self.record = Some(RunRecord::new(texts, run, title, hub.local, self.clock.now()));
             return None;
+        }
+        if let RunEvent::Earlier(event) = event {
+            self.earlier = true;
+            let ended = self.take(event);
+            self.earlier = false;
+            return ended;
         }
         let now = millis(self.since.elapsed());
         let mut record = self.record.take()?;
@@ -110,7 +120,9 @@ impl Recorder {
             }
             RunEvent::StepStarted { device, step, name } => {
                 let name = record.texts.name(name);
-                let running = Running { step: *step, name, began: now, retries: Vec::new() };
+                let cut = self.running.remove(device).filter(|cut| cut.earlier && cut.step == *step);
+                let retries = cut.map(|cut| cut.retries).unwrap_or_default();
+                let running = Running { step: *step, name, began: now, retries, earlier: self.earlier };
                 self.running.insert(Arc::clone(device), running);
             }
             RunEvent::StepRetried { device, step, attempt, reason } => {
@@ -124,7 +136,8 @@ impl Recorder {
             }
             RunEvent::StepEnded { device, .. } => {
                 let retries = self.running.remove(device).map(|running| running.retries).unwrap_or_default();
-                let Some(step) = record.step(event, now, retries) else { return };
+                let Some(mut step) = record.step(event, now, retries) else { return };
+                step.earlier = self.earlier;
                 match self.devices.get(device) {
                     Some(index) => record.present(|play| play.devices[*index].push(step)),
                     None => record.present(|play| {
@@ -193,6 +206,7 @@ impl Running {
             name: self.name,
             outcome: Word::Stopped,
             changed: false,
+            earlier: false,
             ignored: false,
             rescued: false,
             attempts: u32::try_from(self.retries.len()).unwrap_or(u32::MAX).saturating_add(1),
@@ -282,6 +296,7 @@ impl RunRecord {
             name: self.texts.name(name),
             outcome: Word::of(outcome),
             changed: matches!(outcome, Outcome::Done { changed: true, .. }),
+            earlier: false,
             ignored: *ignored,
             rescued: *rescued,
             attempts: *attempts,

@@ -105,6 +105,8 @@ pub(in crate::report) struct StepRecord {
     pub(in crate::report) name: Text,
     pub(in crate::report) outcome: Word,
     pub(in crate::report) changed: bool,
+    /// Before the interruption of a run that was resumed.
+    pub(in crate::report) earlier: bool,
     pub(in crate::report) ignored: bool,
     pub(in crate::report) rescued: bool,
     pub(in crate::report) attempts: u32,
