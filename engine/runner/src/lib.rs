@@ -33,4 +33,5 @@ pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};
 pub use report::{Console, ConsoleOptions, Form, Json, Lines, ReportError, ReportFile, ReportKind, Reports};
 pub use run::{Runner, check_script};
+pub use scripted::Program;
 pub use watch::{Look, Sight, Watch};
