@@ -35,7 +35,7 @@ pub(crate) fn program(source: Source, find: &dyn Fn(&Path) -> io::Result<String>
         let path = folder.join(name);
         Ok(Source::new(path.display().to_string(), find(&path)?))
     };
-    let library = script::library(&source, &read).map_err(|finding| Trouble::invalid(finding.into()))?;
+    let library = script::library(&source, &read).map_err(Trouble::invalid)?;
     Ok(Program { source, library })
 }
 
