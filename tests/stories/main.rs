@@ -25,6 +25,7 @@ mod reports;
 mod reports_read;
 mod resume_words;
 mod resumes;
+mod resumes_scripts;
 mod scripts;
 mod sdk_drops;
 mod sdk_node;

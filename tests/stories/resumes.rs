@@ -110,7 +110,7 @@ impl Fleet {
     }
 
     /// How often each device was called.
-    fn counts(&self) -> BTreeMap<String, i64> {
+    pub(crate) fn counts(&self) -> BTreeMap<String, i64> {
         let client: HubClient = client(&self.hub);
         let rows = self.runtime.block_on(async {
             let mut pages = client.query_twins(None);
@@ -125,7 +125,7 @@ impl Fleet {
     }
 
     /// The newest run, when it can be resumed.
-    fn open_run(&self) -> Option<String> {
+    pub(crate) fn open_run(&self) -> Option<String> {
         let runs = self.json(&["runs", "--output", "json"]);
         let newest = runs.as_array().and_then(|runs| runs.first())?;
         newest["resumable"].as_bool()?.then(|| newest["run"].as_str().unwrap_or_default().to_owned())
