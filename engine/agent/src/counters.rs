@@ -60,6 +60,12 @@ counters! {
     refusals,
     /// Method calls that arrived.
     calls,
+    /// Cloud-to-device messages that arrived.
+    messages_in,
+    /// Cloud-to-device messages that a handler rejected.
+    messages_rejected,
+    /// Cloud-to-device messages that no try of the handler came to an end with.
+    messages_given_up,
     /// Replies that were handed to a connection.
     replies,
     /// Replies whose connection was gone before they could leave.
@@ -76,6 +82,8 @@ counters! {
     reports_refused,
     /// Messages that the hub took.
     messages,
+    /// Messages that were dropped since the outbox was full.
+    messages_dropped,
     /// Seeded faults that were shown.
     faults,
     /// Good reloads.

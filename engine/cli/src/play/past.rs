@@ -187,6 +187,7 @@ impl PastRun {
             sim_reboot: text("reboot").and_then(|it| base::parse_duration(it).ok()).unwrap_or(plain.sim_reboot),
             scripts: text("scripts").map(PathBuf::from),
             sim_faults: text("faults").map(PathBuf::from),
+            hub_faults: text("hub_faults").map(PathBuf::from),
             sim_seed: number("seed").unwrap_or(plain.sim_seed),
         }
     }

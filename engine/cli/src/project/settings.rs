@@ -5,6 +5,7 @@
 //! hubs:
 //!   dev: HostName=..              # a service connection string, or
 //!   prod: { env: PROD_HUB, production: true, tier: S1, units: 2 }
+//! agent: { read: [/etc/os-release] }   # what `iotplay agent` does with handlers: see `agent_settings`
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 use wire::{HubSize, Tier};
 
+use super::agent_settings::AgentSettings;
 use crate::process::Trouble;
 
 /// The file's name, looked for in the current folder.
@@ -30,6 +32,7 @@ const LONGEST: u64 = 1 << 20;
 pub(crate) struct Settings {
     hub: Option<String>,
     hubs: BTreeMap<String, HubSetting>,
+    pub(super) agent: AgentSettings,
 }
 
 /// One hub.

@@ -1,7 +1,7 @@
 //! What a journal says that earlier processes did: the plays, their devices in order, their waves, who has ended. Built line by
 //! line; of devices that have ended only how they ended is kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -28,6 +28,10 @@ pub(crate) struct PastWave {
     /// A person has allowed what had failed until then.
     pub(crate) forgiven: Option<Vec<usize>>,
     pub(crate) aborted: Option<String>,
+    /// Blocks with `serial`: the batch that is let in, from 0.
+    pub(crate) batches: BTreeMap<usize, usize>,
+    /// Why the play ends with one of them.
+    pub(crate) tripped: Option<String>,
 }
 
 /// How a device ended.
@@ -88,6 +92,14 @@ impl PastPlay {
         }
     }
 
+    /// The devices of a wave that were in a block when the process ended.
+    pub(crate) fn inside(&self, wave: usize, block: usize) -> BTreeSet<Arc<str>> {
+        let before: usize = self.sizes.iter().take(wave).sum();
+        let size = self.sizes.get(wave).copied().unwrap_or(0);
+        let targets = self.targets.iter().skip(before).take(size).map(|target| &target.id);
+        targets.filter(|id| self.devices.get(*id).is_some_and(|it| it.is_inside(block))).cloned().collect()
+    }
+
     pub(crate) fn wave(&self, index: usize) -> PastWave {
         self.waves.get(&index).cloned().unwrap_or_default()
     }
@@ -146,6 +158,11 @@ impl PastPlay {
                     }
                 }
                 None => wave.verified = true,
+            },
+            Kind::Batch => match (record.text, record.step) {
+                (Some(why), _) => wave.tripped = Some(why.into()),
+                (None, Some(step)) => drop(wave.batches.insert(step, record.n as usize)),
+                (None, None) => {}
             },
             Kind::Passed => wave.passed = true,
             Kind::Approved => match record.sizes {

@@ -84,6 +84,11 @@ impl PastDevice {
         self.steps.get(&(step, n))
     }
 
+    /// Whether it was in this block when the process ended.
+    pub(crate) fn is_inside(&self, block: usize) -> bool {
+        self.steps.iter().any(|((step, _), past)| *step == block && past.entered && past.end.is_none())
+    }
+
     pub(crate) fn list(&self, step: usize, visit: u32) -> Option<&PastList> {
         self.lists.get(&(step, visit))
     }

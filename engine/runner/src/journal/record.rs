@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Soak,
     /// A wave's verify is done.
     Verified,
+    /// A block with `serial` lets its next batch in, or the play ends with the last one: why.
+    Batch,
     /// A wave is done with: the next one may begin.
     Passed,
     /// A person is asked, and nobody can answer.

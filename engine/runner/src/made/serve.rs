@@ -228,7 +228,7 @@ async fn call(step: &StepContext<'_>, bridge: &Bridge, asked: &Asked, deeds: Opt
     }
     match timeout.filter(|_| ready.gathers().is_none()) {
         None => ready.run(&inner).await,
-        Some(limit) => tokio::time::timeout(limit, ready.run(&inner)).await.unwrap_or_else(|_| {
+        Some(limit) => crate::within(limit, ready.run(&inner)).await.unwrap_or_else(|| {
             let in_doubt = !ready.repeatable();
             let message = format!("did not end within {}", format_duration(limit));
             Failure { in_doubt, ..Failure::new(Class::Timeout, message) }.into()

@@ -23,6 +23,10 @@ impl Fork {
         Self { forks, held: RefCell::new(held) }
     }
 
+    pub(super) fn is_held(&self) -> bool {
+        self.held.borrow().is_some()
+    }
+
     /// Gives the fork back, before a wait.
     pub(super) fn release(&self) {
         self.held.borrow_mut().take();
@@ -36,7 +40,7 @@ impl Fork {
 
     /// Takes one again; waits for its turn.
     pub(super) async fn hold(&self) {
-        if self.held.borrow().is_some() {
+        if self.is_held() {
             return;
         }
         // The semaphore is never closed: it lives as long as the play.

@@ -67,13 +67,13 @@ impl Device<'_> {
         self.play.note(|| Record { attempt, ..self.line(Kind::Again, mark) }.text(reason));
     }
 
-    /// A block or a script was entered although its `when` might be false the next time.
+    /// A block or a script was entered although its `when` might be false the next time, or others queue for it.
     pub(super) fn keep_entered(&self, step: &Step, mark: Mark) {
         let goes_in = match &step.body {
             Body::Block { .. } => true,
             Body::Verb { ready, .. } => ready.scripted(),
         };
-        if goes_in && step.when.is_some() {
+        if goes_in && (step.when.is_some() || !step.serial.is_empty()) {
             self.play.note(|| self.line(Kind::Enter, mark));
         }
     }
@@ -150,7 +150,9 @@ impl Device<'_> {
         self.play.note(|| {
             let line = self.line(Kind::Once, Mark { step: step.index, n: 0 });
             match result {
-                Ok(Came::Value(value)) => line.outcome(&Outcome::read(value.clone()), true, hidden),
+                Ok(Came::Value(value, changed)) => {
+                    line.outcome(&Outcome::Done { value: value.clone(), changed: *changed }, true, hidden)
+                }
                 Ok(Came::Nothing | Came::Left) => line.outcome(&Outcome::Skipped(Skip::When), false, hidden),
                 Ok(Came::Withheld) => Record { withheld: true, outcome: Some("ok".into()), ..line },
                 Err(broken) => {

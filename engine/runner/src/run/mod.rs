@@ -4,8 +4,10 @@
 mod account;
 mod approval;
 mod attempt;
+mod batches;
 mod budget;
 mod check_script;
+mod clock;
 mod deeds;
 mod device;
 mod ended;
@@ -39,6 +41,7 @@ mod waves;
 
 pub(crate) use account::{Account, Verdict};
 pub use check_script::check_script;
+pub use clock::{Still, stand_still, stood_still, within};
 pub(crate) use deeds::line as deed_line;
 pub(crate) use device::fact_failed;
 pub(crate) use events::Events;

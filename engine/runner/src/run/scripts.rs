@@ -62,7 +62,7 @@ pub(crate) async fn run_step(
     };
     let device = Device { deed: Some(deed), ..device };
     let frame = Frame::default();
-    let ended = device.step_value(&step, &frame, &Nest::quiet(&run)).await;
+    let ended = device.clock.over(device.step_value(&step, &frame, &Nest::quiet(&run))).await;
     if let (true, Some((code, reason))) = (run.halted.is_cancelled(), run.ending()) {
         // The script must not go on as if it had been answered.
         session.end(code, reason);
