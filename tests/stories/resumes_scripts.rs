@@ -108,9 +108,12 @@ fn killed_and_resumed(file: &str) {
         let mut own = Bounds::new();
         let doubts = called(journals(&fleet).last().expect("a run"), &mut own);
         let whole = own.values().all(|(least, _)| *least == CALLS);
-        assert_eq!(ended.code, Some(if doubts == 0 { 0 } else { 4 }), "{}", ended.err);
+        // A script may catch what is in doubt, as the branches of `parallel` do: then it has ended well.
+        let expected = if doubts == 0 { &[Some(0)][..] } else { &[Some(0), Some(4)] };
+        assert!(expected.contains(&ended.code), "{:?}: {}", ended.code, ended.err);
         assert!(whole && own.len() == DEVICES || doubts > 0, "{own:?}\n{}", ended.err);
-        assert!(doubts == 0 || ended.err.contains("in doubt"), "{}", ended.err);
+        let shown = fleet.iotplay().run(&["show"]);
+        assert!(doubts == 0 || shown.out.contains("in doubt"), "{}", shown.out);
     }
     // A late call is counted, never missed: the hub is asked first.
     let (counts, mut bounds) = (fleet.counts(), Bounds::new());
