@@ -28,6 +28,7 @@ mod reports_read;
 mod resume_words;
 mod resumes;
 mod resumes_beside;
+mod resumes_scripts;
 mod scripts;
 mod sdk_drops;
 mod sdk_node;

@@ -125,7 +125,7 @@ fn what_cannot_be_resumed_says_why() {
     let shown = set.iotplay.run(&["show"]);
     assert!(shown.out.contains("get_twin"), "{}", shown.out);
     let script = set.iotplay.run(&["resume"]);
-    assert!(script.code == Some(2) && script.err.contains("scripts cannot be resumed"), "{}", script.err);
+    assert!(script.code == Some(2) && script.err.contains("a hub in its own process"), "{}", script.err);
     let mut program = set.iotplay.start(&["run", "reboot.yaml", "--sim-reboot", "30s"]);
     program.line("Rebooting device");
     program.kill();

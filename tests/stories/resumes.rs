@@ -136,7 +136,7 @@ impl Fleet {
     }
 
     /// The newest run, when it can be resumed.
-    fn open_run(&self) -> Option<String> {
+    pub(crate) fn open_run(&self) -> Option<String> {
         let runs = self.json(&["runs", "--output", "json"]);
         let newest = runs.as_array().and_then(|runs| runs.first())?;
         newest["resumable"].as_bool()?.then(|| newest["run"].as_str().unwrap_or_default().to_owned())

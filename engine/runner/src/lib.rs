@@ -36,4 +36,5 @@ pub use report::{
     junit_of_cases, write_report,
 };
 pub use run::{Runner, Still, check_script, stand_still, stood_still, within};
+pub use scripted::Program;
 pub use watch::{Look, Sight, Watch};

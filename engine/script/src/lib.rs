@@ -15,7 +15,7 @@ pub use expr::{Expr, ExprError, Expressions, Names};
 pub use host::{Bundle, Handler, HostBuilder, Registration, Script, ScriptHost};
 pub use lane::{Budget, Caller, StackConfig, context, place, wait};
 pub use live::Live;
-pub use look::{Literal, Written};
+pub use look::{Literal, Written, library, library_names};
 pub use rhai::{
     Array, Blob, Dynamic, EvalAltResult, FnPtr, FuncRegistration, ImmutableString, Map, Module, NativeCallContext,
     Position, RhaiFunc, Shared,

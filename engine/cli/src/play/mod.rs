@@ -18,6 +18,6 @@ pub(crate) use journal::{journal, journal_trouble};
 pub(crate) use options::{RUNS, options};
 pub(crate) use past::PastRun;
 pub(crate) use perform::{Loaded, load, perform, reporters};
-pub(crate) use read::{check, check_script, read};
+pub(crate) use read::{check, check_script, program, read};
 pub(crate) use reports::{reported, reports};
 pub(crate) use vars::parse as variables;

@@ -7,7 +7,7 @@ use runner::book;
 use runner::{ExtraVar, HubOrigin, KeptFile, Lines, RunFolder, RunManifest, RunOptions, digest};
 
 use super::read::FACTS;
-use super::{Loaded, RUNS, journal_trouble, vars};
+use super::{Loaded, RUNS, journal_trouble, program, vars};
 use crate::args::{Common, SimArgs};
 use crate::process::Trouble;
 use crate::project;
@@ -95,9 +95,6 @@ impl PastRun {
 
     /// The playbook as it was, read with the verbs of a hub; the files that it names are the run's own copies too.
     pub(crate) fn load(&self, world: &World) -> Result<Loaded, Trouble> {
-        if self.manifest.script {
-            return Ok(Loaded::Script(self.source()?));
-        }
         let find = |path: &Path| {
             let shown = path.display().to_string();
             // The playbook itself is the first; what was never read (a list of targets) is not asked for again.
@@ -106,6 +103,9 @@ impl PastRun {
                 None => std::fs::read_to_string(path),
             }
         };
+        if self.manifest.script {
+            return Ok(Loaded::Script(program(self.source()?, &find)?));
+        }
         let (registry, _) = world.wired();
         let book = book::read_from(self.source()?, &registry, &world::expressions(), FACTS, &find);
         Ok(Loaded::Book(Box::new(book.map_err(Trouble::invalid)?)))

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use base::Source;
 use runner::book::Book;
-use runner::{Form, Json, Lines, Reporter, Reports, Resume, RunOptions, Runner, tidy};
+use runner::{Form, Json, Lines, Program, Reporter, Reports, Resume, RunOptions, Runner, tidy};
 
-use super::{RUNS, read, reported};
+use super::{RUNS, program, read, reported};
 use crate::args::Output;
 use crate::process::{CommandResult, Exit, Signals, Stdout, Trouble, err};
 use crate::world::{self, World};
@@ -17,7 +17,7 @@ pub(crate) enum Loaded {
     /// A playbook.
     Book(Box<Book>),
     /// A runner script.
-    Script(Source),
+    Script(Program),
 }
 
 impl Loaded {
@@ -29,11 +29,11 @@ impl Loaded {
         }
     }
 
-    /// The files that a playbook names.
+    /// The files that a playbook or a script names.
     pub(crate) fn files(&self) -> &[Source] {
         match self {
             Self::Book(book) => &book.files,
-            Self::Script(_) => &[],
+            Self::Script(program) => &program.library,
         }
     }
 
@@ -41,7 +41,7 @@ impl Loaded {
     pub(crate) fn source(&self) -> &Source {
         match self {
             Self::Book(book) => &book.source,
-            Self::Script(source) => source,
+            Self::Script(program) => &program.source,
         }
     }
 }
@@ -49,7 +49,7 @@ impl Loaded {
 /// Reads a playbook with the verbs of a hub; a script is read when it runs.
 pub(crate) fn load(source: Source, script: bool, world: &World) -> Result<Loaded, Trouble> {
     if script {
-        return Ok(Loaded::Script(source));
+        return Ok(Loaded::Script(program(source, &|path| std::fs::read_to_string(path))?));
     }
     let (registry, _) = world.wired();
     let book = read(source, &registry)?;
@@ -85,7 +85,7 @@ pub(crate) async fn perform(
     let runner = Runner::new(registry, inventory, world::expressions());
     let result = match loaded {
         Loaded::Book(book) => runner.run_book(book, options, reporters).await,
-        Loaded::Script(source) => runner.run_script(source.clone(), options, reporters).await,
+        Loaded::Script(program) => runner.run_script(program.clone(), options, reporters).await,
     };
     // A hub in this process ends with it: there is nothing to go on with.
     match result.resume.filter(|_| !world.is_embedded()) {

@@ -1,9 +1,12 @@
 //! From a text to a checked playbook or script, with the vocabulary of this binary. Sends nothing.
 
+use std::io;
+use std::path::Path;
+
 use agent::ScriptPlace;
 use base::{Clock, Source};
-use runner::Registry;
 use runner::book::{self, Book};
+use runner::{Program, Registry};
 
 use crate::process::Trouble;
 use crate::project::Found;
@@ -25,6 +28,17 @@ pub(crate) fn check(found: &Found) -> Result<(), Trouble> {
     read(found.source.clone(), &world::vocabulary()?).map(drop)
 }
 
+/// A runner script and the files of its library that it names; `find` gives a file's text.
+pub(crate) fn program(source: Source, find: &dyn Fn(&Path) -> io::Result<String>) -> Result<Program, Trouble> {
+    let folder = Path::new(source.name()).parent().unwrap_or(Path::new("")).to_owned();
+    let read = |name: &str| {
+        let path = folder.join(name);
+        Ok(Source::new(path.display().to_string(), find(&path)?))
+    };
+    let library = script::library(&source, &read).map_err(Trouble::invalid)?;
+    Ok(Program { source, library })
+}
+
 /// Checks a runner script, or a device's handlers: whichever of the two it is.
 pub(crate) fn check_script(found: &Found) -> Result<(), Trouble> {
     let clock = Clock::system();
@@ -35,7 +49,8 @@ pub(crate) fn check_script(found: &Found) -> Result<(), Trouble> {
         };
         return agent::check_scripts(&place, &clock).map(drop).map_err(Trouble::invalid);
     }
-    runner::check_script(&found.source, &world::vocabulary()?, &clock).map_err(Trouble::invalid)
+    let program = program(found.source.clone(), &|path| std::fs::read_to_string(path))?;
+    runner::check_script(&program, &world::vocabulary()?, &clock).map_err(Trouble::invalid)
 }
 
 /// Handlers register themselves by these calls at the top level; a runner script has no use for them.

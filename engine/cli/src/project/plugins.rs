@@ -13,6 +13,9 @@ use crate::process::Trouble;
 const REBOOT: (&str, &str) =
     (include_str!("../../../../plugins/reboot/plugin.yaml"), include_str!("../../../../plugins/reboot/reboot.rhai"));
 
+/// The folder of what its scripts share.
+const LIBRARY: &str = "lib";
+
 /// The manifest's name in a plugin's folder.
 const MANIFEST: &str = "plugin.yaml";
 
@@ -46,7 +49,8 @@ pub(crate) const PLUGINS: &str = "plugins";
 impl PluginSource {
     /// Its files in the project's folder; none for the built-in one.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let entries = self.folder.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+        let folders = self.folder.iter().flat_map(|folder| [folder.clone(), folder.join(LIBRARY)]);
+        let entries = folders.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
         let mut files: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|file| file.ends_with(MANIFEST) || file.extension().is_some_and(|suffix| suffix == "rhai"))
@@ -55,9 +59,10 @@ impl PluginSource {
         files
     }
 
-    /// A script of it, by the name that the manifest has: a file beside the manifest, nowhere else.
+    /// A script of it, by the name that the manifest has: a file beside the manifest, or in its folder `lib`, nowhere else.
     pub(crate) fn script(&self, name: &str) -> io::Result<Source> {
-        if Path::new(name).file_name().is_none_or(|plain| plain != name) {
+        let plain = Path::new(name).strip_prefix(LIBRARY).unwrap_or(Path::new(name));
+        if plain.file_name().is_none_or(|file| file != plain) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a script lies beside its plugin.yaml"));
         }
         match &self.folder {

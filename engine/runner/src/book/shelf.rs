@@ -55,6 +55,24 @@ impl<'a> Shelf<'a> {
         }
     }
 
+    /// The library of a script: the files of the folder `lib` beside it that it names, kept with the book too.
+    pub(crate) fn library(&self, script: &Source) -> Result<Vec<Source>, Diagnostic> {
+        let find = |name: &str| {
+            let path = beside(script.name(), name);
+            let shown = path.display().to_string();
+            let known = self.read.borrow().iter().find(|known| known.name() == shown).cloned();
+            known.map_or_else(
+                || {
+                    let source = Source::new(shown, (self.find)(&path)?);
+                    self.read.borrow_mut().push(source.clone());
+                    Ok(source)
+                },
+                Ok,
+            )
+        };
+        script::library(script, &find)
+    }
+
     /// Whether a file can be read; its text is somebody else's matter.
     pub(super) fn has(&self, from: &Source, name: &str) -> Result<(), Diagnostic> {
         let path = beside(from.name(), name);

@@ -205,7 +205,8 @@ impl Bridge {
         };
         // That place is in the playbook of the verb inside, which has none.
         failure.span = None;
-        if self.in_playbook && error.place.is_some() {
+        let own = error.place.as_ref().is_some_and(|place| place.source.name() == self.source.name());
+        if self.in_playbook && own {
             failure.span = error.place.as_ref().map(|place| place.span);
             return failure;
         }

@@ -47,7 +47,8 @@ impl LocalScript {
         };
         let registry = shelf.registry.clone();
         let known: Vec<&str> = check.known.names.iter().map(String::as_str).collect();
-        let compiled = host(&registry, check.expressions.clock()).script(&source, &[], &known);
+        let library = shelf.library(&source).map_err(|finding| check.push(finding, span)).ok()?;
+        let compiled = host(&registry, check.expressions.clock()).script(&source, &library, &known);
         let found = match &compiled {
             Ok(script) => check_calls(script, &source, &registry, check.expressions, &BESIDE),
             Err(found) => found.clone(),
@@ -61,8 +62,8 @@ impl LocalScript {
             return None;
         }
         let changes = |name: &str| registry.get(name).is_some_and(|action| action.effect() == Effect::Changes);
-        let effect =
-            if script.calls().iter().any(|call| changes(&call.name)) { Effect::Changes } else { Effect::Reads };
+        let all = script.calls().into_iter().chain(script.library().flat_map(|(_, calls)| calls));
+        let effect = if all.into_iter().any(|call| changes(&call.name)) { Effect::Changes } else { Effect::Reads };
         Some(Self { verb, script, source, inline, span, registry, effect, names })
     }
 
@@ -103,7 +104,7 @@ fn report(found: Diagnostics, inline: bool, check: &mut Check<'_>) {
             finding = known_name(name, source, check).at(place);
         }
         match finding.place.clone() {
-            Some(place) if inline => check.push(finding, place.span),
+            Some(place) if inline && place.source.name() == check.source.name() => check.push(finding, place.span),
             _ if check.found.0.contains(&finding) => {}
             _ => check.found.push(finding),
         }

@@ -18,7 +18,8 @@ pub struct ScriptPlugin {
 }
 
 impl ScriptPlugin {
-    /// Reads `plugin.yaml`. `read` gives the text of a script by the name that the manifest has for it; `registry` holds the
+    /// Reads `plugin.yaml`. `read` gives the text of a script by the name that the manifest has for it, and
+    /// of its library by `lib/NAME.rhai`; `registry` holds the
     /// verbs that scripts may call. Scripts are compiled when a playbook first uses their verb.
     ///
     /// # Errors
@@ -39,7 +40,8 @@ impl ScriptPlugin {
             let source = read(&verb.script).map_err(|error| {
                 Diagnostic::error(format!("{}: cannot read {}: {error}", manifest.name(), verb.script))
             })?;
-            actions.push(Rc::new(MadeVerb::new(kept(&name), verb, source, registry.clone(), clock.clone())));
+            let library = script::library(&source, read)?;
+            actions.push(Rc::new(MadeVerb::new(kept(&name), verb, (source, library), registry.clone(), clock.clone())));
         }
         Ok(Self { name: kept(&plugin.name), actions })
     }

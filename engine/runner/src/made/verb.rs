@@ -27,6 +27,7 @@ pub(super) struct MadeVerb {
     positional: &'static [&'static str],
     manifest: VerbManifest,
     source: Source,
+    library: Vec<Source>,
     registry: Registry,
     clock: Clock,
     script: OnceCell<Result<Script, Diagnostics>>,
@@ -36,7 +37,7 @@ impl MadeVerb {
     pub(super) fn new(
         name: &'static str,
         manifest: VerbManifest,
-        source: Source,
+        (source, library): (Source, Vec<Source>),
         registry: Registry,
         clock: Clock,
     ) -> Self {
@@ -48,6 +49,7 @@ impl MadeVerb {
             positional: main.map_or(&[], |main| Box::leak(Box::new([main]))),
             manifest,
             source,
+            library,
             registry,
             clock,
             script: OnceCell::new(),
@@ -60,7 +62,7 @@ impl MadeVerb {
 
     /// The script, its calls checked.
     fn compile(&self, expressions: &Expressions) -> Result<Script, Diagnostics> {
-        let script = host(&self.registry, &self.clock).script(&self.source, &[], &NAMES)?;
+        let script = host(&self.registry, &self.clock).script(&self.source, &self.library, &NAMES)?;
         let found = check_calls(&script, &self.source, &self.registry, expressions, &BESIDE);
         if found.has_errors() { Err(found) } else { Ok(script) }
     }

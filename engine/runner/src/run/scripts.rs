@@ -23,7 +23,7 @@ use super::waves::TICK;
 use crate::book::{Book, Play, Step};
 use crate::journal::Record;
 use crate::plan::{self, Asked};
-use crate::scripted::{Session, uncaught_class, uncaught_details};
+use crate::scripted::{Program, Session, uncaught_class, uncaught_details};
 use crate::{
     Action, Class, Deed, Effect, ExtraVar, Failure, Reporter, Resume, RunEvent, RunOptions, RunResult, Target,
 };
@@ -78,10 +78,15 @@ pub(crate) async fn run_step(
 
 impl Runner {
     /// Runs a runner script (`fix.rhai`). Never fails: what goes wrong is said to the reporters and is in the exit code.
-    pub async fn run_script(&self, source: Source, options: &RunOptions, reporters: &[Rc<dyn Reporter>]) -> RunResult {
+    pub async fn run_script(
+        &self,
+        program: impl Into<Program>,
+        options: &RunOptions,
+        reporters: &[Rc<dyn Reporter>],
+    ) -> RunResult {
         let started = Instant::now();
         let doors = (self.registry.clone(), Rc::clone(&self.inventory), self.expressions.clone());
-        let session = Rc::new(Session::new(source, doors, options, reporters));
+        let session = Rc::new(Session::new(program.into(), doors, options, reporters));
         let events = session.events();
         events.say(&RunEvent::RunStarted { run: options.run.clone(), hub: self.inventory.hub() });
         let (exit, reason) = self.script(&session).await;
@@ -101,7 +106,7 @@ impl Runner {
     /// Reads it, asks when it must, runs it: the exit code, and why it ended early.
     async fn script(&self, session: &Rc<Session>) -> (u8, Option<String>) {
         let (events, options) = (session.events(), &session.options);
-        let script = match compiled(&session.source, &self.registry, &self.expressions, &options.clock) {
+        let script = match compiled(&session.program, &self.registry, &self.expressions, &options.clock) {
             Ok(script) => script,
             Err(found) => {
                 found.0.into_iter().for_each(|finding| events.stopped(finding));
@@ -134,7 +139,7 @@ impl Runner {
             file: session.source.name().into(),
             devices: targets.len(),
             first: targets.iter().take(FIRST).map(|target| Arc::clone(&target.id)).collect(),
-            steps: self.step_names(&session.source),
+            steps: self.step_names(&session.program),
             waves: usize::from(!targets.is_empty()),
             estimate: None,
         });
@@ -165,19 +170,23 @@ impl Runner {
     }
 
     /// The verbs that the script's text calls.
-    fn mentioned<'r>(&'r self, source: &'r Source) -> impl Iterator<Item = &'r Rc<dyn Action>> {
-        self.registry.iter().map(|(_, action)| action).filter(|action| calls(source.text(), action.name()))
+    fn mentioned<'r>(&'r self, program: &'r Program) -> impl Iterator<Item = &'r Rc<dyn Action>> {
+        let called = |action: &&Rc<dyn Action>| program.texts().any(|text| calls(text, action.name()));
+        self.registry.iter().map(|(_, action)| action).filter(called)
     }
 
     /// The names that its steps will have, as far as the text shows them: `invoke_method rebootDevice`.
-    fn step_names(&self, source: &Source) -> Arc<[Arc<str>]> {
-        let mentioned = self.mentioned(source);
-        let names = mentioned.flat_map(|action| names_in(source.text(), action.name(), action.on_device()));
+    fn step_names(&self, program: &Program) -> Arc<[Arc<str>]> {
+        let named = |action: &Rc<dyn Action>| {
+            let (name, on_device) = (action.name(), action.on_device());
+            program.texts().flat_map(|text| names_in(text, name, on_device)).collect::<Vec<_>>()
+        };
+        let names = self.mentioned(program).flat_map(named);
         names.map(Arc::from).collect()
     }
 
     async fn allowed(&self, session: &Session, targets: &[Target]) -> Asked {
-        let changing = self.mentioned(&session.source).filter(|action| action.effect() == Effect::Changes);
+        let changing = self.mentioned(&session.program).filter(|action| action.effect() == Effect::Changes);
         let verbs: Vec<_> = changing.map(|action| action.name()).collect();
         plan::ask_script(verbs, targets, &self.inventory.hub(), &session.options, session.source.name()).await
     }

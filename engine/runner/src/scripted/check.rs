@@ -21,20 +21,33 @@ pub(crate) fn check(
     beside: &[&str],
 ) -> Diagnostics {
     let mut found = script.findings();
-    for call in script.calls().iter().filter(|call| !call.method && !call.qualified) {
-        let closure = call.args.iter().position(|arg| matches!(arg, Literal::Closure(_)));
-        match (call.name.as_str(), closure, registry.get(&call.name)) {
-            ("wait_until", Some(at), _) => keys(call.args.get(at + 1), "wait_until", WAIT_OPTIONS, source, &mut found),
-            ("parallel", ..) => keys(call.args.get(2), "parallel", &["forks"], source, &mut found),
-            // A closure may come in a variable.
-            ("wait_until", None, _) if call.args.iter().any(|arg| matches!(arg, Literal::Unknown(_))) => {}
-            (_, _, Some(action)) => verb(call, &**action, (source, expressions, beside), &mut found),
-            _ => {}
-        }
+    calls(&script.calls(), source, (registry, expressions, beside), &mut found);
+    for (source, written) in script.library() {
+        calls(&written, source, (registry, expressions, beside), &mut found);
     }
     found.0.sort_by_key(|finding| finding.place.as_ref().map(|place| place.span.start));
     found.0.dedup();
     found
+}
+
+/// Findings about the calls of one file.
+fn calls(
+    written: &[Written],
+    source: &Source,
+    (registry, expressions, beside): (&Registry, &Expressions, &[&str]),
+    found: &mut Diagnostics,
+) {
+    for call in written.iter().filter(|call| !call.method && !call.qualified) {
+        let closure = call.args.iter().position(|arg| matches!(arg, Literal::Closure(_)));
+        match (call.name.as_str(), closure, registry.get(&call.name)) {
+            ("wait_until", Some(at), _) => keys(call.args.get(at + 1), "wait_until", WAIT_OPTIONS, source, found),
+            ("parallel", ..) => keys(call.args.get(2), "parallel", &["forks"], source, found),
+            // A closure may come in a variable.
+            ("wait_until", None, _) if call.args.iter().any(|arg| matches!(arg, Literal::Unknown(_))) => {}
+            (_, _, Some(action)) => verb(call, &**action, (source, expressions, beside), found),
+            _ => {}
+        }
+    }
 }
 
 /// Keys of an options map that is written out.

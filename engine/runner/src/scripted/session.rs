@@ -10,6 +10,7 @@ use base::{Diagnostic, Source};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use super::program::Program;
 use crate::plan::{self, Planned};
 use crate::run::{Account, Ended, Events, Tally, doubts_sentence};
 use crate::{Failure, Inventory, Registry, Reporter, RunEvent, RunOptions, Selection, Target};
@@ -17,6 +18,7 @@ use crate::{Failure, Inventory, Registry, Reporter, RunEvent, RunOptions, Select
 /// What the functions of one script share.
 pub(crate) struct Session {
     pub(crate) source: Source,
+    pub(crate) program: Program,
     pub(crate) registry: Registry,
     pub(crate) inventory: Rc<dyn Inventory>,
     pub(crate) expressions: script::Expressions,
@@ -57,14 +59,15 @@ impl Calls {
 
 impl Session {
     pub(crate) fn new(
-        source: Source,
+        program: Program,
         (registry, inventory, expressions): (Registry, Rc<dyn Inventory>, script::Expressions),
         options: &RunOptions,
         reporters: &[Rc<dyn Reporter>],
     ) -> Self {
         let past = options.journal.as_ref().and_then(|journal| journal.past().play(0));
         Self {
-            source,
+            source: program.source.clone(),
+            program,
             registry,
             inventory,
             expressions,

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use base::{Diagnostics, Place, Source};
+use base::{Diagnostic, Diagnostics, Place, Source};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use rhai::{AST, Dynamic, FnPtr};
@@ -15,7 +15,7 @@ use super::faults::call_error;
 use crate::dialect::{self, SharedModule};
 use crate::error::{ErrorKind, ScriptError, ScriptResult};
 use crate::lane::{Budget, Call, Tether, drive};
-use crate::look::{Functions, judged, written};
+use crate::look::{Functions, judged, judged_library, written};
 use crate::value::{DEEPEST, detach, is_shallow};
 
 /// Compiled scripts and what they registered; cheap to clone.
@@ -30,6 +30,8 @@ pub(crate) struct Loaded {
     pub(super) host: Arc<Host>,
     pub(super) units: Vec<Unit>,
     pub(super) library: Option<SharedModule>,
+    /// The library's files, by name.
+    pub(super) shelf: Vec<(String, Unit)>,
     pub(super) sources: Vec<Source>,
 }
 
@@ -123,11 +125,8 @@ impl Origin {
     }
 
     pub(super) fn findings(&self) -> Diagnostics {
-        let Unit { source, ast, .. } = self.unit();
-        // An engine of the same modules; it never runs.
-        let functions = Functions::of(&dialect::runtime(&self.loaded.host.modules, Budget::handler().limits()));
-        let found = judged(&functions, ast, &written(ast, source));
-        Diagnostics(found.into_iter().map(|(finding, span)| finding.at(source.place(span))).collect())
+        let shelf = self.loaded.shelf.iter().map(|(_, unit)| unit);
+        Diagnostics(std::iter::once(self.unit()).chain(shelf).flat_map(|unit| self.loaded.findings(unit)).collect())
     }
 
     pub(super) fn unit(&self) -> &Unit {
@@ -153,6 +152,18 @@ impl Origin {
             return Err(ScriptError::new(message, ErrorKind::Limit));
         }
         Ok(value.flatten())
+    }
+}
+
+impl Loaded {
+    /// What would fail when it is reached, in one file.
+    fn findings(&self, Unit { source, ast, .. }: &Unit) -> Vec<Diagnostic> {
+        // An engine of the same modules; it never runs.
+        let functions = Functions::of(&dialect::runtime(&self.host.modules, Budget::handler().limits()));
+        let calls = written(ast, source);
+        let library: Vec<(&str, &AST)> = self.shelf.iter().map(|(name, unit)| (name.as_str(), &unit.ast)).collect();
+        let found = judged(&functions, ast, &calls).into_iter().chain(judged_library(&library, &calls));
+        found.map(|(finding, span)| finding.at(source.place(span))).collect()
     }
 }
 

@@ -67,6 +67,7 @@ pub(super) struct Loading<'a> {
     pub(super) found: Diagnostics,
     pub(super) sources: Vec<Source>,
     pub(super) library: Option<SharedModule>,
+    pub(super) shelf: Vec<(String, Unit)>,
 }
 
 /// What a file registered, by the number of its unit.
@@ -74,7 +75,7 @@ type ByUnit = Vec<(usize, Found)>;
 
 impl<'a> Loading<'a> {
     pub(super) fn new(host: Arc<Host>, tether: &'a Arc<Tether>) -> Self {
-        Self { host, tether, found: Diagnostics::default(), sources: Vec::new(), library: None }
+        Self { host, tether, found: Diagnostics::default(), sources: Vec::new(), library: None, shelf: Vec::new() }
     }
 
     fn all(mut self, files: &[Source]) -> Result<(Arc<Loaded>, ByUnit), Diagnostics> {
@@ -88,7 +89,8 @@ impl<'a> Loading<'a> {
             }
         }
         self.check()?;
-        let loaded = Loaded { host: self.host, units, library: self.library, sources: self.sources };
+        let Self { host, library, shelf, sources, .. } = self;
+        let loaded = Loaded { host, units, library, shelf, sources };
         Ok((Arc::new(loaded), registered))
     }
 
@@ -127,7 +129,10 @@ impl<'a> Loading<'a> {
             let Some(ast) = self.parse(source, &[]) else { continue };
             let engine = engine(&self.host, self.library.as_ref(), None, self.tether);
             match Module::eval_ast_as_new(Scope::new(), &ast, &engine) {
-                Ok(module) => tree.push((name, module)),
+                Ok(module) => {
+                    self.shelf.push((name.clone(), Unit { source: source.clone(), ast, globals: None }));
+                    tree.push((name, module));
+                }
                 Err(error) => self.fault(&error, source),
             }
             self.library = Some(mount(&tree));

@@ -36,7 +36,8 @@ impl ScriptHost {
             let ast = loading.parse(&source, &names);
             loading.check()?;
             let units = ast.into_iter().map(|ast| Unit { source: source.clone(), ast, globals: None }).collect();
-            let loaded = Loaded { host: loading.host, units, library: loading.library, sources: loading.sources };
+            let Loading { host, library, shelf, sources, .. } = loading;
+            let loaded = Loaded { host, units, library, shelf, sources };
             Ok(Script(Origin { loaded: Arc::new(loaded), unit: 0 }))
         })
     }
@@ -47,6 +48,11 @@ impl Script {
     pub fn calls(&self) -> Vec<Written> {
         let unit = self.0.unit();
         written(&unit.ast, &unit.source)
+    }
+
+    /// The files of its library, each with the calls that it makes.
+    pub fn library(&self) -> impl Iterator<Item = (&Source, Vec<Written>)> {
+        self.0.loaded.shelf.iter().map(|(_, unit)| (&unit.source, written(&unit.ast, &unit.source)))
     }
 
     /// The names that it uses and does not define, each with the byte of its first use; and the dotted chains that start at

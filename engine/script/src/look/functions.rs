@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Diagnostic, did_you_mean};
-use rhai::{AST, ASTNode, Engine, Expr};
+use rhai::{AST, ASTNode, Engine, Expr, FnAccess};
 
 use super::written::Written;
 
@@ -89,6 +89,27 @@ fn arguments(count: usize) -> String {
         1 => "1 argument".to_owned(),
         count => format!("{count} arguments"),
     }
+}
+
+/// Findings about calls of a library's functions, `lib::tools::name(..)`; its files by name.
+pub(crate) fn judged_library(library: &[(&str, &AST)], calls: &[Written]) -> Vec<(Diagnostic, base::Span)> {
+    let judge = |call: &Written| {
+        let Some(file) = call.module.strip_prefix("lib::") else {
+            let finding = Diagnostic::error(format!("unknown module `{}`", call.module));
+            return Some(finding.help("a file of the folder `lib` is `lib::NAME`"));
+        };
+        let Some((_, ast)) = library.iter().find(|(name, _)| *name == file) else {
+            let near = did_you_mean(file, library.iter().map(|(name, _)| *name));
+            let near = near.map(|near| format!("did you mean `lib::{near}`?")).unwrap_or_default();
+            return Some(Diagnostic::error(format!("there is no lib/{file}.rhai here")).help(near));
+        };
+        let mut own = Functions::default();
+        let public = ast.iter_functions().filter(|function| function.access == FnAccess::Public);
+        public.for_each(|function| own.add(function.name, function.params.len()));
+        own.judge(&Written { qualified: false, module: String::new(), ..call.clone() }, &BTreeSet::new())
+    };
+    let qualified = calls.iter().filter(|call| call.qualified);
+    qualified.filter_map(|call| Some((judge(call)?, call.span))).collect()
 }
 
 /// The names of members that a text gives to maps: `#{ name: .. }`, `map.name = ..`.

@@ -2,10 +2,12 @@
 //! functions that nobody has. Runs nothing.
 
 mod functions;
+mod library;
 mod names;
 mod written;
 
-pub(crate) use functions::{Functions, judged};
+pub(crate) use functions::{Functions, judged, judged_library};
+pub use library::{library, library_names};
 pub(crate) use names::names_and_paths;
 pub(crate) use written::written;
 pub use written::{Literal, Written};

@@ -17,6 +17,8 @@ pub struct Written {
     pub method: bool,
     /// Called by the name of a module: `lib::tools::name(..)`.
     pub qualified: bool,
+    /// The module's name as written, `lib::tools`; empty where there is none.
+    pub module: String,
     /// Its arguments.
     pub args: Vec<Literal>,
 }
@@ -62,6 +64,7 @@ pub(crate) fn written(ast: &AST, source: &Source) -> Vec<Written> {
                     span: word(source, *position),
                     method,
                     qualified: !call.namespace.is_empty(),
+                    module: call.namespace.to_string(),
                     args: call.args.iter().map(|arg| literal(arg, source)).collect(),
                 });
             }

@@ -198,3 +198,51 @@ async fn branches_of_a_runner_script_that_wait_go_round_together() {
     let (rounds, reads) = (world.rounds.get(), world.reads.get());
     assert!((10..40).contains(&rounds) && reads <= 10, "{rounds} rounds, {reads} readings");
 }
+
+const TOOLS: &str = "fn poke(device, name) { let r = invoke_method(device, name); lib::words::of(r) }";
+const WORDS: &str = "fn of(reply) { `${reply.status} ${reply.payload}` }\nprivate fn own() { 1 }";
+
+#[tokio::test(start_paused = true)]
+async fn the_library_beside_it_is_at_hand() {
+    for (script, file) in [("fix.rhai", "lib::tools::poke(device, 'm')"), ("lib::tools::poke(device, 'm')", "")] {
+        let world = world(&["a"]);
+        let text = format!("steps:\n  - script: {script}\n    register: it\n  - log: ${{{{ it }}}}\n");
+        let files = [("play.yaml", &*text), ("fix.rhai", file), ("lib/tools.rhai", TOOLS), ("lib/words.rhai", WORDS)];
+        let ran = run(&world, &files, &options()).await;
+        assert_eq!((ran.result.exit, ran.said()), (0, vec!["200 pong".to_owned()]), "{:?}", ran.findings());
+        let book = read(&world, &files).unwrap();
+        // It changes because its library does; and the run keeps all files.
+        let Body::Verb { effect, .. } = &book.plays[0].steps[0].body else { panic!("a verb") };
+        assert_eq!(*effect, Effect::Changes);
+        assert!(["lib/tools.rhai", "lib/words.rhai"].iter().all(|name| book.files.iter().any(|it| it.name() == *name)));
+    }
+}
+
+#[test]
+fn a_library_is_checked_with_the_script() {
+    for (script, tools, parts) in [
+        (
+            "lib::tolls::poke(device, 'm'); lib::tools::x()",
+            "fn x() {}",
+            vec!["there is no lib/tolls.rhai here", "did you mean `lib::tools`?", "--> fix.rhai:1:"],
+        ),
+        ("lib::tools::pok(device)", TOOLS, vec!["unknown function `pok`", "--> fix.rhai:1:13"]),
+        ("lib::tools::poke(device)", TOOLS, vec!["`poke` takes 2 arguments, here is 1"]),
+        ("lib::words::own()", "", vec!["unknown function `own`"]),
+        ("lib::tools::x()", "fn x() { frob(1) }", vec!["unknown function `frob`", "--> lib/tools.rhai:1:10"]),
+        ("lib::tools::x()", "fn x() { let a = ; }", vec!["--> lib/tools.rhai:1:"]),
+        (
+            "lib::tools::x(device)",
+            "fn x(d) { invoke_method(d, 'm', (), #{ timeot: 1 }) }",
+            vec!["unknown key `timeot`", "--> lib/tools.rhai:1:"],
+        ),
+        ("tools::x()", "", vec!["unknown module `tools`"]),
+    ] {
+        let text = "steps:\n  - script: fix.rhai\n";
+        let files = [("play.yaml", text), ("fix.rhai", script), ("lib/tools.rhai", tools), ("lib/words.rhai", WORDS)];
+        let found = read(&world(&["a"]), &files).err().unwrap_or_else(|| panic!("{script} {tools}"));
+        for part in parts {
+            assert!(found.contains(part), "{part}\nin\n{found}");
+        }
+    }
+}
