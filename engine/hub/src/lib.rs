@@ -7,6 +7,8 @@ mod data_dir;
 mod dps;
 mod exchange;
 mod fingerprint;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod hub;
 mod jobs;
 mod link;
@@ -21,6 +23,7 @@ mod seed;
 mod snapshot;
 mod state;
 mod store;
+mod strangers;
 mod telemetry;
 mod tls;
 mod watch;
@@ -28,9 +31,11 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, Restore, SERVICE_PORT};
+pub use config::{Data, Deadlines, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, Restore, SERVICE_PORT};
 pub use data_dir::{DataDirError, Endpoint, find};
 pub use dps::LinkedHub;
+#[cfg(feature = "fuzz")]
+pub use fuzz::{FuzzHub, query};
 pub use hub::{Hub, RunningHub};
 pub use quota::{Delays, Latency, LatencyError, Quota, QuotaError, Tier, UnknownTier};
 pub use seam::{HubEvent, HubLog, Sender, Telemetry};

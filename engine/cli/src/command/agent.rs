@@ -1,5 +1,6 @@
 //! `iotplay agent`: one real board, or simulated devices, in the foreground until told to stop.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::counts::Counts;
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
 use crate::process::{CommandResult, Exit, Signals, Trouble, check_fleet, err};
-use crate::project::{self, DEVICE_VARIABLE, Handlers};
+use crate::project::{self, AgentTransport, DEVICE_VARIABLE, Handlers, Settings};
 use crate::world::{self, Screen};
 
 /// How long handlers that are at work may go on after SIGINT or SIGTERM: the default response timeout of a call.
@@ -150,7 +151,9 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Res
 
 /// All devices of an agent are behind one host.
 fn transport(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Transport, Trouble> {
-    let Some(device) = devices.first().filter(|_| args.websocket) else { return Ok(Transport::Mqtt) };
+    let said = Settings::read(Path::new("."))?.unwrap_or_default().transport;
+    let websocket = args.websocket || said == AgentTransport::WebSocket;
+    let Some(device) = devices.first().filter(|_| websocket) else { return Ok(Transport::Mqtt) };
     let peer = device.gateway.as_ref().unwrap_or(&device.host);
     let proxy = project::proxy_for(&peer.host)?;
     if let Some(proxy) = &proxy {

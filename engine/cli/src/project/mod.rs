@@ -14,3 +14,4 @@ pub(crate) use proxy::proxy_for;
 pub(crate) use resolve::{
     Chosen, DEVICE_VARIABLE, SERVICE_VARIABLE, configured, device, hide, hide_given, needed, roots_for,
 };
+pub(crate) use settings::{AgentTransport, Settings};

@@ -5,6 +5,7 @@
 //! hubs:
 //!   dev: HostName=..              # a service connection string, or
 //!   prod: { env: PROD_HUB, production: true, tier: S1, units: 2 }
+//! transport: websocket            # what `iotplay agent` speaks, as with --websocket; else mqtt
 //! ```
 
 use std::collections::BTreeMap;
@@ -30,6 +31,19 @@ const LONGEST: u64 = 1 << 20;
 pub(crate) struct Settings {
     hub: Option<String>,
     hubs: BTreeMap<String, HubSetting>,
+    /// What the agent speaks when no flag says so.
+    pub(crate) transport: AgentTransport,
+}
+
+/// How the agent's devices connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AgentTransport {
+    /// MQTT over TLS.
+    #[default]
+    Mqtt,
+    /// MQTT over WebSocket.
+    WebSocket,
 }
 
 /// One hub.

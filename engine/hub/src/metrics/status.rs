@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use wire::MessageEnd;
 
 use super::Metrics;
 use crate::exchange::Exchange;
-use crate::state::HubState;
+use crate::state::{HubState, MailCounts};
 use crate::telemetry::TelemetryLog;
 
 /// What is looked at.
@@ -19,7 +20,7 @@ pub(crate) struct Watched {
 }
 
 /// Numbers that are not counted but looked up.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Gauges {
     pub(super) connections: usize,
     pub(super) devices: usize,
@@ -29,6 +30,9 @@ pub(super) struct Gauges {
     /// Cloud-to-device messages that wait.
     pub(super) waiting: usize,
     pub(super) feedback: usize,
+    /// Cloud-to-device messages that were taken since the start, and what became of them.
+    pub(super) sent: u64,
+    pub(super) ended: [(MessageEnd, u64); 5],
     pub(super) commits: u64,
     pub(super) changes: u64,
     pub(super) failures: u64,
@@ -37,7 +41,7 @@ pub(super) struct Gauges {
 impl Watched {
     pub(super) fn gauges(&self) -> Gauges {
         let counts = self.state.counts();
-        let (waiting, feedback) = self.state.mail_counts();
+        let MailCounts { waiting, feedback, sent, ended } = self.state.mail_counts();
         let store = self.state.store_counts();
         Gauges {
             connections: self.exchange.connected(),
@@ -46,6 +50,8 @@ impl Watched {
             kept: self.telemetry.len(),
             waiting,
             feedback,
+            sent,
+            ended,
             commits: store.commits,
             changes: store.changes,
             failures: store.failures,
@@ -81,9 +87,19 @@ impl Watched {
                 "bytes": metrics.message_bytes.get(),
                 "kept": gauges.kept,
             },
-            "messagesToDevices": { "waiting": gauges.waiting, "feedback": gauges.feedback },
+            "messagesToDevices": {
+                "taken": gauges.sent,
+                "waiting": gauges.waiting,
+                "ended": ended(&gauges),
+                "feedback": gauges.feedback,
+            },
             "throttled": { "devices": metrics.devices_throttled.get(), "services": metrics.services_throttled.get() },
             "store": { "commits": gauges.commits, "changes": gauges.changes, "failures": gauges.failures },
         })
     }
+}
+
+/// How messages to devices ended, by the service's words.
+fn ended(gauges: &Gauges) -> Value {
+    gauges.ended.iter().map(|(end, count)| (end.as_str().to_owned(), Value::from(*count))).collect()
 }

@@ -23,5 +23,7 @@ mod telemetry;
 mod twins;
 mod websocket;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use server::speak;
 pub(crate) use server::{Https, serve};
 pub(crate) use service::Service;

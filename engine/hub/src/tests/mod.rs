@@ -9,7 +9,9 @@ mod provisioning;
 mod queries;
 mod quotas;
 mod registry;
+
 mod several;
+mod slow;
 pub(crate) mod stage;
 mod twins;
 mod websocket;

@@ -60,7 +60,7 @@ impl Stage {
         let (near, far) = tokio::io::duplex(bytes);
         let hub = Arc::clone(&self.hub);
         tokio::spawn(async move {
-            let deadline = Instant::now() + hub.settings.connect_deadline;
+            let deadline = Instant::now() + hub.settings.deadlines.connect;
             if let Some(Entered::Session(session)) = greet(&hub, far, None, None, deadline).await {
                 session.run(None).await;
             }
