@@ -2,6 +2,7 @@
 //! processes in its own folder and leaves nothing behind.
 
 mod agent;
+mod agent_watched;
 mod bad_input;
 mod canaries;
 mod certificates;
@@ -11,6 +12,7 @@ mod durability;
 mod examples;
 mod faults;
 mod fleets;
+mod hub_faults;
 mod jobs;
 mod kills;
 mod kills_messages;
@@ -35,6 +37,7 @@ mod signals;
 mod snapshots;
 mod stage_set;
 mod telemetry;
+mod testing;
 mod throttled;
 mod told;
 mod watch;

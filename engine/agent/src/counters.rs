@@ -15,6 +15,10 @@ impl Count {
         self.0.fetch_sub(1, Relaxed);
     }
 
+    pub(crate) fn set(&self, value: usize) {
+        self.0.store(value as u64, Relaxed);
+    }
+
     fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -60,6 +64,12 @@ counters! {
     refusals,
     /// Method calls that arrived.
     calls,
+    /// Cloud-to-device messages that arrived.
+    messages_in,
+    /// Cloud-to-device messages that a handler rejected.
+    messages_rejected,
+    /// Cloud-to-device messages that no try of the handler came to an end with.
+    messages_given_up,
     /// Replies that were handed to a connection.
     replies,
     /// Replies whose connection was gone before they could leave.
@@ -76,10 +86,16 @@ counters! {
     reports_refused,
     /// Messages that the hub took.
     messages,
+    /// Messages that were dropped since the outbox was full.
+    messages_dropped,
     /// Seeded faults that were shown.
     faults,
     /// Good reloads.
     reloads,
+    /// Times that the agent's thread showed that it lives, if it was asked to.
+    pulses,
+    /// Replies, reports and messages that waited for their connections at the last pulse.
+    waiting,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! A lane is one thread; nothing here is locked.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,12 +18,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::Identity;
 
+use crate::cases::{Fakes, Reel};
 use crate::config::{Board, Deadlines, ErrorDetail, SimConfig};
 use crate::counters::Counters;
 use crate::device::Device;
 use crate::event::{AgentEvent, Sink};
 use crate::faults::FaultPlan;
+use crate::grants::Grants;
 use crate::memory::MemoryFolder;
+use crate::outbox::Bounds;
 use crate::scripts::Scripts;
 
 /// How devices behave.
@@ -30,9 +34,24 @@ pub(crate) struct Habits {
     pub(crate) sim: SimConfig,
     pub(crate) board: Option<Board>,
     pub(crate) deadlines: Deadlines,
+    /// How long the answer to a twin request is waited for.
+    pub(crate) twin_patience: Duration,
     pub(crate) errors: ErrorDetail,
     pub(crate) memory: Option<MemoryFolder>,
+    /// The file that has the only device's token.
+    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) outbox: Bounds,
+    /// Where what waits for the hub is kept; none keeps it in memory.
+    pub(crate) outboxes: Option<MemoryFolder>,
     pub(crate) faults: FaultPlan,
+    pub(crate) pulse: Option<Duration>,
+    /// A case's machine in place of this one.
+    pub(crate) fakes: Option<Fakes>,
+    /// Calls are recorded on it.
+    pub(crate) reel: Option<Reel>,
+    /// Shared with the threads that read files.
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) announce: bool,
 }
 
 /// Whether the scripts on disk fail to load; set on the lane, read anywhere.

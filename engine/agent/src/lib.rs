@@ -3,8 +3,10 @@
 //! Knows no method by name: those come from the scripts.
 
 mod agent;
+mod announce;
 mod answer;
 mod call;
+mod cases;
 mod check;
 mod config;
 mod counters;
@@ -13,12 +15,17 @@ mod device;
 mod event;
 mod faults;
 mod fleet;
+mod grants;
 mod hooks;
 mod lane;
 mod link;
 mod memory;
+mod messages;
 mod methods;
+mod metrics;
 mod outbox;
+mod params;
+mod program;
 mod reboot;
 mod reload;
 mod reports;
@@ -29,15 +36,19 @@ mod surface;
 mod timers;
 mod twin;
 
-pub use agent::{Agent, AgentStartError, RunningAgent};
+pub use agent::{Agent, AgentStartError, RunningAgent, Watcher};
+pub use cases::{Case, CaseFile, CaseOutcome, Cast, Rehearsal};
 pub use check::check_scripts;
 pub use config::{
-    AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig, Transport,
+    AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, OutboxConfig, Patience, ScriptPlace,
+    SimConfig, Transport,
 };
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};
 pub use faults::{FaultPlan, FaultProfile};
+pub use grants::{Denied, GrantError, Grants, ProgramGrant};
 pub use link::{Enlistment, ProvisionError, provision};
+pub use metrics::AgentMetrics;
 
 #[cfg(test)]
 mod tests;

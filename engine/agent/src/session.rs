@@ -10,12 +10,14 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use crate::announce;
 use crate::call::Caller;
 use crate::desired;
 use crate::device::Device;
 use crate::event::AgentEvent;
 use crate::hooks;
 use crate::link::{DeviceLink, Down, Inbound, Outbound};
+use crate::messages::{self, Message};
 use crate::methods::{self, Incoming};
 use crate::outbox::{Reply, Wish};
 use crate::reports::Taken;
@@ -51,6 +53,8 @@ pub(crate) struct Session<L> {
     quiet: Quiet,
     /// The line was told to come anew: what is sent now would be lost.
     leaving: bool,
+    /// Messages are asked for on this connection; none while that was not said.
+    listening: Option<bool>,
 }
 
 /// Whether calls still come.
@@ -76,6 +80,7 @@ impl<L: DeviceLink> Session<L> {
             end_by: None,
             quiet: Quiet::No,
             leaving: false,
+            listening: None,
         }
     }
 
@@ -177,6 +182,17 @@ impl<L: DeviceLink> Session<L> {
                 let caller = Caller { connection: self.connections, rid };
                 methods::dispatch(&self.device, Incoming { caller, name: name.into(), payload });
             }
+            Inbound::Message { id, again, properties, body } => {
+                let message = Message { properties, body };
+                let wanted = messages::arrived(&self.device, message, id, again, self.connections);
+                // Asked for in an earlier session, wanted by nobody now: it stays in the hub's queue.
+                if !wanted && self.listening != Some(false) {
+                    self.listen(false);
+                }
+            }
+            Inbound::NotListening => self.device.fault(Diagnostic::error(
+                "the hub refused the subscription to cloud-to-device messages: on_message hears nothing",
+            )),
             Inbound::Twin { rid, status, body } => self.twin(&rid, status, &body),
             Inbound::Desired { version, patch } => self.desired(version, &patch),
             Inbound::Hushed => self.quiet = Quiet::Yes,
@@ -193,6 +209,7 @@ impl<L: DeviceLink> Session<L> {
         self.quiet = Quiet::No;
         self.leaving = false;
         self.device.outbox.up(self.connections);
+        self.tell_dropped();
         self.requests.ask();
         let counters = &self.device.lane.counters;
         counters.connects.up();
@@ -204,9 +221,22 @@ impl<L: DeviceLink> Session<L> {
         }
     }
 
+    /// What the outbox had no room for while nobody took it.
+    fn tell_dropped(&mut self) {
+        self.device.full.set(false);
+        match self.device.outbox.told_dropped() {
+            0 => {}
+            1 => self.device.fault(Diagnostic::warning("a message was dropped: the outbox was full")),
+            many => {
+                self.device.fault(Diagnostic::warning(format!("{many} messages were dropped: the outbox was full")))
+            }
+        }
+    }
+
     fn down(&mut self, down: Down) {
         let device = self.device.identity.clone();
         match down {
+            Down::Crowded(finding) => self.device.fault(finding),
             Down::Lost(why) => self.went_down(&why),
             Down::Unreachable { why, again_in } => self.device.say(AgentEvent::Unreachable { device, why, again_in }),
             Down::Refused { finding, again_in } => {
@@ -219,10 +249,9 @@ impl<L: DeviceLink> Session<L> {
     fn went_down(&mut self, why: &str) {
         let device = &self.device;
         let counters = &device.lane.counters;
-        let (lost, poison) = device.outbox.down();
-        (0..lost).for_each(|_| counters.replies_dropped.up());
-        for message in poison {
-            let size = message.body.len();
+        let lost = device.outbox.down();
+        (0..lost.replies).for_each(|_| counters.replies_dropped.up());
+        for size in lost.poison {
             device.fault(Diagnostic::error(format!(
                 "a message of {size} bytes was given up: each connection that carried it was closed"
             )));
@@ -231,6 +260,8 @@ impl<L: DeviceLink> Session<L> {
         device.twin.borrow_mut().lost();
         self.requests.forget();
         self.arrivals.clear();
+        device.inbox.borrow_mut().lost();
+        self.listening = None;
         self.leaving = false;
         self.renew_by = None;
         counters.disconnects.up();
@@ -278,6 +309,7 @@ impl<L: DeviceLink> Session<L> {
             Ok(false) => self.requests.ask(),
             Err(error) => self.device.fault(Diagnostic::error(error.to_string())),
         }
+        announce::announce(&self.device);
         let first = !self.greeted;
         self.greet();
         if first || version != self.device.twin.borrow().version() {
@@ -315,12 +347,13 @@ impl<L: DeviceLink> Session<L> {
     fn send_all(&mut self) {
         if self.device.outbox.connection() != 0 && !self.leaving {
             self.send_twin_requests();
+            self.hear_messages();
             while let Some(reply) = self.device.outbox.take_reply() {
                 self.send_reply(reply);
             }
-            while let Some((properties, body)) = self.device.outbox.take_message(self.tickets + 1) {
+            while let Some(message) = self.device.outbox.take_message(self.tickets + 1) {
                 self.tickets += 1;
-                self.link.send(Outbound::Message { properties, body, ticket: self.tickets });
+                self.link.send(Outbound::Message { message, ticket: self.tickets });
             }
             self.renew_between_calls();
         }
@@ -329,6 +362,24 @@ impl<L: DeviceLink> Session<L> {
             Some(Wish::Away(why, time)) => self.leave(why, time),
             None => {}
         }
+    }
+
+    /// Asks for messages once there is a handler for them, and acknowledges those that are done with.
+    fn hear_messages(&mut self) {
+        let wanted = self.device.lane.scripts.current().on_message.is_some() && self.device.identity.module.is_none();
+        if wanted != self.listening.unwrap_or(false) && self.end_by.is_none() {
+            self.listen(wanted);
+        }
+        loop {
+            let settled = self.device.inbox.borrow_mut().take_settled(self.connections);
+            let Some(id) = settled else { break };
+            self.link.acknowledge(id);
+        }
+    }
+
+    fn listen(&mut self, wanted: bool) {
+        self.listening = Some(wanted);
+        self.link.listen(wanted);
     }
 
     /// A renewal cuts the line: it waits until nobody is owed an answer, and then until no call can cross the goodbye.
@@ -344,10 +395,11 @@ impl<L: DeviceLink> Session<L> {
     }
 
     fn send_twin_requests(&mut self) {
-        if let Some(rid) = self.requests.get() {
+        let patience = self.device.lane.habits.twin_patience;
+        if let Some(rid) = self.requests.get(patience) {
             self.link.send(Outbound::TwinGet { rid });
         }
-        if let Some((rid, patch)) = self.requests.report(&self.device.outbox) {
+        if let Some((rid, patch)) = self.requests.report(&self.device.outbox, patience) {
             self.link.send(Outbound::Report { rid, patch });
         }
     }

@@ -11,6 +11,9 @@ use wire::limits::{ACTIVE_JOBS, CONNECT_ARRIVAL};
 
 use crate::data_dir::DataDirError;
 use crate::dps::LinkedHub;
+use crate::faults::FaultProfile;
+use crate::files::FileLimits;
+use crate::pulse::Pulse;
 use crate::quota::{Delays, Quota};
 use crate::seam::HubLog;
 use crate::seed::Seeds;
@@ -68,8 +71,16 @@ pub struct HubConfig {
     pub delays: Delays,
     /// How long strangers may take.
     pub deadlines: Deadlines,
+    /// What is to go wrong from the start; more can be asked for over REST.
+    pub faults: Option<FaultProfile>,
+    /// Whether devices may ask for faults by messages, as the SDKs' own tests do.
+    pub fault_messages: bool,
+    /// How large uploaded files may be, and how long an upload may take.
+    pub files: FileLimits,
     /// A port of 127.0.0.1 for Prometheus, in plain HTTP; 0 takes any free one, none is off.
     pub metrics_port: Option<u16>,
+    /// Beats once a second on the hub's thread, for whoever watches whether that is alive; none saves the wake-ups.
+    pub pulse: Option<Pulse>,
 }
 
 /// How long those may take of whom nobody knows yet who they are. The defaults are right for people; tests want less.
@@ -114,7 +125,9 @@ pub struct Restore {
 impl HubConfig {
     /// On 127.0.0.1 with the default ports, quiet.
     pub fn new(data: Data) -> Self {
+        let files = if data == Data::Memory { FileLimits::in_memory() } else { FileLimits::new() };
         Self {
+            files,
             data,
             bind: Ipv4Addr::LOCALHOST.into(),
             allow_remote: false,
@@ -131,7 +144,10 @@ impl HubConfig {
             quota: None,
             delays: Delays::default(),
             deadlines: Deadlines::default(),
+            faults: None,
+            fault_messages: true,
             metrics_port: None,
+            pulse: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The hub without sockets, TLS and disk, for the fuzzer in `tests/fuzz`: the same registry, sessions and handlers, fed from
 //! memory. Not in the product.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,19 +13,21 @@ use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wire::{
-    CloudMessage, DeviceDocument, DeviceId, Identity, IfMatch, MethodCall, ModuleDocument, Status, Username,
+    CloudMessage, DeviceDocument, DeviceId, HostPort, Identity, IfMatch, MethodCall, ModuleDocument, Status, Username,
     device_resource, sign,
 };
 
 use crate::auth::Hosts;
 use crate::config::Deadlines;
 use crate::exchange::Exchange;
+use crate::faults::{Faults, Registered};
+use crate::files::{FileLimits, Files};
 use crate::jobs::JobRunner;
 use crate::metrics::{Metrics, Watched};
 use crate::mqtt::{Mqtt, MqttSettings, hosted};
 use crate::query::{Gather, PageStart, Position, Query};
 use crate::quota::{Latency, Quotas};
-use crate::rest::{Service, speak};
+use crate::rest::{Reach, Service, speak};
 use crate::seam::HubLog;
 use crate::state::{Document, HubState, TwinWrite};
 use crate::telemetry::TelemetryLog;
@@ -65,13 +68,27 @@ impl FuzzHub {
         let telemetry = Arc::new(TelemetryLog::new(clock.clone(), stop.clone()));
         let metrics = Arc::new(Metrics::new());
         let log = metrics.before(telemetry.before(HubLog::none()));
-        let watched = Watched { metrics, state: Arc::clone(&state), exchange: Arc::clone(&exchange), telemetry };
+        let files = Files::open(None, FileLimits::default(), &HashSet::new(), &HashSet::new());
+        let (files, _) = files.expect("a temporary folder that nobody has made yet holds nothing");
+        let registered: Arc<dyn Registered> = Arc::clone(&state) as _;
+        let faults = Arc::new(Faults::new(registered, log.clone(), Seed(7), true));
+        let watched = Watched {
+            metrics,
+            state: Arc::clone(&state),
+            exchange: Arc::clone(&exchange),
+            telemetry,
+            faults: Arc::clone(&faults),
+            files,
+        };
         let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
         tasks.spawn(jobs.run(stop.clone(), Duration::ZERO));
-        let shared = (Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas));
-        let service = Service::new(shared.0, shared.1, shared.2, watched, log.clone(), "localhost", Seed(7));
+        let reach = Reach { mqtt: "localhost".into(), https: HostPort::new("localhost"), stop: stop.clone() };
+        let (limits, shared) =
+            ((Arc::clone(&quotas), Arc::clone(&faults)), (Arc::clone(&state), Arc::clone(&exchange)));
+        let service = Service::new(shared.0, shared.1, limits, watched, log.clone(), reach, Seed(7));
         let settings = MqttSettings::default();
-        let mqtt = Mqtt::new(Arc::clone(&state), Arc::clone(&exchange), quotas, log, clock, Seed(7), settings);
+        let mqtt =
+            Mqtt::new(Arc::clone(&state), Arc::clone(&exchange), (quotas, faults), log, clock, Seed(7), settings);
         Self { state, exchange, mqtt, service: Arc::new(service), hand, stop, tasks }
     }
 
@@ -123,7 +140,9 @@ impl FuzzHub {
         let (near, far) = tokio::io::duplex(STREAM);
         let (mqtt, service, stop) = (Arc::clone(&self.mqtt), Arc::clone(&self.service), self.stop.clone());
         self.tasks.spawn(async move {
-            if let Some(frames) = speak(far, PEER, None, &service, Deadlines::default().head, &stop).await {
+            if let Some(frames) =
+                speak((far, Arc::default()), PEER, None, &service, Deadlines::default().head, &stop).await
+            {
                 hosted(&mqtt, frames).await;
             }
         });

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use net::tls::PeerCertificate;
+use wire::blob::UploadDocument;
 use wire::dps::{DpsError, RegisterRequest, RegistrationId, RegistrationOperation};
 use wire::{DeviceFilter, ErrorCode, HubError, Identity, PropertyBag, Username, property};
 
@@ -59,6 +60,8 @@ pub(crate) struct Proof<'a> {
     pub(crate) password: Option<&'a [u8]>,
     /// The certificate of the TLS handshake; without a password it counts.
     pub(crate) certificate: Option<&'a PeerCertificate>,
+    /// How many seconds ahead the hub's clock is when it looks at them: none, unless that was asked for.
+    pub(crate) skew: i64,
 }
 
 /// What a registering device asks.
@@ -172,6 +175,26 @@ pub enum HubEvent {
         /// What was too much, as a sentence.
         reason: String,
     },
+    /// A fault that the hub was asked for has shown.
+    FaultShown {
+        /// Which.
+        id: u64,
+        /// What kind, by its word in profiles.
+        kind: &'static str,
+        /// To whom; none for a service.
+        identity: Option<Identity>,
+        /// What happens, as a lowercase fragment.
+        what: String,
+    },
+    /// A device's message asks for a fault.
+    FaultAsked {
+        /// Who asks.
+        identity: Identity,
+        /// For what, and what becomes of it, as a lowercase fragment.
+        said: String,
+    },
+    /// A device's upload of a file is over: it worked, failed, or took too long.
+    Uploaded(Arc<UploadDocument>),
     /// A service called a method; said when it is over.
     MethodCalled {
         /// Whose method.

@@ -6,6 +6,8 @@ use base::Diagnostic;
 use bytes::Bytes;
 use wire::PropertyBag;
 
+use crate::outbox::Sending;
+
 /// What happened on the line.
 #[derive(Debug)]
 pub(crate) enum Inbound {
@@ -21,6 +23,10 @@ pub(crate) enum Inbound {
     Twin { rid: String, status: u16, body: Bytes },
     /// The service changed desired properties.
     Desired { version: u64, patch: Bytes },
+    /// A cloud-to-device message; with an id, [`DeviceLink::acknowledge`] when it is done with. `again`: the hub sent it before.
+    Message { id: Option<u16>, again: bool, properties: PropertyBag, body: Bytes },
+    /// The hub refused to send messages, as [`DeviceLink::listen`] asked.
+    NotListening,
     /// No method calls come any more, as [`DeviceLink::hush`] asked.
     Hushed,
     /// The hub has acknowledged what was sent with this ticket.
@@ -36,6 +42,8 @@ pub(crate) enum Down {
     Lost(String),
     /// A connection could not be made.
     Unreachable { why: String, again_in: Duration },
+    /// Something throws this client out each time; said beside the loss.
+    Crowded(Diagnostic),
     /// The hub refused the login.
     Refused { finding: Diagnostic, again_in: Duration },
 }
@@ -50,7 +58,7 @@ pub(crate) enum Outbound {
     /// The answer to a call; with a ticket, its acknowledgement is asked for.
     Reply { rid: String, status: i32, payload: Vec<u8>, ticket: Option<u64> },
     /// A message to the cloud; always acknowledged.
-    Message { properties: PropertyBag, body: Vec<u8>, ticket: u64 },
+    Message { message: Sending, ticket: u64 },
 }
 
 /// A line that connects, logs in, subscribes, keeps itself alive and comes back after losses.
@@ -65,6 +73,12 @@ pub(crate) trait DeviceLink {
     /// Asks the hub for no more method calls on this connection; [`Inbound::Hushed`] when it has agreed. A call that comes
     /// to a device without a subscription fails cleanly, one that crosses a goodbye is in doubt.
     fn hush(&mut self);
+
+    /// Asks for cloud-to-device messages on this connection, or for no more of them.
+    fn listen(&mut self, wanted: bool);
+
+    /// Tells the hub that a message is done with.
+    fn acknowledge(&mut self, id: u16);
 
     /// Says goodbye and connects again after a pause; an [`Inbound::Down`] comes first if a connection was up.
     fn reconnect(&mut self, why: &str, pause: Duration);

@@ -6,19 +6,17 @@ use std::future::pending;
 use std::pin::Pin;
 use std::time::Duration;
 
-use net::mqtt::{Connection, Packet, PubAck, Publish, QoS, SubscribeReasonCode, Unsubscribe};
+use net::mqtt::{
+    Connection, MqttError, Packet, PubAck, Publish, QoS, Subscribe, SubscribeFilter, SubscribeReasonCode, Unsubscribe,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use wire::{DeviceFilter, DeviceTopic, Identity};
 
 use super::login::Valid;
 use super::{Inbound, Outbound};
-
-/// An answer to a ping later than this means that nobody is there; the C# SDK waits as long.
-const PONG: Duration = Duration::from_secs(30);
-
-/// A hub may hold acknowledgements back when it shapes traffic; beyond this the message is taken as lost.
-const ACKNOWLEDGE: Duration = Duration::from_secs(60);
+use crate::config::Patience;
+use crate::outbox::Sending;
 
 /// A goodbye is a courtesy: a line that does not take it in this time is left.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -33,6 +31,8 @@ pub(super) enum Step {
     Inbound(Inbound),
     /// The connection is over; why.
     Over(String),
+    /// The hub ended it while it owed nothing.
+    Cut(String),
     /// The token is out of date and cannot be renewed.
     Expired,
 }
@@ -42,6 +42,7 @@ pub(super) struct Line<S> {
     connection: Connection<S>,
     identity: Identity,
     keep_alive: Duration,
+    patience: Patience,
     /// What arrived before the subscriptions were confirmed.
     early: VecDeque<Packet>,
     /// Packet ids on the line, oldest first, with the session's ticket and the time by which they must be acknowledged.
@@ -49,6 +50,8 @@ pub(super) struct Line<S> {
     last_id: u16,
     /// The packet id of the UNSUBSCRIBE on the line.
     hush_id: Option<u16>,
+    /// The packet id of the SUBSCRIBE on the line.
+    listen_id: Option<u16>,
     /// When the peer was heard, or pinged, last.
     alive: Instant,
     pong_by: Option<Instant>,
@@ -64,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     pub(super) fn new(
         connection: Connection<S>,
         identity: Identity,
-        keep_alive: Duration,
+        (keep_alive, patience): (Duration, Patience),
         valid: Valid,
         early: VecDeque<Packet>,
         jitter: f64,
@@ -82,10 +85,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             connection,
             identity,
             keep_alive,
+            patience,
             early,
             unacknowledged: VecDeque::new(),
             last_id: 0,
             hush_id: None,
+            listen_id: None,
             alive: now,
             pong_by: None,
             renew,
@@ -118,8 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
                         Ok(Some(incoming)) => if let Some(step) = self.take(incoming.packet) {
                             return step;
                         },
-                        Ok(None) => return Step::Over("the hub closed the connection".into()),
-                        Err(error) => return Step::Over(reason(&error)),
+                        Ok(None) => return self.ended("the hub closed the connection".into(), true),
+                        Err(error) => return self.ended(reason(&error), matches!(error, MqttError::Io(_))),
                     }
                 }
                 () = self.timer.as_mut() => if let Some(step) = self.tick() {
@@ -127,6 +132,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
                 },
             }
         }
+    }
+
+    fn ended(&self, why: String, by_peer: bool) -> Step {
+        if by_peer && self.unacknowledged.is_empty() { Step::Cut(why) } else { Step::Over(why) }
     }
 
     /// What a packet means; none when it is the line's own business.
@@ -146,8 +155,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
                 let hushed = self.hush_id.take_if(|id| *id == ack.pkid);
                 hushed.map(|_| Step::Inbound(Inbound::Hushed))
             }
-            // A second one is none of ours but harmless.
-            Packet::SubAck(_) => None,
+            // One that answers nothing is harmless.
+            Packet::SubAck(ack) => {
+                self.listen_id.take_if(|id| *id == ack.pkid)?;
+                let refused = !ack.return_codes.iter().all(|code| granted(*code));
+                refused.then_some(Step::Inbound(Inbound::NotListening))
+            }
             other => Some(Step::Over(format!("the hub sent a packet that only a device sends ({other:?})"))),
         }
     }
@@ -161,9 +174,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
                 Inbound::Twin { rid: rid.to_owned(), status, body: publish.payload.clone() }
             }
             Ok(DeviceTopic::Desired { version }) => Inbound::Desired { version, patch: publish.payload.clone() },
-            // Never asked for here, yet an earlier session of this device may have: unacknowledged, it stays in the
-            // hub's queue for whoever reads it.
-            Ok(DeviceTopic::CloudToDevice { .. } | DeviceTopic::ModuleInput { .. }) => return None,
+            // Acknowledged by the session, when it is done with.
+            Ok(DeviceTopic::CloudToDevice { properties, .. }) => {
+                let id = (publish.qos != QoS::AtMostOnce).then_some(publish.pkid);
+                let (again, body) = (publish.dup, publish.payload.clone());
+                return Some(Step::Inbound(Inbound::Message { id, again, properties, body }));
+            }
+            // Never asked for here, yet an earlier session of this module may have.
+            Ok(DeviceTopic::ModuleInput { .. }) => return None,
             _ => {
                 tracing::debug!(device = %self.identity, topic = %publish.topic, "a topic that means nothing to a device");
                 return None;
@@ -183,6 +201,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         self.queue(&Packet::Unsubscribe(packet));
     }
 
+    /// Asks for cloud-to-device messages, or gives the subscription back.
+    pub(super) fn listen(&mut self, wanted: bool) {
+        let filter = DeviceFilter::CloudToDevice(self.identity.clone()).to_string();
+        let id = self.fresh_id();
+        if wanted {
+            let mut packet = Subscribe::new_many([SubscribeFilter::new(filter, QoS::AtLeastOnce)]);
+            packet.pkid = id;
+            self.listen_id = Some(id);
+            self.queue(&Packet::Subscribe(packet));
+        } else {
+            let mut packet = Unsubscribe::new(filter);
+            packet.pkid = id;
+            self.queue(&Packet::Unsubscribe(packet));
+        }
+    }
+
+    /// Acknowledges a message.
+    pub(super) fn acknowledge(&mut self, id: u16) {
+        self.queue(&Packet::PubAck(PubAck::new(id)));
+    }
+
     /// Puts one thing on the line.
     pub(super) fn send(&mut self, out: &Outbound) {
         let (topic, payload, ticket) = match out {
@@ -193,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             Outbound::Reply { rid, status, payload, ticket } => {
                 (DeviceTopic::MethodResponse { status: *status, rid }, payload.as_slice(), *ticket)
             }
-            Outbound::Message { properties, body, ticket } => {
+            Outbound::Message { message: Sending { properties, body, again: _ }, ticket } => {
                 let topic = DeviceTopic::Telemetry { identity: self.identity.clone(), properties: properties.clone() };
                 (topic, body.as_slice(), Some(*ticket))
             }
@@ -207,7 +246,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             Some(ticket) => {
                 let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
                 publish.pkid = self.fresh_id();
-                let by = Instant::now() + ACKNOWLEDGE;
+                publish.dup = matches!(out, Outbound::Message { message, .. } if message.again);
+                let by = Instant::now() + self.patience.acknowledgement;
                 self.unacknowledged.push_back((publish.pkid, ticket, by));
                 self.queue(&Packet::Publish(publish));
                 if by < self.timer.deadline() {
@@ -222,7 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         self.noted(queued);
     }
 
-    fn noted(&mut self, queued: Result<(), net::mqtt::MqttError>) {
+    fn noted(&mut self, queued: Result<(), MqttError>) {
         if let Err(error) = queued {
             // Sizes are checked where things are made, so this is a fault of ours: better a new line than a silent loss.
             self.broken = Some(reason(&error));
@@ -233,7 +273,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
             // The outbox keeps far fewer than 65,535 on the line.
-            if self.hush_id != Some(self.last_id) && !self.unacknowledged.iter().any(|(id, ..)| *id == self.last_id) {
+            let asked = [self.hush_id, self.listen_id].contains(&Some(self.last_id));
+            if !asked && !self.unacknowledged.iter().any(|(id, ..)| *id == self.last_id) {
                 return self.last_id;
             }
         }
@@ -262,7 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         let renew = self.renew.take_if(|(due, _)| *due <= now);
         if self.pong_by.is_none() && self.alive + self.keep_alive <= now {
             self.queue(&Packet::PingReq);
-            self.pong_by = Some(now + PONG);
+            self.pong_by = Some(now + self.patience.pong);
         }
         let due = self.due();
         self.timer.as_mut().reset(due);

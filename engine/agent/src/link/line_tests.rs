@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use net::mqtt::{Connection, Incoming, Limits, Packet, PubAck, Publish, QoS, UnsubAck};
+use net::mqtt::{Connection, Incoming, Limits, Packet, PubAck, Publish, QoS, SubAck, SubscribeReasonCode, UnsubAck};
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::{Instant, timeout};
 use wire::{Identity, PropertyBag};
@@ -11,6 +11,8 @@ use wire::{Identity, PropertyBag};
 use super::line::{Line, Step};
 use super::login::Valid;
 use super::{Inbound, Outbound};
+use crate::config::Patience;
+use crate::outbox::Sending;
 
 const LIMITS: Limits = Limits { max_packet: 400_000 };
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -18,7 +20,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 fn pair(valid: Valid, early: Vec<Packet>) -> (Line<DuplexStream>, Connection<DuplexStream>) {
     let (near, far) = duplex(1_000_000);
     let identity = Identity::device("d".parse().unwrap());
-    let line = Line::new(Connection::new(near, LIMITS), identity, KEEP_ALIVE, valid, VecDeque::from(early), 0.5);
+    let line = Line::new(
+        Connection::new(near, LIMITS),
+        identity,
+        (KEEP_ALIVE, Patience::default()),
+        valid,
+        VecDeque::from(early),
+        0.5,
+    );
     (line, Connection::new(far, LIMITS))
 }
 
@@ -40,7 +49,8 @@ async fn say(hub: &mut Connection<DuplexStream>, packet: &Packet) {
 }
 
 fn message(ticket: u64) -> Outbound {
-    Outbound::Message { properties: PropertyBag::default(), body: b"x".to_vec(), ticket }
+    let message = Sending { properties: PropertyBag::default(), body: b"x".to_vec(), again: false };
+    Outbound::Message { message, ticket }
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +116,6 @@ async fn topics_become_words_and_nonsense_is_passed_over() {
     let early = vec![publish("$iothub/methods/POST/go/?$rid=1", "{}")];
     let (mut line, mut hub) = pair(Valid::Always, early);
     for (topic, payload) in [
-        ("devices/d/messages/devicebound/a=b", "stays with the hub"),
         ("nonsense", ""),
         ("$iothub/twin/res/204/?$rid=5&$version=6", ""),
         ("$iothub/twin/PATCH/properties/desired/?$version=9", "{}"),
@@ -130,6 +139,26 @@ async fn topics_become_words_and_nonsense_is_passed_over() {
     assert_eq!(seen(&mut line, &mut hub).await, Packet::PubAck(PubAck::new(77)));
     say(&mut hub, &Packet::PingReq).await;
     assert!(matches!(line.next().await, Step::Over(why) if why.contains("only a device sends")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_asked_for_and_acknowledged_when_the_session_says_so() {
+    let (mut line, mut hub) = pair(Valid::Always, vec![]);
+    line.listen(true);
+    let Packet::Subscribe(asked) = seen(&mut line, &mut hub).await else { panic!() };
+    assert_eq!(asked.filters[0].path, "devices/d/messages/devicebound/#");
+    assert_eq!(asked.filters[0].qos, QoS::AtLeastOnce);
+    let mut message = Publish::new("devices/d/messages/devicebound/%24.mid=m1&a=b", QoS::AtLeastOnce, "hello");
+    (message.pkid, message.dup) = (9, true);
+    hub.queue(&Packet::SubAck(SubAck::new(asked.pkid, vec![SubscribeReasonCode::Failure]))).unwrap();
+    say(&mut hub, &Packet::Publish(message)).await;
+    assert!(matches!(line.next().await, Step::Inbound(Inbound::NotListening)));
+    let Step::Inbound(Inbound::Message { id, again, properties, body }) = line.next().await else { panic!() };
+    assert_eq!((id, again, properties.get("$.mid"), &body[..]), (Some(9), true, Some("m1"), &b"hello"[..]));
+    line.listen(false);
+    assert!(matches!(seen(&mut line, &mut hub).await, Packet::Unsubscribe(_)), "nothing was acknowledged by itself");
+    line.acknowledge(9);
+    assert_eq!(seen(&mut line, &mut hub).await, Packet::PubAck(PubAck::new(9)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,5 +194,5 @@ async fn a_goodbye_sends_what_waits_and_then_the_packet() {
 async fn an_end_without_a_word_is_told() {
     let (mut line, hub) = pair(Valid::Always, vec![]);
     drop(hub);
-    assert!(matches!(line.next().await, Step::Over(why) if why == "the hub closed the connection"));
+    assert!(matches!(line.next().await, Step::Cut(why) if why == "the hub closed the connection"));
 }

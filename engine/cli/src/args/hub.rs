@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{CaCommand, CertArgs, EnrollCommand, QuotaArgs, StatusArgs, TailArgs};
+use super::{
+    CaCommand, CertArgs, EnrollCommand, FaultCommand, FileArgs, HubFaultArgs, QuotaArgs, StatusArgs, TailArgs,
+    UploadsArgs,
+};
 
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
@@ -50,6 +53,12 @@ pub(crate) struct HubArgs {
     /// How narrow and how slow.
     #[command(flatten)]
     pub(crate) quota: QuotaArgs,
+    /// What goes wrong.
+    #[command(flatten)]
+    pub(crate) fault: HubFaultArgs,
+    /// How large uploaded files may be.
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
 }
 
 /// `--log-format`.
@@ -83,6 +92,9 @@ pub(crate) enum HubCommand {
     /// Who may register with the hub's provisioning service (DPS)
     #[command(subcommand)]
     Enroll(EnrollCommand),
+    /// Let the running hub go wrong on purpose: cuts, refusals, lost answers, slow lines ..
+    #[command(subcommand)]
+    Fault(FaultCommand),
     /// Make a device's certificate and key, and print the thumbprint (SHA-256)
     Cert(CertArgs),
     /// Write the whole state of this folder's hub, running or not, to one file
@@ -91,6 +103,8 @@ pub(crate) enum HubCommand {
     Status(StatusArgs),
     /// Print the messages that devices have sent to the hub
     Tail(TailArgs),
+    /// Print the files that devices have uploaded to the hub, or fetch one
+    Uploads(UploadsArgs),
     /// Make a snapshot the state of this folder's hub, which must not run
     Restore(SnapshotArgs),
 }

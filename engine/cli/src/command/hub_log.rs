@@ -52,6 +52,18 @@ fn object(now: &str, event: &HubEvent) -> Value {
             put("device", identity.as_ref().map_or(Value::Null, |identity| identity.to_string().into()));
             put("reason", reason.as_str().into());
         }
+        HubEvent::FaultShown { id, kind, identity, what } => {
+            put("event", "fault".into());
+            put("device", identity.as_ref().map_or(Value::Null, |identity| identity.to_string().into()));
+            put("fault", (*kind).into());
+            put("id", id.to_string().into());
+            put("what", what.as_str().into());
+        }
+        HubEvent::FaultAsked { identity, said } => {
+            put("event", "faultAsked".into());
+            put("device", identity.to_string().into());
+            put("what", said.as_str().into());
+        }
         HubEvent::ServiceRefused { peer, reason } => {
             put("event", "serviceRefused".into());
             put("peer", address(&Some(*peer)));
@@ -61,6 +73,13 @@ fn object(now: &str, event: &HubEvent) -> Value {
             put("event", "telemetry".into());
             put("device", message.identity.to_string().into());
             put("bytes", message.body.len().into());
+        }
+        HubEvent::Uploaded(upload) => {
+            put("event", "upload".into());
+            put("device", upload.device_id.as_str().into());
+            put("file", upload.blob_name.name().into());
+            put("status", upload.status.to_string().into());
+            put("bytes", upload.blob_size_in_bytes.map_or(Value::Null, Into::into));
         }
         HubEvent::MethodCalled { identity, name, outcome } => {
             put("event", "method".into());
@@ -90,6 +109,11 @@ fn line(event: &HubEvent) -> String {
             let who = identity.as_ref().map_or_else(|| "service".to_owned(), ToString::to_string);
             format!("{who}  throttled: {reason}")
         }
+        HubEvent::FaultShown { id, identity, what, .. } => {
+            let who = identity.as_ref().map_or_else(|| "service".to_owned(), ToString::to_string);
+            format!("{who}  fault {id}: {what}")
+        }
+        HubEvent::FaultAsked { identity, said } => format!("{identity}  fault: {said}"),
         HubEvent::ServiceRefused { peer, reason } => format!("service  refused from {peer}: {reason}"),
         HubEvent::Telemetry(message) => {
             let bytes = &message.body[..message.body.len().min(SHOWN)];
@@ -98,6 +122,10 @@ fn line(event: &HubEvent) -> String {
                 String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '.' } else { c }).collect();
             let more = if message.body.len() > SHOWN { " .." } else { "" };
             format!("{}  telemetry {text}{more}", message.identity)
+        }
+        HubEvent::Uploaded(upload) => {
+            let size = upload.blob_size_in_bytes.map_or_else(String::new, |bytes| format!(", {bytes} bytes"));
+            format!("{}  upload of {} {}{size}", upload.device_id, upload.blob_name.name(), upload.status)
         }
         HubEvent::MethodCalled { identity, name, outcome: Ok(status) } => format!("{identity}  {name} -> {status}"),
         HubEvent::MethodCalled { identity, name, outcome: Err(code) } => format!("{identity}  {name} -> {code}"),

@@ -2,6 +2,9 @@
 
 mod agent;
 mod agent_dps;
+mod agent_shard;
+mod agent_told;
+mod agent_watch;
 mod check;
 mod completions;
 mod counts;
@@ -12,11 +15,13 @@ mod hub;
 mod hub_ca;
 mod hub_enroll;
 mod hub_env;
+mod hub_fault;
 mod hub_log;
 mod hub_quota;
 mod hub_snapshot;
 mod hub_status;
 mod hub_tail;
+mod hub_uploads;
 mod init;
 mod invoke;
 mod plugins;
@@ -27,7 +32,10 @@ mod runs;
 mod schema;
 mod send;
 mod show;
+mod test;
+mod test_told;
 mod twin;
 
+pub(crate) use agent_shard::Shard;
 pub(crate) use device_id::device_id;
 pub(crate) use dispatch::run;

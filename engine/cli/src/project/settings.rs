@@ -5,7 +5,7 @@
 //! hubs:
 //!   dev: HostName=..              # a service connection string, or
 //!   prod: { env: PROD_HUB, production: true, tier: S1, units: 2 }
-//! transport: websocket            # what `iotplay agent` speaks, as with --websocket; else mqtt
+//! agent: { read: [/etc/os-release] }   # what `iotplay agent` does with handlers: see `agent_settings`
 //! ```
 
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 use wire::{HubSize, Tier};
 
+use super::agent_settings::AgentSettings;
 use crate::process::Trouble;
 
 /// The file's name, looked for in the current folder.
@@ -31,19 +32,7 @@ const LONGEST: u64 = 1 << 20;
 pub(crate) struct Settings {
     hub: Option<String>,
     hubs: BTreeMap<String, HubSetting>,
-    /// What the agent speaks when no flag says so.
-    pub(crate) transport: AgentTransport,
-}
-
-/// How the agent's devices connect.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum AgentTransport {
-    /// MQTT over TLS.
-    #[default]
-    Mqtt,
-    /// MQTT over WebSocket.
-    WebSocket,
+    pub(super) agent: AgentSettings,
 }
 
 /// One hub.

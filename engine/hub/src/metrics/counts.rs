@@ -1,10 +1,12 @@
 //! The counters, and the ear that fills most of them: whatever happens in the hub is told as an event.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wire::blob::UploadStatus;
 
 use super::calls::{Calls, Ended};
 use crate::seam::{HubEvent, HubLog};
@@ -24,6 +26,12 @@ pub(crate) struct Metrics {
     pub(super) services_throttled: Count,
     pub(super) methods: Count,
     pub(super) methods_failed: Count,
+    /// By kind: a few, and only where something was asked for.
+    faults: Mutex<BTreeMap<&'static str, u64>>,
+    pub(super) uploads_completed: Count,
+    pub(super) uploads_failed: Count,
+    pub(super) uploads_expired: Count,
+    pub(super) uploaded_bytes: Count,
 }
 
 /// A number that only grows.
@@ -55,6 +63,11 @@ impl Metrics {
             services_throttled: Count::default(),
             methods: Count::default(),
             methods_failed: Count::default(),
+            faults: Mutex::default(),
+            uploads_completed: Count::default(),
+            uploads_failed: Count::default(),
+            uploads_expired: Count::default(),
+            uploaded_bytes: Count::default(),
         }
     }
 
@@ -79,6 +92,20 @@ impl Metrics {
             }
             HubEvent::Throttled { identity: Some(_), .. } => self.devices_throttled.add(1),
             HubEvent::Throttled { identity: None, .. } => self.services_throttled.add(1),
+            HubEvent::FaultShown { kind, .. } => {
+                let mut faults = self.faults.lock().expect("numbers only: nothing panics while they are held");
+                *faults.entry(kind).or_default() += 1;
+            }
+            HubEvent::FaultAsked { .. } => {}
+            HubEvent::Uploaded(upload) => match upload.status {
+                UploadStatus::Completed => {
+                    self.uploads_completed.add(1);
+                    self.uploaded_bytes.add(upload.blob_size_in_bytes.unwrap_or(0));
+                }
+                UploadStatus::Failed => self.uploads_failed.add(1),
+                UploadStatus::Expired => self.uploads_expired.add(1),
+                UploadStatus::Pending => {}
+            },
             HubEvent::MethodCalled { outcome, .. } => {
                 self.methods.add(1);
                 self.methods_failed.add(u64::from(outcome.is_err()));
@@ -91,8 +118,17 @@ impl Metrics {
         self.calls.ended(name, status, took);
     }
 
-    pub(super) fn calls(&self) -> std::collections::BTreeMap<&'static str, Ended> {
+    pub(super) fn calls(&self) -> BTreeMap<&'static str, Ended> {
         self.calls.all()
+    }
+
+    /// How often faults have shown, by kind.
+    pub(super) fn faults(&self) -> BTreeMap<&'static str, u64> {
+        self.faults.lock().expect("numbers only: nothing panics while they are held").clone()
+    }
+
+    pub(super) fn faults_shown(&self) -> u64 {
+        self.faults().values().sum()
     }
 
     /// How long the hub has run.

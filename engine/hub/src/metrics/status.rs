@@ -7,6 +7,8 @@ use wire::MessageEnd;
 
 use super::Metrics;
 use crate::exchange::Exchange;
+use crate::faults::Faults;
+use crate::files::Files;
 use crate::state::{HubState, MailCounts};
 use crate::telemetry::TelemetryLog;
 
@@ -17,6 +19,8 @@ pub(crate) struct Watched {
     pub(crate) state: Arc<HubState>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) telemetry: Arc<TelemetryLog>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) files: Arc<Files>,
 }
 
 /// Numbers that are not counted but looked up.
@@ -33,15 +37,25 @@ pub(super) struct Gauges {
     /// Cloud-to-device messages that were taken since the start, and what became of them.
     pub(super) sent: u64,
     pub(super) ended: [(MessageEnd, u64); 5],
+    /// Uploads under way.
+    pub(super) uploads: usize,
+    pub(super) files: usize,
+    /// Bytes of files, and of blocks that wait for their list.
+    pub(super) file_bytes: u64,
+    pub(super) blocks: usize,
     pub(super) commits: u64,
     pub(super) changes: u64,
     pub(super) failures: u64,
+    /// Faults that were asked for and are not over.
+    pub(super) faults: usize,
 }
 
 impl Watched {
     pub(super) fn gauges(&self) -> Gauges {
         let counts = self.state.counts();
         let MailCounts { waiting, feedback, sent, ended } = self.state.mail_counts();
+        let (uploads, files) = self.state.upload_counts();
+        let kept = self.files.counts();
         let store = self.state.store_counts();
         Gauges {
             connections: self.exchange.connected(),
@@ -52,9 +66,14 @@ impl Watched {
             feedback,
             sent,
             ended,
+            uploads,
+            files,
+            file_bytes: kept.bytes,
+            blocks: kept.blocks,
             commits: store.commits,
             changes: store.changes,
             failures: store.failures,
+            faults: self.faults.len(),
         }
     }
 
@@ -93,7 +112,16 @@ impl Watched {
                 "ended": ended(&gauges),
                 "feedback": gauges.feedback,
             },
+            "uploads": {
+                "underWay": gauges.uploads,
+                "completed": metrics.uploads_completed.get(),
+                "failed": metrics.uploads_failed.get(),
+                "expired": metrics.uploads_expired.get(),
+                "files": gauges.files,
+                "bytes": gauges.file_bytes,
+            },
             "throttled": { "devices": metrics.devices_throttled.get(), "services": metrics.services_throttled.get() },
+            "faults": { "active": gauges.faults, "shown": metrics.faults_shown() },
             "store": { "commits": gauges.commits, "changes": gauges.changes, "failures": gauges.failures },
         })
     }

@@ -2,11 +2,14 @@
 //! Speaks HTTP and JSON; what a call does is in `state` and `exchange`. Devices that ask for a WebSocket are led to `mqtt`.
 
 mod authorities;
+mod blobs;
 mod body;
 mod bulk;
 mod call;
 mod charge;
+mod content;
 mod devices;
+mod faults;
 mod http2;
 mod jobs;
 mod messages;
@@ -21,9 +24,10 @@ mod service;
 mod statistics;
 mod telemetry;
 mod twins;
+mod uploads;
 mod websocket;
 
 #[cfg(feature = "fuzz")]
 pub(crate) use server::speak;
 pub(crate) use server::{Https, serve};
-pub(crate) use service::Service;
+pub(crate) use service::{Reach, Service};

@@ -41,7 +41,7 @@ pub(super) async fn device(
 ) -> Result<Reply, Failure> {
     let (head, body) = request.into_parts();
     let authorization = head.headers.get(headers::AUTHORIZATION).map(|value| value.as_bytes().to_vec());
-    let proof = Proof { password: authorization.as_deref(), certificate };
+    let proof = Proof { password: authorization.as_deref(), certificate, ..Proof::default() };
     let lookup = matches!(path, DpsPath::Device(..));
     let (scope, id, wish) = match (path, head.method) {
         (DpsPath::Register(scope, id), Method::PUT) => {
@@ -137,7 +137,10 @@ async fn query(service: &Service, kind: EnrollmentKind, call: Call) -> Result<Re
     }
     let (rows, next) = service.state.enrollments(kind, after.as_deref(), size);
     let reply = document(&rows);
-    Ok(next.map_or_else(|| reply.clone(), |next| header(reply.clone(), headers::CONTINUATION, &next)))
+    Ok(match next {
+        Some(next) => header(reply, headers::CONTINUATION, &next),
+        None => reply,
+    })
 }
 
 fn registrations(service: &Service, group: &str, call: &Call) -> Result<Reply, Failure> {

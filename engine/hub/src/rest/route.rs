@@ -39,6 +39,12 @@ pub(super) enum Route {
     SendMessage,
     ReadTelemetry,
     Status,
+    ListFaults,
+    AddFaults,
+    ClearFaults,
+    ListUploads,
+    GetFile,
+    RemoveFile,
     PurgeMessages,
     ReadFeedback,
     CompleteFeedback,
@@ -78,7 +84,13 @@ impl Route {
             (HubPath::StatisticsService, "GET") => Self::StatisticsService,
             (HubPath::OwnSend(_), "POST") => Self::SendMessage,
             (HubPath::OwnStatus, "GET") => Self::Status,
+            (HubPath::OwnFaults, "GET") => Self::ListFaults,
+            (HubPath::OwnFaults, "POST") => Self::AddFaults,
+            (HubPath::OwnFaults | HubPath::OwnFault(_), "DELETE") => Self::ClearFaults,
             (HubPath::OwnTelemetry, "GET") => Self::ReadTelemetry,
+            (HubPath::OwnUploads, "GET") => Self::ListUploads,
+            (HubPath::OwnFile(..), "GET") => Self::GetFile,
+            (HubPath::OwnFile(..), "DELETE") => Self::RemoveFile,
             (HubPath::Commands(_), "DELETE") => Self::PurgeMessages,
             (HubPath::Feedback, "GET") => Self::ReadFeedback,
             (HubPath::FeedbackLock(_), "DELETE") => Self::CompleteFeedback,
@@ -118,6 +130,11 @@ impl Route {
             Self::SendMessage => "send_message",
             Self::ReadTelemetry => "read_telemetry",
             Self::Status => "status",
+            Self::ListFaults => "list_faults",
+            Self::AddFaults | Self::ClearFaults => "change_faults",
+            Self::ListUploads => "list_uploads",
+            Self::GetFile => "get_file",
+            Self::RemoveFile => "remove_file",
             Self::PurgeMessages => "purge_messages",
             Self::ReadFeedback => "read_feedback",
             Self::CompleteFeedback | Self::AbandonFeedback => "settle_feedback",
@@ -130,7 +147,12 @@ impl Route {
         match self {
             Self::GetTwin | Self::PatchTwin | Self::PutTwin | Self::InvokeMethod | Self::Query => &[ServiceConnect],
             Self::PutJob | Self::GetJob | Self::CancelJob | Self::ListJobs => &[ServiceConnect],
-            Self::SendMessage | Self::PurgeMessages | Self::ReadTelemetry | Self::Status => &[ServiceConnect],
+            Self::SendMessage | Self::PurgeMessages | Self::ReadTelemetry | Self::Status | Self::ListFaults => {
+                &[ServiceConnect]
+            }
+            Self::ListUploads | Self::GetFile | Self::RemoveFile => &[ServiceConnect],
+            // Whoever may break the hub may break its registry.
+            Self::AddFaults | Self::ClearFaults => &[RegistryWrite],
             Self::ReadFeedback | Self::CompleteFeedback | Self::AbandonFeedback => &[ServiceConnect],
             Self::ListDevices | Self::GetDevice | Self::ListModules | Self::GetModule => &[RegistryRead],
             Self::StatisticsDevices | Self::StatisticsService => &[RegistryRead],
@@ -151,7 +173,6 @@ fn not_supported(path: &HubPath, method: &str) -> Option<&'static str> {
     Some(match (path, method) {
         (HubPath::ApplyConfiguration(_), "POST") => "Applying a configuration's content (IoT Edge)",
         (HubPath::DeviceEvents(_), "POST") | (HubPath::DeviceBound(_), "GET") => "The device side over HTTPS",
-        (HubPath::Files(_) | HubPath::FileNotifications(..), "POST") => "File upload",
         (HubPath::Jobs, "GET") | (HubPath::JobCreate, "POST") | (HubPath::Job(_), "GET" | "DELETE") => {
             "Import and export of devices by job"
         }

@@ -1,7 +1,6 @@
 //! HTTPS: accepts, shakes hands, serves HTTP/1.1 with bounds on everything a client can hold open. Knows no paths. HTTP/2 is
 //! beside it, in `http2`.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,9 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Service;
+use super::faults::Severed;
 use super::http2::{self, Streams};
 use super::websocket::Upgrade;
 use crate::config::Deadlines;
+use crate::faults::{Faulty, How, Strain};
 use crate::mqtt::{DeviceStream, Door};
 use crate::state::HubState;
 use crate::strangers::Strangers;
@@ -136,12 +137,15 @@ async fn connection(
         return None;
     }
     let certificate = PeerCertificate::of(&stream).map(Arc::new);
-    speak(stream, peer, certificate, &https.service, https.deadlines.head, &stop).await.map(DeviceStream::Framed)
+    let strain = Arc::<Strain>::default();
+    let stream = Faulty::tcp(stream, Arc::clone(&strain));
+    let service = &https.service;
+    speak((stream, strain), peer, certificate, service, https.deadlines.head, &stop).await.map(DeviceStream::Framed)
 }
 
 /// Serves HTTP/1.1 on a stream that is encrypted already; a device's frames, if it became one.
 pub(crate) async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
+    (stream, strain): (S, Arc<Strain>),
     peer: SocketAddr,
     certificate: Option<Arc<PeerCertificate>>,
     service: &Arc<Service>,
@@ -153,10 +157,15 @@ pub(crate) async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         let (service, upgrade) = (Arc::clone(service), upgrade.clone());
         move |mut request| {
             let (service, upgrade, certificate) = (Arc::clone(&service), upgrade.clone(), certificate.clone());
+            let strain = Arc::clone(&strain);
             async move {
                 match upgrade.handshake(&mut request) {
-                    Some(reply) => Ok::<_, Infallible>(reply),
-                    None => Ok(service.answer(request, peer, certificate.as_deref()).await),
+                    Some(reply) => Ok::<_, Severed>(reply),
+                    None => service.answer(request, peer, certificate.as_deref()).await.inspect_err(|Severed(how)| {
+                        if *how == How::Reset {
+                            strain.end_with_reset();
+                        }
+                    }),
                 }
             }
         }

@@ -16,6 +16,7 @@ mod messages;
 mod open;
 mod provisioning;
 mod record;
+mod registered;
 mod registry;
 mod rows;
 mod rules;
@@ -23,6 +24,7 @@ mod scan;
 mod signature;
 mod targets;
 mod twins;
+mod uploads;
 
 #[cfg(test)]
 mod tests;
@@ -35,3 +37,4 @@ pub(crate) use messages::MailCounts;
 pub(crate) use open::check_rows;
 pub(crate) use record::Document;
 pub(crate) use twins::{TwinDocument, TwinWrite};
+pub(crate) use uploads::{Blob, Precondition};

@@ -1,6 +1,7 @@
 //! The hub from the outside: through TLS sockets, as SDKs see it.
 
 mod calls;
+mod faults;
 mod gate;
 mod jobs;
 mod kept;
@@ -14,5 +15,6 @@ mod several;
 mod slow;
 pub(crate) mod stage;
 mod twins;
+mod uploads;
 mod websocket;
 mod x509;
