@@ -3,10 +3,11 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use base::{Clock, Seed};
 use thiserror::Error;
-use wire::limits::ACTIVE_JOBS;
+use wire::limits::{ACTIVE_JOBS, CONNECT_ARRIVAL};
 
 use crate::data_dir::DataDirError;
 use crate::dps::LinkedHub;
@@ -68,6 +69,8 @@ pub struct HubConfig {
     pub quota: Option<Quota>,
     /// Latency and lags; none by default.
     pub delays: Delays,
+    /// How long strangers may take.
+    pub deadlines: Deadlines,
     /// What is to go wrong from the start; more can be asked for over REST.
     pub faults: Option<FaultProfile>,
     /// Whether devices may ask for faults by messages, as the SDKs' own tests do.
@@ -78,6 +81,36 @@ pub struct HubConfig {
     pub metrics_port: Option<u16>,
     /// Beats once a second on the hub's thread, for whoever watches whether that is alive; none saves the wake-ups.
     pub pulse: Option<Pulse>,
+}
+
+/// How long those may take of whom nobody knows yet who they are. The defaults are right for people; tests want less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// A device's TLS handshake, from TCP accept. SDKs give up after 30 s at the latest.
+    pub device_handshake: Duration,
+    /// A device's CONNECT, from TCP accept.
+    pub connect: Duration,
+    /// A service's TLS handshake: a client on a bad line needs two or three round trips.
+    pub service_handshake: Duration,
+    /// The head of a request, and the silence of a connection that is kept: the SDKs' pools reuse within a minute.
+    pub head: Duration,
+    /// What is left of these while others wait for a place: time for a handshake over a bad line.
+    pub crowded: Duration,
+    /// Devices that have not logged in; further ones wait in the kernel's queue. Each holds about 15 kB.
+    pub half_open: usize,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            device_handshake: Duration::from_secs(30),
+            connect: CONNECT_ARRIVAL,
+            service_handshake: Duration::from_secs(10),
+            head: Duration::from_secs(75),
+            crowded: Duration::from_secs(5),
+            half_open: 2_000,
+        }
+    }
 }
 
 /// A snapshot to begin with.
@@ -110,6 +143,7 @@ impl HubConfig {
             seeds: None,
             quota: None,
             delays: Delays::default(),
+            deadlines: Deadlines::default(),
             faults: None,
             fault_messages: true,
             metrics_port: None,

@@ -404,11 +404,12 @@ impl Parts {
             log,
             config.clock,
             config.seed,
-            MqttSettings::default(),
+            MqttSettings { deadlines: config.deadlines, ..MqttSettings::default() },
         );
         let door = Door::new(hub, devices.clone());
         let mqtt = tokio::spawn(mqtt::serve(mqtt_listener, certificates.mqtt, door.clone()));
-        let https = rest::Https { tls: certificates.https, service: Arc::new(service), door };
+        let deadlines = config.deadlines;
+        let https = rest::Https { tls: certificates.https, service: Arc::new(service), door, deadlines };
         rest::serve(listeners.https.0, https, stop.clone(), GRACE).await;
         chores.end().await;
         devices.cancel();

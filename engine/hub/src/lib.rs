@@ -9,6 +9,8 @@ mod exchange;
 mod faults;
 mod files;
 mod fingerprint;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod hub;
 mod jobs;
 mod link;
@@ -24,6 +26,7 @@ mod seed;
 mod snapshot;
 mod state;
 mod store;
+mod strangers;
 mod telemetry;
 mod tls;
 mod watch;
@@ -31,11 +34,13 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Data, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, Restore, SERVICE_PORT};
+pub use config::{Data, Deadlines, HTTPS_PORT, HubConfig, HubStartError, MQTT_PORT, Restore, SERVICE_PORT};
 pub use data_dir::{DataDirError, Endpoint, find};
 pub use dps::LinkedHub;
 pub use faults::FaultProfile;
 pub use files::FileLimits;
+#[cfg(feature = "fuzz")]
+pub use fuzz::{FuzzHub, query};
 pub use hub::{Hub, RunningHub};
 pub use pulse::Pulse;
 pub use quota::{Delays, Latency, LatencyError, Quota, QuotaError, Tier, UnknownTier};

@@ -93,6 +93,10 @@ pub enum MessageEnd {
 }
 
 impl MessageEnd {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 5] =
+        [Self::Success, Self::Expired, Self::DeliveryCountExceeded, Self::Rejected, Self::Purged];
+
     /// The service's word for it, which feedback shows as its description too.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -111,6 +111,10 @@ impl HubPath {
         let path = path.strip_suffix('/').unwrap_or(path);
         let segments: Vec<_> = path.split('/').map(decode).collect::<Option<_>>()?;
         let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+        // Nobody and nothing has an empty name.
+        if segments.contains(&"") {
+            return None;
+        }
         match segments.as_slice() {
             ["devices", rest @ ..] => Self::parse_devices(rest),
             ["twins", device] => Some(Self::Twin(Identity::device(device.parse().ok()?))),

@@ -230,7 +230,8 @@ const OF_MANY: (usize, usize) = (100, 512 << 10);
 
 /// All devices of an agent are behind one host.
 fn transport(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Transport, Trouble> {
-    let Some(device) = devices.first().filter(|_| args.websocket) else { return Ok(Transport::Mqtt) };
+    let websocket = args.websocket || AgentSettings::of_folder()?.websocket();
+    let Some(device) = devices.first().filter(|_| websocket) else { return Ok(Transport::Mqtt) };
     let peer = device.gateway.as_ref().unwrap_or(&device.host);
     let proxy = project::proxy_for(&peer.host)?;
     if let Some(proxy) = &proxy {

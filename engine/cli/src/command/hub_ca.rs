@@ -98,7 +98,14 @@ fn write(folder: &Path, name: &str, made: &Leaf) -> Result<(PathBuf, PathBuf), T
         #[cfg(not(unix))]
         let _ = mode;
         let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-        written.map_err(|error| Trouble::usage(format!("cannot write {}: {error}", path.display())))?;
+        if let Err(error) = written {
+            // A key without its certificate is of no use, and would be in the way of the next try. What was there before stays.
+            let ours = error.kind() != std::io::ErrorKind::AlreadyExists;
+            for made in [(*path == certificate).then_some(&key), ours.then_some(path)].into_iter().flatten() {
+                let _ = std::fs::remove_file(made);
+            }
+            return Err(Trouble::usage(format!("cannot write {}: {error}", path.display())));
+        }
     }
     Ok((certificate, key))
 }

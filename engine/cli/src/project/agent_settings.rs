@@ -10,6 +10,7 @@
 //!   errors: terse
 //!   announce: true
 //!   deadlines: { answer: 1m, work: 10m }
+//!   transport: websocket                          # as --websocket does; else mqtt
 //!   outbox: { disk: true, messages: 5000, bytes: 16777216 }   # what waits for the hub
 //! ```
 
@@ -37,6 +38,18 @@ pub(crate) struct AgentSettings {
     announce: bool,
     deadlines: Limits,
     outbox: OutboxSetting,
+    transport: Transport,
+}
+
+/// How the devices connect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Transport {
+    /// MQTT over TLS.
+    #[default]
+    Mqtt,
+    /// MQTT over WebSocket.
+    WebSocket,
 }
 
 /// A program and its arguments: words of one text, or a list.
@@ -105,6 +118,11 @@ impl AgentSettings {
     }
 
     /// What waits for the hub.
+    pub(crate) fn websocket(&self) -> bool {
+        self.transport == Transport::WebSocket
+    }
+
+    /// How much may wait for the hub.
     pub(crate) fn outbox(&self) -> OutboxSetting {
         self.outbox
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use wire::MessageEnd;
 
 use super::Metrics;
 use crate::exchange::Exchange;
 use crate::faults::Faults;
 use crate::files::Files;
-use crate::state::HubState;
+use crate::state::{HubState, MailCounts};
 use crate::telemetry::TelemetryLog;
 
 /// What is looked at.
@@ -23,7 +24,7 @@ pub(crate) struct Watched {
 }
 
 /// Numbers that are not counted but looked up.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Gauges {
     pub(super) connections: usize,
     pub(super) devices: usize,
@@ -33,6 +34,9 @@ pub(super) struct Gauges {
     /// Cloud-to-device messages that wait.
     pub(super) waiting: usize,
     pub(super) feedback: usize,
+    /// Cloud-to-device messages that were taken since the start, and what became of them.
+    pub(super) sent: u64,
+    pub(super) ended: [(MessageEnd, u64); 5],
     /// Uploads under way.
     pub(super) uploads: usize,
     pub(super) files: usize,
@@ -61,7 +65,7 @@ impl Watched {
 
     pub(super) fn gauges(&self) -> Gauges {
         let counts = self.state.counts();
-        let (waiting, feedback) = self.state.mail_counts();
+        let MailCounts { waiting, feedback, sent, ended } = self.state.mail_counts();
         let (uploads, files) = self.state.upload_counts();
         let kept = self.files.counts();
         let store = self.state.store_counts();
@@ -72,6 +76,8 @@ impl Watched {
             kept: self.telemetry.len(),
             waiting,
             feedback,
+            sent,
+            ended,
             uploads,
             files,
             file_bytes: kept.bytes,
@@ -112,7 +118,12 @@ impl Watched {
                 "bytes": metrics.message_bytes.get(),
                 "kept": gauges.kept,
             },
-            "messagesToDevices": { "waiting": gauges.waiting, "feedback": gauges.feedback },
+            "messagesToDevices": {
+                "taken": gauges.sent,
+                "waiting": gauges.waiting,
+                "ended": ended(&gauges),
+                "feedback": gauges.feedback,
+            },
             "uploads": {
                 "underWay": gauges.uploads,
                 "completed": metrics.uploads_completed.get(),
@@ -126,4 +137,9 @@ impl Watched {
             "store": { "commits": gauges.commits, "changes": gauges.changes, "failures": gauges.failures },
         })
     }
+}
+
+/// How messages to devices ended, by the service's words.
+fn ended(gauges: &Gauges) -> Value {
+    gauges.ended.iter().map(|(end, count)| (end.as_str().to_owned(), Value::from(*count))).collect()
 }

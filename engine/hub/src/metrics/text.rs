@@ -31,6 +31,11 @@ impl Watched {
         text.counter("connections_total", "Connections of devices by what became of them.", &connections);
         text.counter("messages_total", "Messages that devices sent.", &[("", metrics.messages.get())]);
         text.counter("message_bytes_total", "Bytes of their bodies.", &[("", metrics.message_bytes.get())]);
+        text.counter("device_messages_total", "Cloud-to-device messages that were taken.", &[("", gauges.sent)]);
+        text.head("device_messages_ended_total", "counter", "Cloud-to-device messages by how they ended.");
+        for (end, count) in gauges.ended {
+            text.value("device_messages_ended_total", &format!("end=\"{}\"", end.as_str()), count);
+        }
         let failed = metrics.methods_failed.get();
         let methods =
             [("outcome=\"answered\"", metrics.methods.get().saturating_sub(failed)), ("outcome=\"failed\"", failed)];

@@ -49,7 +49,7 @@ impl<B: Backing> Door<B> {
     pub(crate) fn admit(&self, stream: DeviceStream, peer: SocketAddr, arrived: Instant, place: impl Send + 'static) {
         let hub = Arc::clone(&self.hub);
         self.run(peer, place, async move {
-            let deadline = arrived + hub.settings.connect_deadline;
+            let deadline = arrived + hub.settings.deadlines.connect;
             let certificate = PeerCertificate::of(stream.get_ref().get_ref());
             let strain = Arc::clone(stream.get_ref().strain());
             greet(&hub, stream, strain, certificate, Some(peer), deadline).await
@@ -149,6 +149,17 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
             let _ = timeout(FAREWELL, farewell(&mut connection, code)).await;
             None
         }
+    }
+}
+
+/// A stream from its first packet to its end, without a port or an owner.
+#[cfg(feature = "fuzz")]
+pub(crate) async fn hosted<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(hub: &Arc<Mqtt<B>>, stream: S) {
+    let deadline = Instant::now() + hub.settings.deadlines.connect;
+    match greet(hub, stream, Arc::default(), None, None, deadline).await {
+        Some(Entered::Session(session)) => session.run(None).await,
+        Some(Entered::Registering(session)) => session.run().await,
+        None => {}
     }
 }
 

@@ -16,11 +16,13 @@ use wire::{Tracking, client_id};
 use super::admission::{Admission, Rejection};
 use super::door::{DeviceStream, Door, Entered, greet};
 use super::settings::{ACCEPT_PAUSE, MqttSettings};
+use crate::config::Deadlines;
 use crate::dps::SESSIONS;
 use crate::exchange::Exchange;
 use crate::faults::{Faults, Faulty, Strain};
 use crate::quota::{Kind, Quotas};
 use crate::seam::{Backing, HubEvent, HubLog};
+use crate::strangers::Strangers;
 
 /// What all MQTT connections of a hub share.
 pub(crate) struct Mqtt<B> {
@@ -77,14 +79,24 @@ impl<B: Backing> Mqtt<B> {
 
 /// Serves devices until the door closes; returns when every connection is closed. Meant for a runtime of one thread.
 pub(crate) async fn serve<B: Backing>(listener: TcpListener, tls: TlsAcceptor, door: Door<B>) {
-    let half_open = Arc::new(Semaphore::new(door.hub.settings.half_open));
+    let Deadlines { half_open, crowded, .. } = door.hub.settings.deadlines;
+    let strangers = Strangers::new(half_open, crowded);
     let accept = async {
         loop {
-            let permit = Arc::clone(&half_open).acquire_owned().await.expect("the semaphore is never closed");
+            let place = Arc::new(strangers.place().await);
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     let (hub, tls) = (Arc::clone(&door.hub), tls.clone());
-                    door.run(peer, permit, async move { enter(&hub, &tls, stream, peer).await });
+                    let mine = Arc::clone(&place);
+                    door.run(peer, place, async move {
+                        tokio::select! {
+                            entered = enter(&hub, &tls, stream, peer) => entered,
+                            () = mine.wanted() => {
+                                hub.refused(Some(peer), None, "it took its time while others waited for a place");
+                                None
+                            }
+                        }
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a device");
@@ -109,7 +121,7 @@ async fn enter<B: Backing>(
     let started = Instant::now();
     // Packets are small and already batched; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
-    let stream = match timeout(hub.settings.handshake_deadline, tls.accept(stream)).await {
+    let stream = match timeout(hub.settings.deadlines.device_handshake, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             hub.refused(Some(peer), None, format!("the TLS handshake failed: {error}"));
@@ -121,7 +133,7 @@ async fn enter<B: Backing>(
         }
     };
     let certificate = PeerCertificate::of(&stream);
-    let deadline = started + hub.settings.connect_deadline;
+    let deadline = started + hub.settings.deadlines.connect;
     let strain = Arc::<Strain>::default();
     let stream = Faulty::tcp(stream, Arc::clone(&strain));
     greet(hub, DeviceStream::Plain(stream), strain, certificate, Some(peer), deadline).await

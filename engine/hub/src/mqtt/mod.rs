@@ -16,6 +16,8 @@ mod telemetry;
 mod tests;
 mod window;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use door::hosted;
 pub(crate) use door::{DeviceStream, Door};
 pub(crate) use keep_alive::silence;
 pub(crate) use listener::{Mqtt, serve};

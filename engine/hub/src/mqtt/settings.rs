@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use net::mqtt::Limits;
-use wire::limits::{CONNECT_ARRIVAL, D2C_BYTES, EXPIRY_GRACE, KEEP_ALIVE_MAX, TOPIC_BYTES};
+use wire::limits::{D2C_BYTES, EXPIRY_GRACE, KEEP_ALIVE_MAX, TOPIC_BYTES};
+
+use crate::config::Deadlines;
 
 /// The largest packet: the largest message below the longest topic, and room for the header. What a message may
 /// really weigh is judged after decoding.
@@ -33,12 +35,7 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What may differ from one hub to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MqttSettings {
-    /// From TCP accept to the end of the TLS handshake. SDKs give up after 30 s at the latest.
-    pub(crate) handshake_deadline: Duration,
-    /// From TCP accept to CONNECT.
-    pub(crate) connect_deadline: Duration,
-    /// Connections that have not logged in yet; further ones wait in the kernel's queue. Each holds about 15 kB.
-    pub(crate) half_open: usize,
+    pub(crate) deadlines: Deadlines,
     /// The longest silence, and what a keep-alive of 0 means.
     pub(crate) longest_silence: Duration,
     /// How long after its token's end a connection is cut.
@@ -47,12 +44,6 @@ pub(crate) struct MqttSettings {
 
 impl Default for MqttSettings {
     fn default() -> Self {
-        Self {
-            handshake_deadline: Duration::from_secs(30),
-            connect_deadline: CONNECT_ARRIVAL,
-            half_open: 2_000,
-            longest_silence: KEEP_ALIVE_MAX,
-            expiry_grace: EXPIRY_GRACE,
-        }
+        Self { deadlines: Deadlines::default(), longest_silence: KEEP_ALIVE_MAX, expiry_grace: EXPIRY_GRACE }
     }
 }

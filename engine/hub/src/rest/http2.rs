@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Service;
-use super::server::{CONNECTIONS, HEAD, HEAD_BYTES};
+use super::server::{CONNECTIONS, HEAD_BYTES};
 
 /// Calls in flight on one connection: a fleet's worth, as many as connections of HTTP/1.1 may be.
 const STREAMS: u32 = CONNECTIONS as u32;
@@ -36,8 +37,8 @@ pub(super) async fn serve(
     stream: TlsStream<TcpStream>,
     peer: SocketAddr,
     service: Arc<Service>,
-    stop: CancellationToken,
-    streams: Streams,
+    (stop, streams): (CancellationToken, Streams),
+    head: Duration,
 ) {
     let asked = Arc::new(AtomicBool::new(false));
     let first = Arc::clone(&asked);
@@ -49,12 +50,12 @@ pub(super) async fn serve(
     });
     let mut http = Builder::new(streams);
     // A client that has said nothing for so long is asked whether it is there, and has so long to answer.
-    http.timer(TokioTimer::new()).keep_alive_interval(HEAD).keep_alive_timeout(HEAD);
+    http.timer(TokioTimer::new()).keep_alive_interval(head).keep_alive_timeout(head);
     http.max_concurrent_streams(STREAMS).max_header_list_size(HEAD_BYTES as u32);
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), answer));
     let served = tokio::select! {
         served = serving.as_mut() => served,
-        () = silent(&asked) => return tracing::debug!(%peer, "HTTPS connection without a request"),
+        () = silent(&asked, head) => return tracing::debug!(%peer, "HTTPS connection without a request"),
         () = stop.cancelled() => {
             serving.as_mut().graceful_shutdown();
             serving.await
@@ -65,9 +66,9 @@ pub(super) async fn serve(
     }
 }
 
-/// Ends when nothing has been asked on a connection within [`HEAD`]: nothing else is counted before its greeting is complete.
-async fn silent(asked: &AtomicBool) {
-    tokio::time::sleep(HEAD).await;
+/// Ends when nothing has been asked on a connection within `head`: nothing else is counted before its greeting is complete.
+async fn silent(asked: &AtomicBool, head: Duration) {
+    tokio::time::sleep(head).await;
     if asked.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
     }

@@ -27,5 +27,7 @@ mod twins;
 mod uploads;
 mod websocket;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use server::speak;
 pub(crate) use server::{Https, serve};
 pub(crate) use service::{Reach, Service};

@@ -10,6 +10,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use net::tls::PeerCertificate;
+use net::ws::WsStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -21,9 +23,11 @@ use super::Service;
 use super::faults::Severed;
 use super::http2::{self, Streams};
 use super::websocket::Upgrade;
+use crate::config::Deadlines;
 use crate::faults::{Faulty, How, Strain};
 use crate::mqtt::{DeviceStream, Door};
 use crate::state::HubState;
+use crate::strangers::Strangers;
 use crate::tls::HTTP_2;
 
 /// Connections at once. A pending method call of an HTTP/1.1 client holds one, so a fleet's worth must fit; together with
@@ -31,10 +35,6 @@ use crate::tls::HTTP_2;
 pub(super) const CONNECTIONS: usize = 9_500;
 /// Handshakes at once: each may hold some 30 kB of buffers before anyone is known.
 const HANDSHAKES: usize = 1_024;
-/// From accept to the end of the handshake: a client on a bad line needs two or three round trips.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// For the head of a request, and for an idle kept-alive connection: the SDKs' pools reuse within a minute.
-pub(super) const HEAD: Duration = Duration::from_secs(75);
 /// Bytes of a request's head; a SAS token takes some 200, a continuation some 300.
 pub(super) const HEAD_BYTES: usize = 16 * 1024;
 /// Headers of one request; the SDKs send some ten.
@@ -49,17 +49,18 @@ pub(crate) struct Https {
     pub(crate) service: Arc<Service>,
     /// Where devices go that come by WebSocket.
     pub(crate) door: Door<HubState>,
+    pub(crate) deadlines: Deadlines,
 }
 
 /// Serves until `stop`, then lets requests in flight finish within `grace`.
 pub(crate) async fn serve(listener: TcpListener, https: Https, stop: CancellationToken, grace: Duration) {
     let tasks = TaskTracker::new();
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    let handshakes = Strangers::new(HANDSHAKES, https.deadlines.crowded);
     let cut = CancellationToken::new();
     while let Some((stream, peer, place)) = accept(&listener, &connections, &stop).await {
         let (https, stop) = (https.clone(), stop.clone());
-        let (handshakes, cut, streams) = (Arc::clone(&handshakes), cut.clone(), Streams(tasks.clone()));
+        let (handshakes, cut, streams) = (handshakes.clone(), cut.clone(), Streams(tasks.clone()));
         tasks.spawn(async move {
             let arrived = Instant::now();
             let device = tokio::select! {
@@ -108,16 +109,19 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     https: &Https,
-    handshakes: &Semaphore,
+    handshakes: &Strangers,
     (stop, streams): (CancellationToken, Streams),
 ) -> Option<DeviceStream> {
     let shake = async {
         // Without it an answer waits for the client's delayed acknowledgement of the one before.
         stream.set_nodelay(true)?;
-        let _place = handshakes.acquire().await.map_err(std::io::Error::other)?;
-        https.tls.accept(stream).await
+        let place = handshakes.place().await;
+        tokio::select! {
+            accepted = https.tls.accept(stream) => accepted,
+            () = place.wanted() => Err(std::io::Error::other("it took its time while others waited")),
+        }
     };
-    let stream = match tokio::time::timeout(HANDSHAKE, shake).await {
+    let stream = match tokio::time::timeout(https.deadlines.service_handshake, shake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "HTTPS handshake failed");
@@ -129,13 +133,28 @@ async fn connection(
         }
     };
     if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
-        http2::serve(stream, peer, Arc::clone(&https.service), stop, streams).await;
+        http2::serve(stream, peer, Arc::clone(&https.service), (stop, streams), https.deadlines.head).await;
         return None;
     }
     let certificate = PeerCertificate::of(&stream).map(Arc::new);
-    let (upgrade, strain) = (Upgrade::default(), Arc::<Strain>::default());
+    let strain = Arc::<Strain>::default();
+    let stream = Faulty::tcp(stream, Arc::clone(&strain));
+    let service = &https.service;
+    speak((stream, strain), peer, certificate, service, https.deadlines.head, &stop).await.map(DeviceStream::Framed)
+}
+
+/// Serves HTTP/1.1 on a stream that is encrypted already; a device's frames, if it became one.
+pub(crate) async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    (stream, strain): (S, Arc<Strain>),
+    peer: SocketAddr,
+    certificate: Option<Arc<PeerCertificate>>,
+    service: &Arc<Service>,
+    head: Duration,
+    stop: &CancellationToken,
+) -> Option<Box<WsStream<S>>> {
+    let upgrade = Upgrade::default();
     let answer = service_fn({
-        let (service, upgrade, strain) = (Arc::clone(&https.service), upgrade.clone(), Arc::clone(&strain));
+        let (service, upgrade) = (Arc::clone(service), upgrade.clone());
         move |mut request| {
             let (service, upgrade, certificate) = (Arc::clone(&service), upgrade.clone(), certificate.clone());
             let strain = Arc::clone(&strain);
@@ -152,8 +171,8 @@ async fn connection(
         }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
-    let mut serving = pin!(http.serve_connection(TokioIo::new(Faulty::tcp(stream, strain)), answer).with_upgrades());
+    http.timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
+    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), answer).with_upgrades());
     let served = tokio::select! {
         served = serving.as_mut() => served,
         () = stop.cancelled() => {

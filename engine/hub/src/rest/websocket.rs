@@ -13,15 +13,12 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Versi
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use net::tls::ServerStream;
 use net::ws::{Side, WsStream, accept_key};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use wire::{HubPath, WEBSOCKET_PROTOCOL, framework_body};
 
 use super::content::ReplyBody;
 use super::reply::{Reply, with_body};
-use crate::faults::Faulty;
-use crate::mqtt::DeviceStream;
 
 /// The version of the WebSocket protocol, the only one there is.
 const WEBSOCKET_VERSION: HeaderValue = HeaderValue::from_static("13");
@@ -49,13 +46,12 @@ impl Upgrade {
         }
     }
 
-    /// The stream of the device, once the connection has changed; `None` if it has not.
-    pub(super) async fn stream(&self) -> Option<DeviceStream> {
+    /// The frames of the device, once the connection has changed; `None` if it has not.
+    pub(super) async fn stream<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self) -> Option<Box<WsStream<S>>> {
         let upgrade = self.0.lock().expect("a place for plain data: no panic while held").take()?;
         let upgraded = upgrade.await.inspect_err(|error| tracing::debug!(%error, "no WebSocket after all")).ok()?;
-        let parts = upgraded.downcast::<TokioIo<Faulty<ServerStream<TcpStream>>>>().ok()?;
-        let frames = WsStream::new(parts.io.into_inner(), Side::Server, parts.read_buf);
-        Some(DeviceStream::Framed(Box::new(frames)))
+        let parts = upgraded.downcast::<TokioIo<S>>().ok()?;
+        Some(Box::new(WsStream::new(parts.io.into_inner(), Side::Server, parts.read_buf)))
     }
 }
 

@@ -12,7 +12,7 @@ use wire::{ErrorCode, HubError, Identity, SasKey};
 use super::authorities::Authorities;
 use super::effect::Effect;
 use super::jobs::Jobs;
-use super::messages::Mail;
+use super::messages::{Mail, MailCounts};
 use super::registry::{Counts, Registry};
 use super::rules::not_found;
 use super::uploads::Uploads;
@@ -118,7 +118,7 @@ impl HubState {
     }
 
     /// Cloud-to-device messages that wait, and feedback that nobody has read.
-    pub(crate) fn mail_counts(&self) -> (usize, usize) {
+    pub(crate) fn mail_counts(&self) -> MailCounts {
         self.inner().mail.counts()
     }
 

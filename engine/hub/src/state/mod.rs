@@ -33,6 +33,7 @@ pub(crate) use authorities::certificate_pem;
 pub(crate) use bulk::BulkChange;
 pub(crate) use hub_state::HubState;
 pub(crate) use jobs::{DeviceEnd, JobEnd, JobFilter, JobPlan, no_job};
+pub(crate) use messages::MailCounts;
 pub(crate) use open::check_rows;
 pub(crate) use record::Document;
 pub(crate) use twins::{TwinDocument, TwinWrite};

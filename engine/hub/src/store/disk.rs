@@ -54,6 +54,21 @@ pub(super) fn read_beside(path: &Path, row: &mut Row<'_>) -> Result<(), StoreOpe
     })?
 }
 
+/// What a hub would make of these bytes, opened as [`Disk::open`] opens its file.
+#[cfg(test)]
+pub(super) fn read_backend(
+    path: &Path,
+    backend: impl redb::StorageBackend,
+    row: &mut Row<'_>,
+) -> Result<(), StoreOpenError> {
+    guarded(path, || {
+        // Without the lock that keeps other processes out: memory has none.
+        let mut builder = Database::builder();
+        let opened = builder.set_cache_size(CACHE).set_check_integrity_on_open(true).create_with_backend(backend);
+        read(path, &opened.map_err(refused(path))?, row)
+    })?
+}
+
 /// A new file with these documents in the place of the one that may be there. It is made beside it and moved when it is whole:
 /// what stands under its own name was never half made, so an empty file is damage and no new hub.
 pub(super) fn replace(path: &Path, writes: &[Write]) -> Result<(), StoreOpenError> {

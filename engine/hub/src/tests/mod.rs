@@ -10,7 +10,9 @@ mod provisioning;
 mod queries;
 mod quotas;
 mod registry;
+
 mod several;
+mod slow;
 pub(crate) mod stage;
 mod twins;
 mod uploads;

@@ -49,6 +49,9 @@ impl DpsPath {
     pub(crate) fn parse(room: &str, rest: &[&str]) -> Option<Self> {
         let own = |text: &str| text.to_owned();
         let is = |word: &str| room.eq_ignore_ascii_case(word);
+        if rest.contains(&"") {
+            return None;
+        }
         Some(match rest {
             [] if is(ENROLLMENTS) => Self::Enrollments,
             [QUERY] if is(ENROLLMENTS) => Self::EnrollmentQuery,
@@ -103,5 +106,25 @@ impl fmt::Display for DpsPath {
                 write!(f, "/{}/{REGISTRATIONS}/{}/operations/{}", encode(scope), encode(id), encode(operation))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::HubPath;
+
+    #[test]
+    fn nobody_is_called_nothing() {
+        for path in [
+            "/enrollments//",
+            "/enrollmentGroups//attestationmechanism",
+            "/registrations//",
+            "/jobs//",
+            "/certificates//",
+            "/0ne1/registrations//register",
+        ] {
+            assert_eq!(HubPath::parse(path), None, "{path}");
+        }
+        assert!(HubPath::parse("/enrollments/").is_some());
     }
 }

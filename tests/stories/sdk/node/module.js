@@ -32,6 +32,8 @@ async function start() {
       }
     });
   });
+  // The subscription is on its way; an answer that was asked for behind it says that the hub has it.
+  await module_.getTwin();
   await registry.updateModuleTwin('carrier', 'camera', { properties: { desired: { fps: 25 } } }, '*');
   await changed;
   const order = { methodName: 'zoom', payload: { zoom: 3 }, responseTimeoutInSeconds: PATIENCE, connectTimeoutInSeconds: PATIENCE };

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fake::Fake;
 use super::stage::connect;
+use crate::Deadlines;
 use crate::faults::Faults;
 use crate::mqtt::{Door as Entrance, LIMITS, Mqtt, MqttSettings, serve};
 use crate::quota::Quotas;
@@ -91,7 +92,8 @@ async fn a_refused_device_hears_why_although_it_sent_more() {
 #[tokio::test]
 async fn handshakes_that_never_end_do_not_keep_others_out() {
     let brief = Duration::from_millis(300);
-    let settings = MqttSettings { half_open: 3, handshake_deadline: brief, ..MqttSettings::default() };
+    let deadlines = Deadlines { half_open: 3, device_handshake: brief, ..Deadlines::default() };
+    let settings = MqttSettings { deadlines, ..MqttSettings::default() };
     let door = door(settings).await;
     let mut silent = Vec::new();
     for _ in 0..3 {

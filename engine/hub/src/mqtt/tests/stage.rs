@@ -64,7 +64,7 @@ impl Stage {
         let (near, far) = tokio::io::duplex(bytes);
         let hub = Arc::clone(&self.hub);
         tokio::spawn(async move {
-            let deadline = Instant::now() + hub.settings.connect_deadline;
+            let deadline = Instant::now() + hub.settings.deadlines.connect;
             let strain = Arc::<Strain>::default();
             let far = Faulty::new(far, Arc::clone(&strain), |_| {});
             if let Some(Entered::Session(session)) = greet(&hub, far, strain, None, None, deadline).await {

@@ -46,6 +46,7 @@ impl HubState {
             let pending = Pending { sequence, message, enqueued: now, expires, deliveries: 0, held: false };
             let writes = vec![write_message(device, &pending)];
             inner.mail.expiries.insert((expires, sequence), device.clone());
+            inner.mail.sent += 1;
             inner.registry.change_queue(device, |queue| queue.push(pending));
             Ok(Change { answer, writes, effects: vec![Effect::Message { identity }] })
         })
@@ -163,6 +164,7 @@ pub(super) fn end(
     let mut writes = Vec::new();
     for (pending, how) in ended {
         inner.mail.expiries.remove(&(pending.expires, pending.sequence));
+        inner.mail.ended[how as usize] += 1;
         writes.push(remove_message(device, pending.sequence));
         if !pending.message.ack.wants(how) {
             continue;

@@ -12,4 +12,4 @@ mod tests;
 
 pub(super) use actions::forget_messages;
 pub(super) use queue::Queue;
-pub(super) use stored::Mail;
+pub(crate) use stored::{Mail, MailCounts};

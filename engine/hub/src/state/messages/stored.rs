@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use base::{parse_time, rfc3339_ticks};
 use serde::{Deserialize, Serialize};
-use wire::{CloudMessage, DeviceId, FeedbackRecord};
+use wire::{CloudMessage, DeviceId, FeedbackRecord, MessageEnd};
 
 use super::feedback::Feedback;
 use super::queue::Pending;
@@ -20,6 +20,23 @@ pub(crate) struct Mail {
     /// When which message is over, in order.
     pub(super) expiries: BTreeMap<(SystemTime, u64), DeviceId>,
     pub(super) last_sequence: u64,
+    /// Messages taken since the start.
+    pub(super) sent: u64,
+    /// What became of them, by the number of the end.
+    pub(super) ended: [u64; MessageEnd::ALL.len()],
+}
+
+/// How many messages there are, and were since the start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MailCounts {
+    /// Messages that wait for their devices.
+    pub(crate) waiting: usize,
+    /// Feedback that nobody has read.
+    pub(crate) feedback: usize,
+    /// Messages that were taken.
+    pub(crate) sent: u64,
+    /// Messages by how they ended.
+    pub(crate) ended: [(MessageEnd, u64); MessageEnd::ALL.len()],
 }
 
 #[derive(Serialize, Deserialize)]
@@ -108,8 +125,9 @@ impl Mail {
     }
 
     /// Messages that wait (for a minute also those that ended in a connection's hands), and records of feedback.
-    pub(in crate::state) fn counts(&self) -> (usize, usize) {
-        (self.expiries.len(), self.feedback.len())
+    pub(in crate::state) fn counts(&self) -> MailCounts {
+        let ended = MessageEnd::ALL.map(|end| (end, self.ended[end as usize]));
+        MailCounts { waiting: self.expiries.len(), feedback: self.feedback.len(), sent: self.sent, ended }
     }
 
     /// The next number: of the time, so that numbers grow over restarts too.
