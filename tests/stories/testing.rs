@@ -129,3 +129,12 @@ fn cases_are_played_again_when_something_is_saved() {
     let ended = test.signal("INT");
     assert_eq!(ended.code, Some(130), "{}", ended.err);
 }
+
+#[test]
+fn messages_arrive_and_the_machine_is_the_cases_own() {
+    let script = "on_message(|device, message| { print(`got ${message.text}`); device.report(#{ kind: message.properties.kind }); });\non_method(\"up\", |device, request| #{ out: device.run(\"/usr/bin/uptime\", [\"-p\"]).out, id: device.read(\"/etc/os-release\") });\n";
+    let cases = "given:\n  run: [{ program: /usr/bin/uptime -p, out: up 3 days }]\n  read: { /etc/os-release: ID=x }\ncases:\n  - name: message\n    message: { body: hello, properties: { kind: greeting } }\n    expect: { printed: [got hello], reported: { kind: greeting } }\n  - name: up\n    method: up\n    expect: { payload: { out: up 3 days, id: ID=x } }\n";
+    let set = empty().file("scripts/m.rhai", script).file("scripts/m.test.yaml", cases);
+    let ended = set.iotplay.run(&["test"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+}

@@ -261,6 +261,29 @@ async fn ended(what: &'static str, task: JoinedTask) {
 struct Chores(Vec<(&'static str, JoinedTask)>);
 
 impl Chores {
+    /// Numbers for Prometheus and a sign of life, as far as anybody wants them.
+    fn be_watched(
+        &mut self,
+        listener: Option<tokio::net::TcpListener>,
+        watched: Watched,
+        pulse: Option<crate::pulse::Pulse>,
+        stop: &CancellationToken,
+    ) {
+        if let Some(listener) = listener {
+            let numbers = Arc::new(move || (true, watched.text()));
+            self.begin("serving the numbers", net::metrics::serve(listener, vec![("/metrics", numbers)], stop.clone()));
+        }
+        if let Some(pulse) = pulse {
+            let stop = stop.clone();
+            self.begin("its pulse", async move {
+                let mut ticks = tokio::time::interval(PULSE);
+                while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                    pulse.beat();
+                }
+            });
+        }
+    }
+
     fn begin(&mut self, what: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         self.0.push((what, tokio::spawn(work)));
     }
@@ -372,20 +395,8 @@ impl Parts {
             config.seed,
         );
         let mut chores = Chores::default();
-        if let Some((listener, _)) = listeners.metrics {
-            let numbers = Arc::new(move || (true, watched.text()));
-            let serving = net::metrics::serve(listener, vec![("/metrics", numbers)], stop.clone());
-            chores.begin("serving the numbers", serving);
-        }
-        if let Some(pulse) = config.pulse {
-            let stop = stop.clone();
-            chores.begin("its pulse", async move {
-                let mut ticks = tokio::time::interval(PULSE);
-                while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-                    pulse.beat();
-                }
-            });
-        }
+        let metrics_listener = listeners.metrics.map(|(listener, _)| listener);
+        chores.be_watched(metrics_listener, watched, config.pulse, stop);
         chores.sweep(&state, files, &log, stop);
         let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
         chores.begin("the jobs", jobs.run(stop.clone(), GRACE));

@@ -45,7 +45,8 @@ impl Dialer {
     async fn tcp(&self, host: &str, port: u16) -> std::io::Result<TcpStream> {
         let sources = &self.config.sources;
         if !sources.is_empty() {
-            for address in lookup_host((host, port)).await?.filter(|address| is_loopback(address.ip())) {
+            let here = lookup_host((host, port)).await?.find(|address| is_loopback(address.ip()));
+            if let Some(address) = here {
                 let source = sources[self.rng.borrow_mut().random_range(0..sources.len())];
                 let socket = TcpSocket::new_v4()?;
                 socket.bind((source, 0).into())?;
