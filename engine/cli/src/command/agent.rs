@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{Agent, AgentConfig, AgentEvent, Board, ClientCertificate, OutboxConfig, RunningAgent, SimConfig, Transport};
+use agent::{
+    Agent, AgentConfig, AgentEvent, Board, ClientCertificate, OutboxConfig, RunningAgent, SimConfig, Transport,
+};
 use base::{Diagnostic, Secret};
 use net::tls::Roots;
 use runner::Lines;
