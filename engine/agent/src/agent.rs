@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use wire::DeviceCredential;
 
+use crate::cases::Reel;
 use crate::config::{AgentConfig, ScriptPlace};
 use crate::counters::{AgentStatus, Counters};
 use crate::fleet;
@@ -159,6 +160,13 @@ fn run(
         .max_blocking_threads(4)
         .build()
         .expect("a runtime without extra threads needs nothing that could be missing");
+    let (reel, sink) = match config.record {
+        true => {
+            let (reel, sink) = Reel::before(config.sink);
+            (Some(reel), sink)
+        }
+        false => (None, config.sink),
+    };
     let habits = Habits {
         sim: config.sim,
         board: config.board,
@@ -170,6 +178,7 @@ fn run(
         outbox: config.outbox.bounds(),
         outboxes: config.outbox.folder.map(MemoryFolder::new),
         faults: config.faults,
+        reel,
         grants: Arc::new(config.grants),
         announce: config.announce,
     };
@@ -187,7 +196,7 @@ fn run(
         devices: RefCell::default(),
         progress: shared.progress,
         broken: shared.broken,
-        sink: config.sink,
+        sink,
     });
     LocalSet::new().block_on(&runtime, fleet::run(lane, Rc::new(dialer), config.devices, reload));
 }

@@ -18,6 +18,7 @@ use crate::answer::{Answer, of_error, thrown};
 use crate::config::Deadlines;
 use crate::device::Device;
 use crate::event::{AgentEvent, HandlerName, HandlerOutcome};
+use crate::messages::Verdict;
 use crate::outbox::Reply;
 use crate::scripts::Scripts;
 use crate::{faults, methods, reboot};
@@ -57,6 +58,8 @@ pub(crate) struct Call {
     pub(crate) handler: HandlerName,
     /// What `ack()` acknowledges: path and version of a desired value.
     pub(crate) desired: Option<(Arc<str>, u64)>,
+    /// What `reject()` and `abandon()` say of a message; none where there is no message.
+    pub(crate) verdict: Option<RefCell<Option<Verdict>>>,
     /// A restart follows this call.
     pub(crate) then_reboot: Cell<bool>,
     slot: RefCell<Slot>,
@@ -86,6 +89,7 @@ impl Call {
             scripts,
             handler,
             desired: None,
+            verdict: None,
             then_reboot: Cell::new(false),
             slot: RefCell::new(caller.map_or(Slot::None, Slot::Open)),
             acknowledged: RefCell::default(),
@@ -228,16 +232,18 @@ pub(crate) fn start(call: Rc<Call>, work: Work) {
     let tasks = call.device.lane.tasks.clone();
     // Counted from here on, so that whoever looks between now and its first turn sees it.
     call.device.enter(&call);
-    tasks.spawn_local(run_entered(call, work));
+    tasks.spawn_local(async move {
+        run_entered(call, work).await;
+    });
 }
 
 /// Runs a handler to its end.
-pub(crate) async fn run(call: Rc<Call>, work: Work) {
+pub(crate) async fn run(call: Rc<Call>, work: Work) -> HandlerOutcome {
     call.device.enter(&call);
-    run_entered(call, work).await;
+    run_entered(call, work).await
 }
 
-async fn run_entered(call: Rc<Call>, work: Work) {
+async fn run_entered(call: Rc<Call>, work: Work) -> HandlerOutcome {
     let device = Rc::clone(&call.device);
     let budget = Budget::handler().deadline(work.deadlines.work);
     let context: Rc<dyn Any> = Rc::<Call>::clone(&call);
@@ -254,7 +260,7 @@ async fn run_entered(call: Rc<Call>, work: Work) {
     device.say(AgentEvent::Handler {
         device: device.identity.clone(),
         handler: call.handler.clone(),
-        outcome,
+        outcome: outcome.clone(),
         took: call.started.elapsed(),
     });
     device.save_soon();
@@ -265,6 +271,7 @@ async fn run_entered(call: Rc<Call>, work: Work) {
     if let HandlerName::Method(name) = &call.handler {
         methods::next_in_line(&device, name);
     }
+    outcome
 }
 
 /// The script's run; its caller gets an answer in time, whatever the script does.

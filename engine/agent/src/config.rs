@@ -30,13 +30,13 @@ pub struct AgentConfig {
     pub faults: FaultPlan,
     /// A real board: its restart is a command. None is a simulated device.
     pub board: Option<Board>,
-    /// A file with the device's ready-made token, read again whenever it is replaced; in place of the credential of an only
-    /// device.
-    pub token_file: Option<PathBuf>,
     /// What scripts may touch of the machine; nothing by default.
     pub grants: Grants,
     /// Whether devices report which methods they handle.
     pub announce: bool,
+    /// A file with the device's ready-made token, read again whenever it is replaced; in place of the credential of an only
+    /// device.
+    pub token_file: Option<PathBuf>,
     /// Which certificates a hub may show.
     pub roots: Roots,
     /// The devices' own certificate, for those that log in with one.
@@ -49,6 +49,8 @@ pub struct AgentConfig {
     pub errors: ErrorDetail,
     /// Where `device.state` and the boot's id survive the agent's end; none keeps them in memory.
     pub state: Option<PathBuf>,
+    /// Every call is also told as a case ([`AgentEvent::Recorded`](crate::AgentEvent::Recorded)); for one device only.
+    pub record: bool,
     /// How much may wait for the hub, and where.
     pub outbox: OutboxConfig,
     /// Randomness: jitter and simulated boot ids.
@@ -69,15 +71,16 @@ impl AgentConfig {
             sim: SimConfig::default(),
             faults: FaultPlan::default(),
             board: None,
-            token_file: None,
             grants: Grants::default(),
             announce: false,
+            token_file: None,
             roots: Roots::System,
             certificate: None,
             link: LinkConfig::default(),
             deadlines: Deadlines::default(),
             errors: ErrorDetail::Full,
             state: None,
+            record: false,
             outbox: OutboxConfig::default(),
             seed: Seed::from_os(),
             clock: Clock::system(),

@@ -60,6 +60,12 @@ counters! {
     refusals,
     /// Method calls that arrived.
     calls,
+    /// Cloud-to-device messages that arrived.
+    messages_in,
+    /// Cloud-to-device messages that a handler rejected.
+    messages_rejected,
+    /// Cloud-to-device messages that no try of the handler came to an end with.
+    messages_given_up,
     /// Replies that were handed to a connection.
     replies,
     /// Replies whose connection was gone before they could leave.

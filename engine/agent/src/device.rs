@@ -16,6 +16,7 @@ use crate::event::{AgentEvent, HandlerName};
 use crate::faults::Seeded;
 use crate::lane::Lane;
 use crate::memory::{Memory, MemoryError};
+use crate::messages::Inbox;
 use crate::methods::Queues;
 use crate::outbox::{Full, Outbox};
 use crate::reports::Taken;
@@ -31,6 +32,9 @@ pub(crate) struct Device {
     pub(crate) queues: RefCell<Queues>,
     pub(crate) timers: RefCell<BTreeMap<Arc<str>, Timer>>,
     pub(crate) desired: RefCell<DesiredQueue>,
+    pub(crate) inbox: RefCell<Inbox>,
+    /// Programs that run for its scripts.
+    pub(crate) programs: Cell<usize>,
     /// Between a restart's start and its end.
     pub(crate) rebooting: Cell<bool>,
     /// The outbox drops messages, and this was told.
@@ -59,6 +63,8 @@ impl Device {
             queues: RefCell::default(),
             timers: RefCell::default(),
             desired: RefCell::default(),
+            inbox: RefCell::default(),
+            programs: Cell::new(0),
             rebooting: Cell::new(false),
             full: Cell::new(false),
             seeded,

@@ -93,6 +93,11 @@ pub enum AgentEvent {
         /// The methods that they handle.
         methods: Vec<String>,
     },
+    /// A call as the text of a case for `iotplay test`: an item of `cases`.
+    Recorded {
+        /// YAML, indented as such an item.
+        case: String,
+    },
     /// The scripts on disk do not load; the last good ones stay in force.
     Broken(Diagnostics),
 }
@@ -112,6 +117,8 @@ pub enum HandlerName {
     Connect,
     /// `on_boot(..)`
     Boot,
+    /// `on_message(..)`
+    Message,
 }
 
 impl fmt::Display for HandlerName {
@@ -123,6 +130,7 @@ impl fmt::Display for HandlerName {
             Self::Start => f.write_str("on_start"),
             Self::Connect => f.write_str("on_connect"),
             Self::Boot => f.write_str("on_boot"),
+            Self::Message => f.write_str("on_message"),
         }
     }
 }

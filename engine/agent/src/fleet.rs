@@ -9,6 +9,7 @@ use tokio::task::{JoinSet, spawn_blocking, yield_now};
 use tokio::time::timeout;
 use wire::{DeviceConnection, Identity};
 
+use crate::cases::Recorder;
 use crate::device::{Device, file_fault};
 use crate::event::AgentEvent;
 use crate::lane::Lane;
@@ -16,7 +17,7 @@ use crate::link::{Dialer, Login, MqttLink};
 use crate::reboot::{Waking, greet_if_new, wake};
 use crate::reload::Reload;
 use crate::session::Session;
-use crate::{desired, faults, hooks, outbox};
+use crate::{announce, desired, faults, hooks, outbox};
 
 /// Devices between two turns of those that run already.
 const BATCH: usize = 100;
@@ -41,7 +42,13 @@ pub(crate) async fn run(lane: Rc<Lane>, dialer: Rc<Dialer>, devices: Vec<DeviceC
                 None => Login::new(connection.clone()),
             };
             let link = MqttLink::new(Rc::clone(&dialer), login, fleet);
-            sessions.spawn_local(live(Rc::clone(&lane), connection.identity, waking, link));
+            match &lane.habits.reel {
+                Some(reel) => {
+                    let line = Recorder::new(link, &lane, reel);
+                    sessions.spawn_local(live(Rc::clone(&lane), connection.identity, waking, line))
+                }
+                None => sessions.spawn_local(live(Rc::clone(&lane), connection.identity, waking, link)),
+            };
         }
         yield_now().await;
     }
@@ -148,6 +155,9 @@ pub(crate) async fn renew_all(lane: &Rc<Lane>) {
         for device in batch {
             device.cancel_timers();
             hooks::start(device);
+            announce::announce(device);
+            // The session looks whether these scripts want messages.
+            device.outbox.ring();
             if device.outbox.connection() != 0 {
                 desired::tell_all(device, &serde_json::Map::new());
             }

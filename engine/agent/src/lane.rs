@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::Identity;
 
+use crate::cases::Reel;
 use crate::config::{Board, Deadlines, ErrorDetail, SimConfig};
 use crate::counters::Counters;
 use crate::device::Device;
@@ -43,6 +44,8 @@ pub(crate) struct Habits {
     /// Where what waits for the hub is kept; none keeps it in memory.
     pub(crate) outboxes: Option<MemoryFolder>,
     pub(crate) faults: FaultPlan,
+    /// Calls are recorded on it.
+    pub(crate) reel: Option<Reel>,
     /// Shared with the threads that read files.
     pub(crate) grants: Arc<Grants>,
     pub(crate) announce: bool,

@@ -3,8 +3,10 @@
 //! Knows no method by name: those come from the scripts.
 
 mod agent;
+mod announce;
 mod answer;
 mod call;
+mod cases;
 mod check;
 mod config;
 mod counters;
@@ -18,8 +20,11 @@ mod hooks;
 mod lane;
 mod link;
 mod memory;
+mod messages;
 mod methods;
 mod outbox;
+mod params;
+mod program;
 mod reboot;
 mod reload;
 mod reports;
@@ -31,6 +36,7 @@ mod timers;
 mod twin;
 
 pub use agent::{Agent, AgentStartError, RunningAgent};
+pub use cases::{Case, CaseFile, CaseOutcome, Cast, Rehearsal};
 pub use check::check_scripts;
 pub use config::{
     AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, OutboxConfig, Patience, ScriptPlace,

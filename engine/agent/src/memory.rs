@@ -12,6 +12,9 @@ use wire::Identity;
 /// Bytes of `device.state` as JSON. It is kept in memory for each device and written whole on every change.
 const MOST_BYTES: usize = 64 * 1024;
 
+/// Messages whose tries are counted: more than a hub keeps for a device.
+const MOST_TRIES: usize = 64;
+
 /// File systems take names of 255 bytes; an id of a module in this form may have three times as many.
 const LONGEST_NAME: usize = 200;
 
@@ -29,6 +32,9 @@ pub(crate) struct Memory {
     /// A restart that was asked for and has not happened yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reboot: Option<PendingReboot>,
+    /// How often messages were handed to their handler without an end yet; the oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tries: Vec<(String, u32)>,
 }
 
 /// A restart on its way.
@@ -62,6 +68,36 @@ impl Memory {
     pub(crate) fn replace(&mut self, state: Map<String, Value>) -> Result<(), StateError> {
         let old = std::mem::replace(&mut self.state, state);
         self.checked(|memory| memory.state = old)
+    }
+
+    /// How often this message was tried.
+    pub(crate) fn tries(&self, key: &str) -> u32 {
+        self.tries.iter().find(|(known, _)| known == key).map_or(0, |(_, count)| *count)
+    }
+
+    /// One more try.
+    pub(crate) fn count_try(&mut self, key: &str) {
+        if let Some((_, count)) = self.tries.iter_mut().find(|(known, _)| known == key) {
+            *count += 1;
+            return;
+        }
+        if self.tries.len() >= MOST_TRIES {
+            self.tries.remove(0);
+        }
+        self.tries.push((key.to_owned(), 1));
+    }
+
+    /// A try that was none.
+    pub(crate) fn uncount_try(&mut self, key: &str) {
+        if let Some((_, count)) = self.tries.iter_mut().find(|(known, _)| known == key) {
+            *count = count.saturating_sub(1);
+        }
+        self.tries.retain(|(_, count)| *count > 0);
+    }
+
+    /// The message is done with.
+    pub(crate) fn forget_tries(&mut self, key: &str) {
+        self.tries.retain(|(known, _)| known != key);
     }
 
     fn checked<T>(&mut self, undo: impl FnOnce(&mut Self) -> T) -> Result<(), StateError> {

@@ -56,6 +56,11 @@ pub(crate) fn dispatch(device: &Rc<Device>, incoming: Incoming) {
             &Answer::error(429, &format!("{MOST_RUNNING} handlers run already")),
         );
     }
+    // Before anything makes way for it.
+    let request = match request(handler, &incoming) {
+        Ok(request) => request,
+        Err(why) => return refuse(device, &incoming.name, incoming.caller, &Answer::error(400, &why)),
+    };
     let name = HandlerName::Method(Arc::clone(&incoming.name));
     let busy = || device.running_of(&name);
     match handler.mode {
@@ -68,15 +73,23 @@ pub(crate) fn dispatch(device: &Rc<Device>, incoming: Incoming) {
         Mode::Restart => busy().iter().for_each(|call| call.cancel(409, "a newer call took its place")),
         Mode::Single | Mode::Queued => {}
     }
-    begin(device, &scripts, handler, incoming);
+    begin(device, &scripts, handler, (incoming, request));
 }
 
-fn begin(device: &Rc<Device>, scripts: &Arc<Scripts>, handler: &MethodHandler, incoming: Incoming) {
-    let payload = match payload(&incoming.payload) {
-        Ok(payload) => payload,
-        Err(why) => return refuse(device, &incoming.name, incoming.caller, &Answer::error(400, &why)),
-    };
+/// The call as its handler sees it, if it has what the handler says it takes.
+fn request(handler: &MethodHandler, incoming: &Incoming) -> Result<Request, String> {
+    let payload = payload(&incoming.payload)?;
     let request = Request::new(Arc::clone(&incoming.name), incoming.caller.rid.clone(), payload);
+    handler.params.check(&request)?;
+    Ok(request)
+}
+
+fn begin(
+    device: &Rc<Device>,
+    scripts: &Arc<Scripts>,
+    handler: &MethodHandler,
+    (incoming, request): (Incoming, Request),
+) {
     let name = HandlerName::Method(incoming.name);
     let call = Rc::new(Call::new(device, Arc::clone(scripts), name, Some(incoming.caller)));
     let args = vec![Dynamic::from(crate::surface::DeviceRef::of(device)), Dynamic::from(request)];

@@ -8,8 +8,10 @@ use base::{Clock, Diagnostic, Diagnostics, Place, did_you_mean};
 use rhai::Map;
 use script::{Bundle, Dynamic, Handler, Registration, ScriptHost, type_in_words};
 
+use crate::announce;
 use crate::call::Call;
 use crate::config::{Deadlines, ScriptPlace};
+use crate::params::Params;
 use crate::surface::{self, duration_of};
 
 const ON_METHOD: &str = "on_method";
@@ -17,9 +19,16 @@ const ON_DESIRED: &str = "on_desired";
 const ON_START: &str = "on_start";
 const ON_CONNECT: &str = "on_connect";
 const ON_BOOT: &str = "on_boot";
+const ON_MESSAGE: &str = "on_message";
 
 /// The keys of a handler's options.
-const OPTIONS: [&str; 3] = ["mode", "work", "answer"];
+const OPTIONS: [&str; 4] = ["mode", "work", "answer", "params"];
+
+/// Those of on_message.
+const MESSAGE_OPTIONS: [&str; 2] = ["work", "tries"];
+
+/// Tries of a message, unless its handler says otherwise.
+const TRIES: u32 = 5;
 
 /// What happens to a call while another one of the same method runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +54,8 @@ pub(crate) struct MethodHandler {
     pub(crate) mode: Mode,
     work: Option<Duration>,
     answer: Option<Duration>,
+    /// What it says it takes.
+    pub(crate) params: Params,
     pub(crate) place: Place,
 }
 
@@ -62,6 +73,16 @@ pub(crate) struct DesiredHandler {
     pub(crate) run: Handler,
 }
 
+/// The handler of cloud-to-device messages.
+#[derive(Debug)]
+pub(crate) struct MessageHandler {
+    pub(crate) run: Handler,
+    pub(crate) work: Option<Duration>,
+    /// How often a message is handed over before it is given up.
+    pub(crate) tries: u32,
+    place: Place,
+}
+
 /// All handlers of one load of the scripts. Shared by all devices, never changed.
 #[derive(Debug, Default)]
 pub(crate) struct Scripts {
@@ -70,11 +91,14 @@ pub(crate) struct Scripts {
     pub(crate) on_start: Vec<Handler>,
     pub(crate) on_connect: Vec<Handler>,
     pub(crate) on_boot: Vec<Handler>,
+    pub(crate) on_message: Option<MessageHandler>,
+    /// Tells these texts from others.
+    pub(crate) version: String,
 }
 
 /// The host of device handlers: their hooks, functions and types.
 pub(crate) fn host(clock: &Clock) -> ScriptHost {
-    let hooks = [ON_METHOD, ON_DESIRED, ON_START, ON_CONNECT, ON_BOOT];
+    let hooks = [ON_METHOD, ON_DESIRED, ON_START, ON_CONNECT, ON_BOOT, ON_MESSAGE];
     let builder = hooks.into_iter().fold(ScriptHost::builder(clock), |builder, hook| builder.hook(hook));
     builder
         .module(surface::module())
@@ -101,7 +125,7 @@ pub(crate) fn bundle(host: &ScriptHost, place: &ScriptPlace) -> Result<Bundle, D
 
 impl Scripts {
     pub(crate) fn of(bundle: &Bundle) -> Result<Self, Diagnostics> {
-        let mut scripts = Self::default();
+        let mut scripts = Self { version: announce::version(bundle), ..Self::default() };
         let mut found = Diagnostics::default();
         for registration in bundle.registrations() {
             if let Err(diagnostic) = scripts.take(registration) {
@@ -129,6 +153,7 @@ impl Scripts {
                 });
                 Ok(())
             }
+            ON_MESSAGE => self.message(registration),
             hook => {
                 let [_] = arguments(registration, &["|device|"])?;
                 let handler = closure(registration, 1, "|device|")?;
@@ -140,6 +165,42 @@ impl Scripts {
                 Ok(())
             }
         }
+    }
+
+    fn message(&mut self, registration: &Registration) -> Result<(), Diagnostic> {
+        let wrong = |message: &str| Diagnostic::error(message).at(registration.place.clone());
+        let options = match registration.args.as_slice() {
+            [_] => None,
+            [options, _] => Some(options),
+            _ => return Err(wrong("on_message takes options if need be, and a closure").help(ON_MESSAGE_HELP)),
+        };
+        let run = closure(registration, 2, "|device, message|")?;
+        let mut handler = MessageHandler { run, work: None, tries: TRIES, place: registration.place.clone() };
+        if let Some(options) = options {
+            let map = options.read_lock::<Map>();
+            let map = map.ok_or_else(|| wrong("the options of on_message are a map").help(ON_MESSAGE_HELP))?;
+            for (key, value) in map.iter() {
+                match key.as_str() {
+                    "work" => {
+                        handler.work = deadline(key, value).map_err(|error| error.at(registration.place.clone()))?
+                    }
+                    "tries" => match value.as_int().map(u32::try_from) {
+                        Ok(Ok(tries)) if tries > 0 => handler.tries = tries,
+                        _ => return Err(wrong("`tries` is a whole number, 1 or more")),
+                    },
+                    _ => {
+                        return Err(unknown("option", ON_MESSAGE, key, MESSAGE_OPTIONS).at(registration.place.clone()));
+                    }
+                }
+            }
+        }
+        if let Some(first) = &self.on_message {
+            return Err(wrong("there is an on_message already")
+                .note("the second one")
+                .help(format!("the first one is at {}: every message goes to one handler", first.place.label())));
+        }
+        self.on_message = Some(handler);
+        Ok(())
     }
 
     fn method(&mut self, registration: &Registration) -> Result<(), Diagnostic> {
@@ -156,6 +217,7 @@ impl Scripts {
             mode: Mode::Parallel,
             work: None,
             answer: None,
+            params: Params::default(),
             place: registration.place.clone(),
         };
         if let Some(options) = options {
@@ -176,36 +238,44 @@ impl Scripts {
     }
 }
 
+const ON_MESSAGE_HELP: &str =
+    "on_message(|device, message| { .. }), or with options: on_message(#{ tries: 3 }, |device, message| { .. })";
+
 const ON_METHOD_HELP: &str = "on_method(\"name\", |device, request| { .. }), or with options: on_method(\"name\", #{ mode: \"single\" }, |device, request| { .. })";
 
 impl MethodHandler {
     fn option(&mut self, key: &str, value: &Dynamic) -> Result<(), Diagnostic> {
-        let deadline = |value| match duration_of(value) {
-            Ok(time) if time.is_zero() => Err(Diagnostic::error(format!("`{key}` must be longer than nothing"))),
-            Ok(time) => Ok(Some(time)),
-            Err(why) => Err(Diagnostic::error(format!("`{key}`: {why}"))),
-        };
         match key {
             "mode" => {
                 let name = text(value).unwrap_or_default();
                 let mode = MODES.iter().find(|(known, _)| *known == name);
-                self.mode =
-                    mode.map(|(_, mode)| *mode).ok_or_else(|| unknown("mode", &name, MODES.map(|(known, _)| known)))?;
+                self.mode = mode
+                    .map(|(_, mode)| *mode)
+                    .ok_or_else(|| unknown("mode", ON_METHOD, &name, MODES.map(|(known, _)| known)))?;
             }
-            "work" => self.work = deadline(value)?,
-            "answer" => self.answer = deadline(value)?,
-            _ => return Err(unknown("option", key, OPTIONS)),
+            "work" => self.work = deadline(key, value)?,
+            "params" => self.params = Params::read(value).map_err(Diagnostic::error)?,
+            "answer" => self.answer = deadline(key, value)?,
+            _ => return Err(unknown("option", ON_METHOD, key, OPTIONS)),
         }
         Ok(())
     }
 }
 
-fn unknown<const N: usize>(what: &str, name: &str, known: [&'static str; N]) -> Diagnostic {
+fn deadline(key: &str, value: &Dynamic) -> Result<Option<Duration>, Diagnostic> {
+    match duration_of(value) {
+        Ok(time) if time.is_zero() => Err(Diagnostic::error(format!("`{key}` must be longer than nothing"))),
+        Ok(time) => Ok(Some(time)),
+        Err(why) => Err(Diagnostic::error(format!("`{key}`: {why}"))),
+    }
+}
+
+fn unknown<const N: usize>(what: &str, hook: &str, name: &str, known: [&'static str; N]) -> Diagnostic {
     let help = match did_you_mean(name, known) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("there is {}", known.join(", ")),
     };
-    Diagnostic::error(format!("`{name}` is not {} {what} of on_method", if what == "option" { "an" } else { "a" }))
+    Diagnostic::error(format!("`{name}` is not {} {what} of {hook}", if what == "option" { "an" } else { "a" }))
         .help(help)
 }
 

@@ -10,12 +10,14 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use crate::announce;
 use crate::call::Caller;
 use crate::desired;
 use crate::device::Device;
 use crate::event::AgentEvent;
 use crate::hooks;
 use crate::link::{DeviceLink, Down, Inbound, Outbound};
+use crate::messages::{self, Message};
 use crate::methods::{self, Incoming};
 use crate::outbox::{Reply, Wish};
 use crate::reports::Taken;
@@ -51,6 +53,8 @@ pub(crate) struct Session<L> {
     quiet: Quiet,
     /// The line was told to come anew: what is sent now would be lost.
     leaving: bool,
+    /// Messages are asked for on this connection; none while that was not said.
+    listening: Option<bool>,
 }
 
 /// Whether calls still come.
@@ -76,6 +80,7 @@ impl<L: DeviceLink> Session<L> {
             end_by: None,
             quiet: Quiet::No,
             leaving: false,
+            listening: None,
         }
     }
 
@@ -177,6 +182,17 @@ impl<L: DeviceLink> Session<L> {
                 let caller = Caller { connection: self.connections, rid };
                 methods::dispatch(&self.device, Incoming { caller, name: name.into(), payload });
             }
+            Inbound::Message { id, again, properties, body } => {
+                let message = Message { properties, body };
+                let wanted = messages::arrived(&self.device, message, id, again, self.connections);
+                // Asked for in an earlier session, wanted by nobody now: it stays in the hub's queue.
+                if !wanted && self.listening != Some(false) {
+                    self.listen(false);
+                }
+            }
+            Inbound::NotListening => self.device.fault(Diagnostic::error(
+                "the hub refused the subscription to cloud-to-device messages: on_message hears nothing",
+            )),
             Inbound::Twin { rid, status, body } => self.twin(&rid, status, &body),
             Inbound::Desired { version, patch } => self.desired(version, &patch),
             Inbound::Hushed => self.quiet = Quiet::Yes,
@@ -244,6 +260,8 @@ impl<L: DeviceLink> Session<L> {
         device.twin.borrow_mut().lost();
         self.requests.forget();
         self.arrivals.clear();
+        device.inbox.borrow_mut().lost();
+        self.listening = None;
         self.leaving = false;
         self.renew_by = None;
         counters.disconnects.up();
@@ -291,6 +309,7 @@ impl<L: DeviceLink> Session<L> {
             Ok(false) => self.requests.ask(),
             Err(error) => self.device.fault(Diagnostic::error(error.to_string())),
         }
+        announce::announce(&self.device);
         let first = !self.greeted;
         self.greet();
         if first || version != self.device.twin.borrow().version() {
@@ -328,6 +347,7 @@ impl<L: DeviceLink> Session<L> {
     fn send_all(&mut self) {
         if self.device.outbox.connection() != 0 && !self.leaving {
             self.send_twin_requests();
+            self.hear_messages();
             while let Some(reply) = self.device.outbox.take_reply() {
                 self.send_reply(reply);
             }
@@ -342,6 +362,24 @@ impl<L: DeviceLink> Session<L> {
             Some(Wish::Away(why, time)) => self.leave(why, time),
             None => {}
         }
+    }
+
+    /// Asks for messages once there is a handler for them, and acknowledges those that are done with.
+    fn hear_messages(&mut self) {
+        let wanted = self.device.lane.scripts.current().on_message.is_some() && self.device.identity.module.is_none();
+        if wanted != self.listening.unwrap_or(false) && self.end_by.is_none() {
+            self.listen(wanted);
+        }
+        loop {
+            let settled = self.device.inbox.borrow_mut().take_settled(self.connections);
+            let Some(id) = settled else { break };
+            self.link.acknowledge(id);
+        }
+    }
+
+    fn listen(&mut self, wanted: bool) {
+        self.listening = Some(wanted);
+        self.link.listen(wanted);
     }
 
     /// A renewal cuts the line: it waits until nobody is owed an answer, and then until no call can cross the goodbye.

@@ -92,6 +92,15 @@ pub enum InventoryError {
     },
 }
 
+/// How long work takes at least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// So long.
+    pub least: Duration,
+    /// By which limit, as people read it behind "at": `40 direct methods/s, the hub's quota (S1, 1 unit)`.
+    pub by: Arc<str>,
+}
+
 /// Devices and their facts.
 pub trait Inventory {
     /// Whom the run talks to.
@@ -115,7 +124,7 @@ pub trait Inventory {
     fn fact<'a>(&'a self, device: &'a str, fact: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>>;
 
     /// The least time that this takes under the limits that are known of the hub; none when nothing is known of them.
-    fn estimate(&self, _work: &[Work]) -> Option<Duration> {
+    fn estimate(&self, _work: &[Work]) -> Option<Estimate> {
         None
     }
 }

@@ -13,7 +13,7 @@ mod watch;
 pub use error::{ErrorKind, ScriptError, ScriptResult, type_in_words};
 pub use expr::{Expr, ExprError, Expressions, Names};
 pub use host::{Bundle, Handler, HostBuilder, Registration, Script, ScriptHost};
-pub use lane::{Budget, Caller, StackConfig, context, wait};
+pub use lane::{Budget, Caller, StackConfig, context, place, wait};
 pub use live::Live;
 pub use look::{Literal, Written};
 pub use rhai::{

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::did_you_mean;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{StreamExt as _, stream};
-use runner::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
+use runner::{Ask, Estimate, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
 use serde_json::{Value, json};
 use wire::{ErrorCode, Identity, QuotaKind};
 
@@ -157,13 +157,17 @@ impl Inventory for IotHubInventory {
         })
     }
 
-    fn estimate(&self, work: &[Work]) -> Option<Duration> {
+    fn estimate(&self, work: &[Work]) -> Option<Estimate> {
         let mut calls = QuotaKind::ALL.map(|kind| (kind, 0));
         for work in work {
             for kind in costs(work) {
                 calls[*kind as usize].1 += work.count;
             }
         }
-        self.client.least(&calls)
+        let (size, (least, kind)) = (self.client.size()?, self.client.least(&calls)?);
+        let rate = size.rate(kind);
+        let window = if rate.window > Duration::from_secs(1) { "min" } else { "s" };
+        let by = format!("{} {kind}/{window}, the hub's quota ({size})", rate.count);
+        Some(Estimate { least, by: by.into() })
     }
 }

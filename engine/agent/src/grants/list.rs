@@ -6,7 +6,10 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::open::open;
-use super::pattern::{ANY, all_fit, is_wild};
+use super::pattern::{ANY, all_fit, fits, is_wild};
+
+/// Beginnings of variables by which the loader takes other code into a program: whoever may run one program could run any.
+const LOADERS: [&str; 2] = ["LD_", "DYLD_"];
 
 /// A longer path is no path on any system that we know.
 const LONGEST_PATH: usize = 4096;
@@ -17,6 +20,7 @@ pub struct Grants {
     run: Vec<ProgramGrant>,
     read: Vec<PathGrant>,
     upload: Vec<PathGrant>,
+    env: Vec<String>,
 }
 
 /// A program that scripts may run.
@@ -64,6 +68,9 @@ pub enum Denied {
     /// A program whose arguments no grant allows.
     #[error("`{0}` may not be run with these arguments: the agent's configuration grants it with others")]
     Arguments(String),
+    /// A variable that no grant covers.
+    #[error("`{0}` may not be set for a program here: no `env` of the agent's configuration covers it")]
+    Variable(String),
     /// A file that no grant covers.
     #[error("`{path}` may not be {what} here: no `{grant}` of the agent's configuration covers it")]
     Path {
@@ -107,7 +114,27 @@ impl Grants {
             }
         }
         let paths = |texts: &[String]| texts.iter().map(|text| PathGrant::new(text)).collect::<Result<_, _>>();
-        Ok(Self { run, read: paths(read)?, upload: paths(upload)? })
+        Ok(Self { run, read: paths(read)?, upload: paths(upload)?, env: Vec::new() })
+    }
+
+    /// Also grants variables, by patterns of their names, that programs may be given.
+    #[must_use]
+    pub fn with_env(mut self, names: Vec<String>) -> Self {
+        self.env = names;
+        self
+    }
+
+    /// Whether programs may be given this variable.
+    ///
+    /// # Errors
+    /// No grant covers it, it is no name, or it would load code into the program.
+    pub fn may_set(&self, name: &str) -> Result<(), Denied> {
+        let is_name = !name.is_empty() && !name.contains(['=', '\0']);
+        let loads = LOADERS.iter().any(|prefix| name.starts_with(prefix));
+        if is_name && !loads && self.env.iter().any(|pattern| fits(pattern, name)) {
+            return Ok(());
+        }
+        Err(Denied::Variable(name.to_owned()))
     }
 
     /// Whether a program may be run with these arguments. Its links are not resolved: some programs look at how they are called.

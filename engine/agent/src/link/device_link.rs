@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base::Diagnostic;
 use bytes::Bytes;
+use wire::PropertyBag;
 
 use crate::outbox::Sending;
 
@@ -22,6 +23,10 @@ pub(crate) enum Inbound {
     Twin { rid: String, status: u16, body: Bytes },
     /// The service changed desired properties.
     Desired { version: u64, patch: Bytes },
+    /// A cloud-to-device message; with an id, [`DeviceLink::acknowledge`] when it is done with. `again`: the hub sent it before.
+    Message { id: Option<u16>, again: bool, properties: PropertyBag, body: Bytes },
+    /// The hub refused to send messages, as [`DeviceLink::listen`] asked.
+    NotListening,
     /// No method calls come any more, as [`DeviceLink::hush`] asked.
     Hushed,
     /// The hub has acknowledged what was sent with this ticket.
@@ -68,6 +73,12 @@ pub(crate) trait DeviceLink {
     /// Asks the hub for no more method calls on this connection; [`Inbound::Hushed`] when it has agreed. A call that comes
     /// to a device without a subscription fails cleanly, one that crosses a goodbye is in doubt.
     fn hush(&mut self);
+
+    /// Asks for cloud-to-device messages on this connection, or for no more of them.
+    fn listen(&mut self, wanted: bool);
+
+    /// Tells the hub that a message is done with.
+    fn acknowledge(&mut self, id: u16);
 
     /// Says goodbye and connects again after a pause; an [`Inbound::Down`] comes first if a connection was up.
     fn reconnect(&mut self, why: &str, pause: Duration);

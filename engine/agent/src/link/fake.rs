@@ -11,6 +11,8 @@ use super::{DeviceLink, Inbound, Outbound};
 pub(crate) enum Did {
     Sent(Outbound),
     Hush,
+    Listen(bool),
+    Acknowledge(u16),
     Reconnect(String, Duration),
     Closed,
 }
@@ -53,6 +55,14 @@ impl DeviceLink for FakeLink {
 
     fn hush(&mut self) {
         self.note(Did::Hush);
+    }
+
+    fn listen(&mut self, wanted: bool) {
+        self.note(Did::Listen(wanted));
+    }
+
+    fn acknowledge(&mut self, id: u16) {
+        self.note(Did::Acknowledge(id));
     }
 
     fn reconnect(&mut self, why: &str, pause: Duration) {

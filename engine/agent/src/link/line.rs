@@ -6,7 +6,9 @@ use std::future::pending;
 use std::pin::Pin;
 use std::time::Duration;
 
-use net::mqtt::{Connection, MqttError, Packet, PubAck, Publish, QoS, SubscribeReasonCode, Unsubscribe};
+use net::mqtt::{
+    Connection, MqttError, Packet, PubAck, Publish, QoS, Subscribe, SubscribeFilter, SubscribeReasonCode, Unsubscribe,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use wire::{DeviceFilter, DeviceTopic, Identity};
@@ -48,6 +50,8 @@ pub(super) struct Line<S> {
     last_id: u16,
     /// The packet id of the UNSUBSCRIBE on the line.
     hush_id: Option<u16>,
+    /// The packet id of the SUBSCRIBE on the line.
+    listen_id: Option<u16>,
     /// When the peer was heard, or pinged, last.
     alive: Instant,
     pong_by: Option<Instant>,
@@ -86,6 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             unacknowledged: VecDeque::new(),
             last_id: 0,
             hush_id: None,
+            listen_id: None,
             alive: now,
             pong_by: None,
             renew,
@@ -150,8 +155,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
                 let hushed = self.hush_id.take_if(|id| *id == ack.pkid);
                 hushed.map(|_| Step::Inbound(Inbound::Hushed))
             }
-            // A second one is none of ours but harmless.
-            Packet::SubAck(_) => None,
+            // One that answers nothing is harmless.
+            Packet::SubAck(ack) => {
+                self.listen_id.take_if(|id| *id == ack.pkid)?;
+                let refused = !ack.return_codes.iter().all(|code| granted(*code));
+                refused.then_some(Step::Inbound(Inbound::NotListening))
+            }
             other => Some(Step::Over(format!("the hub sent a packet that only a device sends ({other:?})"))),
         }
     }
@@ -165,9 +174,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
                 Inbound::Twin { rid: rid.to_owned(), status, body: publish.payload.clone() }
             }
             Ok(DeviceTopic::Desired { version }) => Inbound::Desired { version, patch: publish.payload.clone() },
-            // Never asked for here, yet an earlier session of this device may have: unacknowledged, it stays in the
-            // hub's queue for whoever reads it.
-            Ok(DeviceTopic::CloudToDevice { .. } | DeviceTopic::ModuleInput { .. }) => return None,
+            // Acknowledged by the session, when it is done with.
+            Ok(DeviceTopic::CloudToDevice { properties, .. }) => {
+                let id = (publish.qos != QoS::AtMostOnce).then_some(publish.pkid);
+                let (again, body) = (publish.dup, publish.payload.clone());
+                return Some(Step::Inbound(Inbound::Message { id, again, properties, body }));
+            }
+            // Never asked for here, yet an earlier session of this module may have.
+            Ok(DeviceTopic::ModuleInput { .. }) => return None,
             _ => {
                 tracing::debug!(device = %self.identity, topic = %publish.topic, "a topic that means nothing to a device");
                 return None;
@@ -185,6 +199,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         packet.pkid = self.fresh_id();
         self.hush_id = Some(packet.pkid);
         self.queue(&Packet::Unsubscribe(packet));
+    }
+
+    /// Asks for cloud-to-device messages, or gives the subscription back.
+    pub(super) fn listen(&mut self, wanted: bool) {
+        let filter = DeviceFilter::CloudToDevice(self.identity.clone()).to_string();
+        let id = self.fresh_id();
+        if wanted {
+            let mut packet = Subscribe::new_many([SubscribeFilter::new(filter, QoS::AtLeastOnce)]);
+            packet.pkid = id;
+            self.listen_id = Some(id);
+            self.queue(&Packet::Subscribe(packet));
+        } else {
+            let mut packet = Unsubscribe::new(filter);
+            packet.pkid = id;
+            self.queue(&Packet::Unsubscribe(packet));
+        }
+    }
+
+    /// Acknowledges a message.
+    pub(super) fn acknowledge(&mut self, id: u16) {
+        self.queue(&Packet::PubAck(PubAck::new(id)));
     }
 
     /// Puts one thing on the line.
@@ -238,7 +273,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
             // The outbox keeps far fewer than 65,535 on the line.
-            if self.hush_id != Some(self.last_id) && !self.unacknowledged.iter().any(|(id, ..)| *id == self.last_id) {
+            let asked = [self.hush_id, self.listen_id].contains(&Some(self.last_id));
+            if !asked && !self.unacknowledged.iter().any(|(id, ..)| *id == self.last_id) {
                 return self.last_id;
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use net::mqtt::{Connection, Incoming, Limits, Packet, PubAck, Publish, QoS, UnsubAck};
+use net::mqtt::{Connection, Incoming, Limits, Packet, PubAck, Publish, QoS, SubAck, SubscribeReasonCode, UnsubAck};
 use tokio::io::{DuplexStream, duplex};
 use tokio::time::{Instant, timeout};
 use wire::{Identity, PropertyBag};
@@ -116,7 +116,6 @@ async fn topics_become_words_and_nonsense_is_passed_over() {
     let early = vec![publish("$iothub/methods/POST/go/?$rid=1", "{}")];
     let (mut line, mut hub) = pair(Valid::Always, early);
     for (topic, payload) in [
-        ("devices/d/messages/devicebound/a=b", "stays with the hub"),
         ("nonsense", ""),
         ("$iothub/twin/res/204/?$rid=5&$version=6", ""),
         ("$iothub/twin/PATCH/properties/desired/?$version=9", "{}"),
@@ -140,6 +139,26 @@ async fn topics_become_words_and_nonsense_is_passed_over() {
     assert_eq!(seen(&mut line, &mut hub).await, Packet::PubAck(PubAck::new(77)));
     say(&mut hub, &Packet::PingReq).await;
     assert!(matches!(line.next().await, Step::Over(why) if why.contains("only a device sends")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_asked_for_and_acknowledged_when_the_session_says_so() {
+    let (mut line, mut hub) = pair(Valid::Always, vec![]);
+    line.listen(true);
+    let Packet::Subscribe(asked) = seen(&mut line, &mut hub).await else { panic!() };
+    assert_eq!(asked.filters[0].path, "devices/d/messages/devicebound/#");
+    assert_eq!(asked.filters[0].qos, QoS::AtLeastOnce);
+    let mut message = Publish::new("devices/d/messages/devicebound/%24.mid=m1&a=b", QoS::AtLeastOnce, "hello");
+    (message.pkid, message.dup) = (9, true);
+    hub.queue(&Packet::SubAck(SubAck::new(asked.pkid, vec![SubscribeReasonCode::Failure]))).unwrap();
+    say(&mut hub, &Packet::Publish(message)).await;
+    assert!(matches!(line.next().await, Step::Inbound(Inbound::NotListening)));
+    let Step::Inbound(Inbound::Message { id, again, properties, body }) = line.next().await else { panic!() };
+    assert_eq!((id, again, properties.get("$.mid"), &body[..]), (Some(9), true, Some("m1"), &b"hello"[..]));
+    line.listen(false);
+    assert!(matches!(seen(&mut line, &mut hub).await, Packet::Unsubscribe(_)), "nothing was acknowledged by itself");
+    line.acknowledge(9);
+    assert_eq!(seen(&mut line, &mut hub).await, Packet::PubAck(PubAck::new(9)));
 }
 
 #[tokio::test(start_paused = true)]

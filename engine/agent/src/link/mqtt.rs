@@ -275,6 +275,18 @@ impl DeviceLink for MqttLink {
         }
     }
 
+    fn listen(&mut self, wanted: bool) {
+        if let State::Up(line, _) = &mut self.state {
+            line.listen(wanted);
+        }
+    }
+
+    fn acknowledge(&mut self, id: u16) {
+        if let State::Up(line, _) = &mut self.state {
+            line.acknowledge(id);
+        }
+    }
+
     fn reconnect(&mut self, why: &str, pause: Duration) {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Up(line, since) => {

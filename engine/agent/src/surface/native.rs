@@ -19,6 +19,8 @@ pub(crate) fn module() -> Module {
     super::state::register(&mut module);
     super::request::register(&mut module);
     super::reply::register(&mut module);
+    super::message::register(&mut module);
+    super::machine::register(&mut module);
     module
 }
 

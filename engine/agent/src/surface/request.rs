@@ -20,7 +20,7 @@ impl Request {
 
     /// A member of the payload: of a map, or of JSON that was sent as a text, as the tutorial's service does. `()` when it
     /// is missing or null, or when there are no members at all.
-    fn param(&self, name: &str) -> Dynamic {
+    pub(crate) fn param(&self, name: &str) -> Dynamic {
         let member = |map: &Map| map.get(name).cloned();
         let found = match self.payload.as_immutable_string_ref() {
             Ok(text) => from_json_bytes(text.as_bytes())

@@ -55,6 +55,7 @@ pub(crate) fn habits() -> Habits {
         token_file: None,
         twin_patience: Patience::default().twin,
         faults: crate::FaultPlan::default(),
+        reel: None,
         grants: Arc::default(),
         announce: false,
     }

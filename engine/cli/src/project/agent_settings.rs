@@ -5,6 +5,7 @@
 //!   run: ["/usr/bin/systemctl restart app-*", [/opt/flash, "a file", "**"]]   # program and a pattern for each argument
 //!   read: [/etc/os-release, "/var/log/app/**"]
 //!   upload: ["/var/log/app/*.gz"]
+//!   env: ["APP_*"]                                # variables that programs may be given
 //!   reboot: { command: /usr/sbin/reboot }
 //!   errors: terse
 //!   announce: true
@@ -30,6 +31,7 @@ pub(crate) struct AgentSettings {
     run: Vec<Words>,
     read: Vec<String>,
     upload: Vec<String>,
+    env: Vec<String>,
     reboot: Option<Reboot>,
     errors: Errors,
     announce: bool,
@@ -133,7 +135,9 @@ impl AgentSettings {
             };
             programs.push(ProgramGrant { program: program.into(), args: words.collect() });
         }
-        Grants::new(programs, &self.read, &self.upload).map_err(|error| wrong(error.to_string()))
+        Grants::new(programs, &self.read, &self.upload)
+            .map(|grants| grants.with_env(self.env.clone()))
+            .map_err(|error| wrong(error.to_string()))
     }
 }
 

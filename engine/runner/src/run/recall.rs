@@ -196,7 +196,8 @@ pub(super) fn rest(of: std::time::Duration, since: Option<SystemTime>, now: Syst
     of.saturating_sub(spent)
 }
 
-fn unknown(when: SystemTime) -> Failure {
+/// The failure of a call that was in flight when the run was interrupted.
+pub(crate) fn unknown(when: SystemTime) -> Failure {
     let message = format!(
         "was being called at {} when the run was interrupted, and no reply is known. It may have carried the call out.",
         rfc3339_millis(when)

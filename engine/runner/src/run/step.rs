@@ -198,6 +198,20 @@ impl Device<'_> {
         if self.trail.is_retracing() {
             return Err(End::Stopped);
         }
+        let inside = self.enter(step).await?;
+        let came = self.in_turn(step, (frame, nest), visit, known).await;
+        self.leave(inside, &came, nest);
+        came
+    }
+
+    /// The step in its turn, or once per item.
+    async fn in_turn(
+        &self,
+        step: &Step,
+        (frame, nest): (&Frame<'_>, &Nest<'_>),
+        visit: u32,
+        known: Option<&Vec<Value>>,
+    ) -> Result<Came, End> {
         let _turn = self.turn(step).await;
         self.facts.borrow_mut().clear();
         let limit = match self.limit(step, frame).await {
@@ -269,6 +283,7 @@ impl Device<'_> {
         }
         self.fork.release();
         let _rest = self.member.as_ref().map(Member::rest);
+        let _still = self.clock.stop();
         turns.acquire_owned().await.ok()
     }
 

@@ -221,6 +221,38 @@ async fn once_per_run_and_so_many_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_timeout_does_not_count_the_time_in_a_queue() {
+    let minute = Duration::from_secs(60);
+    for (steps, works, exit) in [
+        ("  - invoke_method: { name: m }\n    timeout: 2s\n", 1, 0),
+        ("  - invoke_method: { name: m }\n    timeout: 2s\n", 3, 4),
+        ("  - block:\n      - invoke_method: { name: m }\n    timeout: 2s\n", 1, 0),
+        ("  - block:\n      - invoke_method: { name: m }\n    timeout: 2s\n", 3, 4),
+        ("  - invoke_method: { name: m }\n    timeout: 2s\n    offline: { wait: 1h }\n", 1, 0),
+    ] {
+        let world = world(["a"]);
+        replies(&world, "a", [Reply::Queued(minute, Duration::from_secs(works))]);
+        let ran = run(&world, &format!("steps:\n{steps}")).await;
+        assert_eq!(ran.result.exit, exit, "{steps} {works} {:?}", ran.events.failures());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_the_time_until_a_throttle_or_a_fork_lets_it_go_on() {
+    for text in [
+        "steps:\n  - block:\n      - invoke_method: { name: m }\n        throttle: 1\n    timeout: 2s\n",
+        "forks: 1\nsteps:\n  - block:\n      - sleep: 100ms\n      - invoke_method: { name: m }\n    timeout: 2s\n",
+    ] {
+        let world = world((0..10).map(|n| format!("d{n}")));
+        for n in 0..10 {
+            replies(&world, &format!("d{n}"), [Reply::After(Duration::from_secs(1), json!(n))]);
+        }
+        let ran = run(&world, text).await;
+        assert_eq!((ran.result.exit, ran.result.counts.ok), (0, 10), "{text} {:?}", ran.events.failures());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn facts_are_read_when_named_and_anew_for_each_step() {
     let world = world(["d"]);
     let ran = run(&world, "steps:\n  - noop:\n  - log: ${{ twin.reported.n ?? 0 }}\n  - when: twin.version == 0\n    log: ${{ twin.version }}\n").await;

@@ -30,7 +30,7 @@ pub(crate) enum Made {
     /// Waits until the device is there.
     Online { tries: u8 },
     /// A block with what stands beside it.
-    Block { block: Vec<Made>, rescue: Vec<Made>, always: Vec<Made>, retries: u8, when: bool },
+    Block { block: Vec<Made>, rescue: Vec<Made>, always: Vec<Made>, retries: u8, when: bool, serial: bool },
 }
 
 fn leaf() -> impl Strategy<Value = Made> {
@@ -53,8 +53,16 @@ fn leaf() -> impl Strategy<Value = Made> {
 fn step() -> impl Strategy<Value = Made> {
     leaf().prop_recursive(2, 12, 3, |inner| {
         let some = |most| prop::collection::vec(inner.clone(), 0..most);
-        (prop::collection::vec(inner.clone(), 1..3), some(2), some(2), 0u8..2, any::<bool>())
-            .prop_map(|(block, rescue, always, retries, when)| Made::Block { block, rescue, always, retries, when })
+        (prop::collection::vec(inner.clone(), 1..3), some(2), some(2), 0u8..2, any::<bool>(), any::<bool>()).prop_map(
+            |(block, rescue, always, retries, when, serial)| Made::Block {
+                block,
+                rescue,
+                always,
+                retries,
+                when,
+                serial,
+            },
+        )
     })
 }
 
@@ -69,6 +77,8 @@ pub(crate) fn playbook() -> impl Strategy<Value = String> {
             if random {
                 text.push_str("targets: { query: d, order: random }\n");
             }
+            // Who goes through a block in batches may fail there.
+            text.push_str("abort_if: { failed: 100 }\n");
             text.push_str("before:\n  - invoke_method: { name: before }\nsteps:\n");
             let mut writer = Writer { text, count: 0, last: None };
             writer.steps(&steps, 1);
@@ -158,8 +168,11 @@ impl Writer {
                 line(self, true, &format!("invoke_method: {{ name: o{number}-{tries} }}"));
                 line(self, false, "offline: { wait: 1h }");
             }
-            Made::Block { block, rescue, always, retries, when } => {
+            Made::Block { block, rescue, always, retries, when, serial } => {
                 self.block([block, rescue, always], *retries, *when, depth);
+                if *serial {
+                    self.line(depth, false, "serial: [1, rest]");
+                }
             }
         }
     }
