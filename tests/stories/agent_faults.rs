@@ -120,6 +120,6 @@ fn an_outbox_has_one_owner() {
     let mut agent = set.iotplay.start(&["agent", "--outbox-disk"]);
     agent.line("connected");
     let second = set.iotplay.run(&["agent", "--outbox-disk"]);
-    assert_eq!(second.code, Some(1), "{}", second.err);
+    assert_eq!(second.code, Some(4), "{}", second.err);
     assert!(second.err.contains("in use by another process"), "{}", second.err);
 }
