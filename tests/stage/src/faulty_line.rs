@@ -159,11 +159,13 @@ async fn accept(listener: TcpListener, seen: watch::Receiver<Told>, taken: Arc<A
 async fn flow(client: TcpStream, mut seen: watch::Receiver<Told>) {
     let now = *seen.borrow_and_update();
     match now.weather {
-        Weather::Refuse => return reset(client),
+        Weather::Refuse => return reset(&client),
         Weather::CloseInHandshake => return close_in_handshake(client).await,
         _ => {}
     }
-    let Ok(Ok(server)) = tokio::time::timeout(DIAL, TcpStream::connect(now.server)).await else { return reset(client) };
+    let Ok(Ok(server)) = tokio::time::timeout(DIAL, TcpStream::connect(now.server)).await else {
+        return reset(&client);
+    };
     // Small pieces are the point of some weather.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (mut client, mut server) = (client, server);
@@ -177,8 +179,8 @@ async fn flow(client: TcpStream, mut seen: watch::Receiver<Told>) {
         }
     };
     if end == End::Reset {
-        reset(client);
-        reset(server);
+        reset(&client);
+        reset(&server);
     } else {
         // Bytes that are left unread would make a RST of it.
         let _ = tokio::join!(client.shutdown(), server.shutdown());
@@ -200,7 +202,7 @@ async fn ends(seen: &mut watch::Receiver<Told>, born: u64) -> End {
     }
 }
 
-fn reset(stream: TcpStream) {
+fn reset(stream: &TcpStream) {
     // Without it the peer sees FIN: a fault of its own kind.
     let _ = stream.set_zero_linger();
 }

@@ -56,7 +56,7 @@ async fn a_connection_that_flaps_loses_nothing_and_costs_no_memory() {
         }
     }
     eventually("everything arrives", async || {
-        let has = |n: &u64| taken.has(json!({"n": n}));
+        let has = |n: &u64| taken.has(&json!({"n": n}));
         answered.iter().all(has)
     })
     .await;

@@ -78,7 +78,7 @@ impl Taken {
     }
 
     /// Whether this came.
-    pub(crate) fn has(&self, body: Value) -> bool {
+    pub(crate) fn has(&self, body: &Value) -> bool {
         self.0.lock().unwrap().iter().any(|message| message.body == body.to_string().as_bytes())
     }
 
