@@ -3,6 +3,7 @@
 
 mod agent;
 mod agent_faults;
+mod agent_watched;
 mod bad_input;
 mod canaries;
 mod certificates;
