@@ -55,7 +55,8 @@ impl Batch {
 #[derive(Debug, Default)]
 pub(crate) struct Reports {
     waiting: VecDeque<Batch>,
-    flying: Option<Batch>,
+    /// Apart from the device, which is idle mostly.
+    flying: Option<Box<Batch>>,
     numbers: u64,
     /// Those up to this one are answered, and the file does not know it; 0 is none.
     answered: u64,
@@ -104,7 +105,7 @@ impl Reports {
         if self.flying.is_some() {
             return None;
         }
-        self.flying = self.waiting.pop_front();
+        self.flying = self.waiting.pop_front().map(Box::new);
         self.sent()
     }
 
@@ -134,7 +135,7 @@ impl Reports {
                         next.kept = Kept::No;
                     }
                 }
-                None => self.waiting.push_front(batch),
+                None => self.waiting.push_front(*batch),
             }
         }
     }
@@ -166,14 +167,14 @@ impl Reports {
 
     /// Writes down all of it that was ever written.
     pub(crate) fn write_all(&self, to: &mut Vec<u8>) {
-        for batch in self.flying.iter().chain(&self.waiting).filter(|batch| batch.written) {
+        for batch in self.flying.as_deref().into_iter().chain(&self.waiting).filter(|batch| batch.written) {
             record::put_report(to, batch.number, &batch.patch);
         }
     }
 
     /// A write is done. A patch that it could not keep stays, and its sender hears that nobody promises it.
     pub(crate) fn written(&mut self, write: u64, failed: Option<&str>) {
-        for batch in self.flying.iter_mut().chain(&mut self.waiting) {
+        for batch in self.flying.as_deref_mut().into_iter().chain(&mut self.waiting) {
             if batch.kept.settle(write, failed.is_none())
                 && let Some(why) = failed
             {
@@ -184,7 +185,7 @@ impl Reports {
 
     /// Applies all patches that the hub has not taken to what it last said.
     pub(crate) fn apply_to(&self, reported: &mut Map<String, Value>) {
-        for batch in self.flying.iter().chain(&self.waiting) {
+        for batch in self.flying.as_deref().into_iter().chain(&self.waiting) {
             merge(reported, &batch.patch);
         }
     }

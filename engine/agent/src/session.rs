@@ -228,7 +228,7 @@ impl<L: DeviceLink> Session<L> {
             0 => {}
             1 => self.device.fault(Diagnostic::warning("a message was dropped: the outbox was full")),
             many => {
-                self.device.fault(Diagnostic::warning(format!("{many} messages were dropped: the outbox was full")))
+                self.device.fault(Diagnostic::warning(format!("{many} messages were dropped: the outbox was full")));
             }
         }
     }

@@ -67,9 +67,19 @@ enum End {
 #[derive(Clone, Copy)]
 struct Told {
     weather: Weather,
-    /// Grows with each change: a flow that is older than it ends if the weather says so.
+    /// Grows with each change.
     change: u64,
+    /// The last change that ended what was open: seen by every flow that is older, even if the weather is better by then.
+    last_end: Option<(u64, End)>,
     server: SocketAddr,
+}
+
+impl Told {
+    fn turn(&mut self, weather: Weather) {
+        self.change += 1;
+        self.weather = weather;
+        self.last_end = weather.ends_open().map(|end| (self.change, end)).or(self.last_end);
+    }
 }
 
 /// A relay in front of a server. Dropping it ends everything.
@@ -95,7 +105,7 @@ impl FaultyLine {
     pub async fn to(server: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let at = listener.local_addr()?;
-        let (told, seen) = watch::channel(Told { weather: Weather::Fair, change: 0, server });
+        let (told, seen) = watch::channel(Told { weather: Weather::Fair, change: 0, last_end: None, server });
         let taken = Arc::new(AtomicU64::new(0));
         let accepting = tokio::spawn(accept(listener, seen, Arc::clone(&taken)));
         Ok(Self { at, told, taken, accepting })
@@ -108,13 +118,14 @@ impl FaultyLine {
 
     /// Changes the weather, now.
     pub fn set(&self, weather: Weather) {
-        self.told.send_modify(|told| (told.weather, told.change) = (weather, told.change + 1));
+        self.told.send_modify(|told| told.turn(weather));
     }
 
     /// Carries new connections to another server; open ones end with RST.
     pub fn lead_to(&self, server: SocketAddr) {
         self.told.send_modify(|told| {
-            (told.weather, told.change, told.server) = (Weather::Reset, told.change + 1, server);
+            told.turn(Weather::Reset);
+            told.server = server;
         });
     }
 
@@ -148,11 +159,13 @@ async fn accept(listener: TcpListener, seen: watch::Receiver<Told>, taken: Arc<A
 async fn flow(client: TcpStream, mut seen: watch::Receiver<Told>) {
     let now = *seen.borrow_and_update();
     match now.weather {
-        Weather::Refuse => return reset(client),
+        Weather::Refuse => return reset(&client),
         Weather::CloseInHandshake => return close_in_handshake(client).await,
         _ => {}
     }
-    let Ok(Ok(server)) = tokio::time::timeout(DIAL, TcpStream::connect(now.server)).await else { return reset(client) };
+    let Ok(Ok(server)) = tokio::time::timeout(DIAL, TcpStream::connect(now.server)).await else {
+        return reset(&client);
+    };
     // Small pieces are the point of some weather.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (mut client, mut server) = (client, server);
@@ -166,8 +179,8 @@ async fn flow(client: TcpStream, mut seen: watch::Receiver<Told>) {
         }
     };
     if end == End::Reset {
-        reset(client);
-        reset(server);
+        reset(&client);
+        reset(&server);
     } else {
         // Bytes that are left unread would make a RST of it.
         let _ = tokio::join!(client.shutdown(), server.shutdown());
@@ -178,8 +191,8 @@ async fn flow(client: TcpStream, mut seen: watch::Receiver<Told>) {
 async fn ends(seen: &mut watch::Receiver<Told>, born: u64) -> End {
     loop {
         let told = *seen.borrow_and_update();
-        if told.change > born
-            && let Some(end) = told.weather.ends_open()
+        if let Some((change, end)) = told.last_end
+            && change > born
         {
             return end;
         }
@@ -189,7 +202,7 @@ async fn ends(seen: &mut watch::Receiver<Told>, born: u64) -> End {
     }
 }
 
-fn reset(stream: TcpStream) {
+fn reset(stream: &TcpStream) {
     // Without it the peer sees FIN: a fault of its own kind.
     let _ = stream.set_zero_linger();
 }

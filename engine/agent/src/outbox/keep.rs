@@ -53,14 +53,18 @@ impl Ledger {
     }
 
     /// Gathers what is new; `down` says that the hub does not take it.
-    pub(super) fn note(&mut self, reports: &mut Reports, messages: &mut Messages, down: bool) {
+    pub(super) fn note(&mut self, reports: &mut Reports, mut messages: Option<&mut Messages>, down: bool) {
         let before = self.pending.len();
         if down {
             self.flush |= reports.write_down(&mut self.pending, self.write);
-            self.flush |= messages.write_down(&mut self.pending, self.write);
+            if let Some(messages) = messages.as_deref_mut() {
+                self.flush |= messages.write_down(&mut self.pending, self.write);
+            }
         }
         reports.strike_out(&mut self.pending);
-        self.pending.append(&mut messages.ends);
+        if let Some(messages) = messages {
+            self.pending.append(&mut messages.ends);
+        }
         if self.pending.len() > before {
             self.bell.notify_one();
         }
@@ -70,15 +74,16 @@ impl Ledger {
 impl Inner {
     /// The next write, with the file; none while there is nothing to write.
     fn begin(&mut self) -> Option<(Journal, Work, u64)> {
+        let held = self.messages().cost() as u64;
         let ledger = self.ledger.as_mut().filter(|ledger| !ledger.pending.is_empty())?;
         let journal = ledger.journal.take()?;
         let records = std::mem::take(&mut ledger.pending);
         let (write, flush) = (ledger.write, std::mem::take(&mut ledger.flush));
         ledger.write += 1;
-        let work = if journal.length() > MOST_PAST + 4 * self.messages.cost() as u64 {
+        let work = if journal.length() > MOST_PAST + 4 * held {
             let mut left = Vec::new();
             self.reports.write_all(&mut left);
-            self.messages.write_all(&mut left);
+            self.messages().write_all(&mut left);
             Work::Rewrite(left)
         } else {
             Work::Append { records, flush }
@@ -92,10 +97,10 @@ impl Inner {
             ledger.journal = journal;
         }
         self.reports.written(write, failed);
-        self.messages.written(write, failed);
+        self.messages().written(write, failed);
         if self.connection == 0 {
             self.reports.tell_kept(true);
-            self.messages.tell_kept(true);
+            self.messages().tell_kept(true);
         }
     }
 }
@@ -131,13 +136,13 @@ impl Outbox {
         for record in found {
             match record {
                 Record::Message { number, properties, body } if !done.contains(&number) => {
-                    inner.messages.restore(number, properties, &body);
+                    inner.messages().restore(number, properties, &body);
                 }
                 Record::Report { number, patch } if number > answered => inner.reports.restore(number, patch),
                 _ => {}
             }
         }
-        inner.messages.begin_after(done.into_iter().max().unwrap_or(0));
+        inner.messages().begin_after(done.into_iter().max().unwrap_or(0));
         inner.reports.begin_after(answered);
         inner.ledger = Some(Box::new(Ledger::new(journal)));
     }

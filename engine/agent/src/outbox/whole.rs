@@ -42,7 +42,9 @@ pub(super) struct Inner {
     pub(super) connection: u64,
     replies: VecDeque<Reply>,
     pub(super) reports: Reports,
-    pub(super) messages: Messages,
+    /// Made with the first one: most devices are silent.
+    messages: Option<Box<Messages>>,
+    bounds: Bounds,
     wish: Option<Wish>,
     /// Made with the first message.
     ids: Option<Box<MessageIds>>,
@@ -90,18 +92,28 @@ pub(crate) struct Lost {
 }
 
 impl Inner {
+    pub(super) fn messages(&mut self) -> &mut Messages {
+        self.messages.get_or_insert_with(|| Box::new(Messages::new(self.bounds)))
+    }
+
     /// What is new goes to the disk while there is no line; what is through is struck out there. Then whoever waits for
     /// no more than that is told.
     pub(super) fn keep(&mut self) {
         let Inner { connection, reports, messages, ledger, .. } = self;
         let down = *connection == 0;
         match ledger {
-            None => messages.ends.clear(),
-            Some(ledger) => ledger.note(reports, messages, down),
+            None => {
+                if let Some(messages) = messages {
+                    messages.ends.clear();
+                }
+            }
+            Some(ledger) => ledger.note(reports, messages.as_deref_mut(), down),
         }
         if down {
-            reports.tell_kept(self.ledger.is_some());
-            messages.tell_kept(self.ledger.is_some());
+            reports.tell_kept(ledger.is_some());
+            if let Some(messages) = messages {
+                messages.tell_kept(ledger.is_some());
+            }
         }
     }
 }
@@ -113,7 +125,8 @@ impl Outbox {
             connection: 0,
             replies: VecDeque::new(),
             reports: Reports::default(),
-            messages: Messages::new(bounds),
+            messages: None,
+            bounds,
             wish: None,
             ids: None,
             ledger: None,
@@ -146,7 +159,7 @@ impl Outbox {
         let inner = &mut *self.inner.borrow_mut();
         inner.connection = 0;
         inner.reports.lost();
-        let poison = inner.messages.lost();
+        let poison = inner.messages.as_mut().map(|messages| messages.lost()).unwrap_or_default();
         inner.keep();
         let replies = inner.replies.len();
         inner.replies.clear();
@@ -196,9 +209,10 @@ impl Outbox {
         body: Vec<u8>,
     ) -> Result<(oneshot::Receiver<Taken>, u64), Full> {
         let inner = &mut *self.inner.borrow_mut();
-        let before = inner.messages.dropped();
-        let receiver = inner.messages.push(properties, body).ok_or(Full)?;
-        let dropped = inner.messages.dropped() - before;
+        let messages = inner.messages();
+        let before = messages.dropped();
+        let receiver = messages.push(properties, body).ok_or(Full)?;
+        let dropped = messages.dropped() - before;
         inner.keep();
         self.ring();
         Ok((receiver, dropped))
@@ -206,7 +220,7 @@ impl Outbox {
 
     /// Messages that were dropped for room since this was asked last, for the log.
     pub(crate) fn told_dropped(&self) -> u64 {
-        self.inner.borrow_mut().messages.told_dropped()
+        self.inner.borrow_mut().messages.as_mut().map_or(0, |messages| messages.told_dropped())
     }
 
     /// An id for a message: the same one each time that it is sent, another one for every message.
@@ -216,13 +230,13 @@ impl Outbox {
 
     /// The next message to send under `ticket`, unless enough are on the line.
     pub(crate) fn take_message(&self, ticket: u64) -> Option<Sending> {
-        self.inner.borrow_mut().messages.take(ticket)
+        self.inner.borrow_mut().messages.as_mut()?.take(ticket)
     }
 
     /// The hub has the message with this ticket; `false` if no message has it.
     pub(crate) fn message_taken(&self, ticket: u64) -> bool {
         let inner = &mut *self.inner.borrow_mut();
-        let taken = inner.messages.taken(ticket);
+        let taken = inner.messages.as_mut().is_some_and(|messages| messages.taken(ticket));
         inner.keep();
         taken
     }
@@ -230,13 +244,18 @@ impl Outbox {
     /// How much waits for a connection, or for the hub's word.
     pub(crate) fn waiting(&self) -> usize {
         let inner = self.inner.borrow();
-        inner.replies.len() + inner.messages.len() + usize::from(!inner.reports.is_empty())
+        inner.replies.len()
+            + inner.messages.as_ref().map_or(0, |messages| messages.len())
+            + usize::from(!inner.reports.is_empty())
     }
 
     /// Nothing is left that the line could take.
     pub(crate) fn is_settled(&self) -> bool {
         let inner = self.inner.borrow();
-        inner.connection == 0 || (inner.replies.is_empty() && inner.reports.is_empty() && inner.messages.is_empty())
+        inner.connection == 0
+            || (inner.replies.is_empty()
+                && inner.reports.is_empty()
+                && inner.messages.as_ref().is_none_or(|messages| messages.is_empty()))
     }
 
     /// Puts a wish in; an absence outranks a reconnect.

@@ -3,7 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod connections;
+mod credentials;
+mod flaps;
 mod fleet;
 mod handlers;
+mod matrix;
+mod scene;
 mod stage;
 mod websocket;

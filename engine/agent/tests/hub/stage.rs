@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use base::{Clock, Source};
 use hub::{Hub, HubConfig, RunningHub};
-use iotplay_agent::{Agent, AgentConfig, AgentEvent, LinkConfig, RunningAgent, ScriptPlace};
+use iotplay_agent::{Agent, AgentConfig, AgentEvent, HandlerOutcome, LinkConfig, RunningAgent, ScriptPlace};
 use net::tls::{Roots, client_config};
 use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
@@ -25,11 +25,15 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Self {
-        let hub = Hub::start(HubConfig::embedded()).await.unwrap();
+        Self::with(HubConfig::embedded()).await
+    }
+
+    pub(crate) async fn with(config: HubConfig) -> Self {
+        let hub = Hub::start(config).await.unwrap();
         let tls = client_config(&Roots::Pem(hub.ca_pem().to_owned()), None).unwrap();
         let http = reqwest::Client::builder().tls_backend_preconfigured((*tls).clone()).no_proxy().build().unwrap();
         let owner = hub.service_connection();
-        let expiry = Clock::system().unix_seconds() + 3600;
+        let expiry = Clock::system().unix_seconds() + 24 * 3600;
         let token = sign(&owner.host.host, &owner.key, expiry, Some(&owner.policy)).expose().to_owned();
         Self { hub, http, token }
     }
@@ -54,14 +58,49 @@ impl Stage {
         self.hub.device_connection(&Identity::device(device)).unwrap()
     }
 
+    /// Registers a device of another hub, with the same key.
+    pub(crate) async fn adopt(&self, device: &DeviceConnection) {
+        let wire::DeviceCredential::Key(key) = &device.credential else { panic!("it has a key") };
+        let id = &device.identity.device;
+        let keys = json!({"primaryKey": key.expose(), "secondaryKey": key.expose()});
+        let body = json!({"deviceId": id, "authentication": {"type": "sas", "symmetricKey": keys}});
+        let (status, answer) = self.send(reqwest::Method::PUT, HubPath::Device(id.clone()), body).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Registers a device and a module of it; how the module connects.
+    pub(crate) async fn add_module(&self, id: &str, module: &str) -> DeviceConnection {
+        let device = self.add(id).await.identity.device;
+        let identity = Identity { device, module: Some(module.parse().unwrap()) };
+        let path = HubPath::Module(identity.clone());
+        let (status, answer) = self.send(reqwest::Method::PUT, path, json!({"deviceId": id, "moduleId": module})).await;
+        assert_eq!(status, 200, "{answer}");
+        self.hub.device_connection(&identity).unwrap()
+    }
+
     pub(crate) async fn call(&self, id: &str, method: &str, payload: Value) -> (u16, Value) {
-        let path = HubPath::Methods(Identity::device(id.parse().unwrap()));
+        self.call_identity(&Identity::device(id.parse().unwrap()), method, payload).await
+    }
+
+    pub(crate) async fn call_identity(&self, identity: &Identity, method: &str, payload: Value) -> (u16, Value) {
+        let path = HubPath::Methods(identity.clone());
         let body = json!({"methodName": method, "payload": payload, "responseTimeoutInSeconds": 30, "connectTimeoutInSeconds": 20});
         self.send(reqwest::Method::POST, path, body).await
     }
 
+    /// A call that waits neither for a device nor long for its answer.
+    pub(crate) async fn brief_call(&self, id: &str, method: &str, payload: Value) -> (u16, Value) {
+        let path = HubPath::Methods(Identity::device(id.parse().unwrap()));
+        let body = json!({"methodName": method, "payload": payload, "responseTimeoutInSeconds": 5, "connectTimeoutInSeconds": 0});
+        self.send(reqwest::Method::POST, path, body).await
+    }
+
     pub(crate) async fn twin(&self, id: &str) -> Value {
-        let path = HubPath::Twin(Identity::device(id.parse().unwrap()));
+        self.twin_identity(&Identity::device(id.parse().unwrap())).await
+    }
+
+    pub(crate) async fn twin_identity(&self, identity: &Identity) -> Value {
+        let path = HubPath::Twin(identity.clone());
         self.send(reqwest::Method::GET, path, Value::Null).await.1
     }
 
@@ -127,6 +166,16 @@ impl Ear {
         self.0.lock().unwrap().iter().filter(|event| which(event)).count()
     }
 
+    /// What one device printed.
+    pub(crate) fn said_by(&self, id: &str) -> Vec<String> {
+        let events = self.0.lock().unwrap();
+        let line = |event: &AgentEvent| match event {
+            AgentEvent::Said { device, line } if device.to_string() == id => Some(line.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(line).collect()
+    }
+
     pub(crate) fn said(&self) -> Vec<String> {
         let events = self.0.lock().unwrap();
         let line = |event: &AgentEvent| match event {
@@ -134,6 +183,18 @@ impl Ear {
             _ => None,
         };
         events.iter().filter_map(line).collect()
+    }
+
+    pub(crate) fn failures(&self) -> Vec<String> {
+        let failed = |event: &AgentEvent| match event {
+            AgentEvent::Handler { outcome: HandlerOutcome::Failed { finding, .. }, .. } => Some(finding.to_string()),
+            _ => None,
+        };
+        self.0.lock().unwrap().iter().filter_map(failed).collect()
+    }
+
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap() = Vec::new();
     }
 
     pub(crate) fn all(&self) -> String {

@@ -5,11 +5,13 @@ use std::time::Duration;
 use iotplay_agent::{Agent, AgentEvent, Transport};
 use net::ws::Proxy;
 use serde_json::json;
+use stage::{FaultyLine, Weather};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use wire::HostPort;
 
+use crate::scene::quick;
 use crate::stage::{Ear, Stage, built_in, eventually};
 
 const ECHO: &str = "on_method('echo', |device, request| request.payload);";
@@ -63,6 +65,39 @@ async fn an_agent_lives_in_a_websocket_straight_and_through_a_proxy() {
         agent.stop(Duration::ZERO).await;
         eventually("gone", async || stage.twin(id).await["connectionState"] == "Disconnected").await;
     }
+    serving.abort();
+    stage.hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_goes_away_and_comes_back_is_survived() {
+    let (stage, ear) = (Stage::new().await, Ear::default());
+    let (port, serving) = proxy().await;
+    // Agents know the proxy by this address, whatever becomes of it.
+    let front = FaultyLine::to(([127, 0, 0, 1], port).into()).await.unwrap();
+    let through: Proxy = format!("http://me:secret@{}", front.at()).parse().unwrap();
+    let mut device = stage.add("d").await;
+    device.host = HostPort::with_port("localhost", stage.hub.https().port());
+    let text = "on_method('go', |device, request| { reply(200); sleep(1); device.send('later'); device.report(#{ a: 1 }); print('kept'); });";
+    let mut config = stage.config(vec![device], built_in(text), &ear);
+    config.link.transport = Transport::WebSocket { proxy: Some(through) };
+    quick(&mut config.link);
+    let agent = Agent::start(config).unwrap();
+    agent.ready().await.unwrap();
+    assert_eq!(stage.call("d", "go", json!(null)).await.0, 200);
+    front.set(Weather::Refuse);
+    let named = |event: &AgentEvent| matches!(event, AgentEvent::Unreachable { why, .. } if why.contains("the proxy"));
+    eventually("the proxy is named", async || ear.count(named) >= 2).await;
+    eventually("what is said meanwhile is kept", async || ear.said() == ["kept"]).await;
+    serving.abort();
+    // Another process at the same place.
+    let (port, serving) = proxy().await;
+    front.lead_to(([127, 0, 0, 1], port).into());
+    front.set(Weather::Fair);
+    eventually("the message arrives", async || agent.status().messages == 1).await;
+    eventually("the report arrives", async || stage.twin("d").await["properties"]["reported"]["a"] == 1).await;
+    assert_eq!(stage.call("d", "go", json!(null)).await.0, 200);
+    agent.stop(Duration::ZERO).await;
     serving.abort();
     stage.hub.stop().await;
 }
