@@ -3,6 +3,8 @@
 
 mod agent;
 mod bad_input;
+mod board;
+mod board_kills;
 mod canaries;
 mod certificates;
 mod devices;
@@ -11,6 +13,7 @@ mod durability;
 mod examples;
 mod faults;
 mod fleets;
+mod handlers;
 mod jobs;
 mod kills;
 mod kills_messages;

@@ -63,7 +63,8 @@ impl Device {
             rebooting: Cell::new(false),
             seeded,
             memory: RefCell::new(memory),
-            changed: Cell::new(false),
+            // A boot that was never written down could not be told from the next one.
+            changed: Cell::new(true),
             saving: Cell::new(false),
             saved: Notify::new(),
             running: RefCell::default(),
