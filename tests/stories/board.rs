@@ -23,8 +23,7 @@ on_boot(|device| {
 "#;
 
 /// The command's last word decides whether the machine takes the agent with it.
-const SETTINGS: &str =
-    "agent:\n  reboot:\n    command: [/bin/sh, -c, \"touch ran; [ -e deadly ] && kill -9 $PPID; true\"]\n    boot_id: boot_id\n";
+const SETTINGS: &str = "agent:\n  reboot:\n    command: [/bin/sh, -c, \"touch ran; [ -e deadly ] && kill -9 $PPID; true\"]\n    boot_id: boot_id\n";
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

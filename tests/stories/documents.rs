@@ -127,6 +127,12 @@ fn every_block_is_what_its_fence_says() {
                 hub.line("HTTPS");
                 assert_eq!(hub.signal("INT").code, Some(0), "{}", block.place);
             }
+            ("yaml", "cases") => {
+                let set = folder(block, &all).file("block.test.yaml", &block.text);
+                std::fs::rename(set.path().join("block.test.yaml"), set.path().join("scripts/block.test.yaml"))
+                    .expect("a file can be moved");
+                fine(block, &set.iotplay.run(&["test", "scripts/block.test.yaml"]));
+            }
             ("yaml", "faults") => {
                 let set = empty().file("faults.yaml", &block.text);
                 let run = ["run", "reboot.yaml", "--sim", "200", "--sim-faults", "faults.yaml", "--check"];

@@ -52,9 +52,9 @@ fn messages_reach_a_handler_in_order_and_poison_is_given_up() {
 }
 
 const MACHINE: &str = r#"
-on_method("uptime", |device, request| device.run("/bin/echo", ["up", request.param("word", "x")]).out.trim());
+on_method("uptime", |device, request| device.run("/bin/echo", ["up", request.param("word", "x")]).out);
 on_method("any", |device, request| device.run(request.payload));
-on_method("read", |device, request| device.read(request.payload).trim());
+on_method("read", |device, request| device.read(request.payload));
 on_method("slot", #{ params: #{ slot: "integer" } }, |device, request| request.param("slot"));
 "#;
 
@@ -104,4 +104,22 @@ fn a_slip_in_the_agents_section_is_found_before_anything_starts() {
         assert_eq!(ended.code, Some(2), "{section}: {}", ended.err);
         assert!(ended.err.contains(said) && ended.err.contains("iotplay.yaml"), "{section}: {}", ended.err);
     }
+}
+
+#[test]
+fn a_run_says_before_it_starts_which_devices_do_not_announce_a_method() {
+    let play = "name: P\nsteps:\n  - invoke_method: { name: slot, payload: { slot: 1 } }\n    ignore_errors: true\n  - invoke_method: uptime2\n    when: \"'uptime2' in device.methods\"\n";
+    let set = empty().file("scripts/machine.rhai", MACHINE).file("play.yaml", play);
+    std::fs::write(set.path().join("iotplay.yaml"), "agent: { announce: true }\n").unwrap();
+    let _hub = LocalHub::start(&set.iotplay, HubOptions::FreePorts);
+    let announced = || set.iotplay.run(&["twin", "get", "sim-1"]).out.contains("\"uptime\"").then_some(());
+    let mut agent = set.iotplay.start(&["agent"]);
+    agent.line("connected");
+    eventually(PATIENCE, "the device announces", announced);
+    let ran = set.iotplay.run(&["run", "play.yaml"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(!ran.err.contains("not announce"), "{}", ran.err);
+    std::fs::write(set.path().join("play.yaml"), play.replace("name: slot", "name: slott")).unwrap();
+    let ran = set.iotplay.run(&["run", "play.yaml"]);
+    assert!(ran.err.contains("sim-1 does not announce `slott`, which this play calls"), "{}", ran.err);
 }

@@ -140,6 +140,16 @@ fn an_unknown_report_or_a_file_that_cannot_be_written_ends_before_anything_is_se
 }
 
 #[test]
+fn retry_refuses_a_report_that_cannot_be_written_before_it_opens_a_hub() {
+    let set = empty().file("taken", "").file("fails.yaml", "steps:\n  - fail: no\n");
+    assert_eq!(set.iotplay.run(&["run", "fails.yaml"]).code, Some(4));
+    let ended = set.iotplay.run(&["retry", "--failed", "--report", "html=taken/page.html"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains("the report html cannot be written to taken/page.html"), "{}", ended.err);
+    assert!(!ended.err.contains("hub     "), "{}", ended.err);
+}
+
+#[test]
 fn a_summary_that_cannot_be_written_is_a_warning_and_a_report_is_an_error() {
     let set = checked();
     let ended = set.iotplay.with("GITHUB_STEP_SUMMARY", "no/such/file").run(&["run", "check.yaml"]);

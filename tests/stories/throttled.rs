@@ -66,7 +66,7 @@ fn who_names_the_tier_is_not_refused_once_and_knows_how_long_it_takes() {
     let ended = set.iotplay.run(&["run", "all.yaml", "--tier", "S1"]);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert!(ended.err.contains("pace    S1, 1 unit\n"), "{}", ended.err);
-    assert!(ended.err.contains(" by the hub's quota"), "{}", ended.err);
+    assert!(ended.err.contains(" s at 40 direct methods/s, the hub's quota (S1, 1 unit))"), "{}", ended.err);
     assert_eq!(hub.program().count("throttled: "), 0, "{}", ended.err);
 }
 

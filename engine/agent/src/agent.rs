@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use wire::DeviceCredential;
 
+use crate::cases::Reel;
 use crate::config::{AgentConfig, ScriptPlace};
 use crate::counters::{AgentStatus, Counters};
 use crate::fleet;
@@ -56,6 +57,9 @@ pub enum AgentStartError {
     /// A device is to log in with a certificate and none is given.
     #[error("{0} logs in with a certificate, and none is given")]
     NoCertificate(String),
+    /// A token is one device's.
+    #[error("a token's file is for one device, and more are given")]
+    OneToken,
     /// The same device twice: each would throw the other out.
     #[error("{0} is given twice")]
     Twice(String),
@@ -118,6 +122,9 @@ fn check(config: &AgentConfig) -> Result<(), AgentStartError> {
         std::fs::read(&board.boot_id)
             .map_err(|source| AgentStartError::BootId { path: board.boot_id.clone(), source })?;
     }
+    if config.token_file.is_some() && config.devices.len() > 1 {
+        return Err(AgentStartError::OneToken);
+    }
     let mut seen = std::collections::BTreeSet::new();
     for device in &config.devices {
         if !seen.insert(&device.identity) {
@@ -153,13 +160,25 @@ fn run(
         .max_blocking_threads(4)
         .build()
         .expect("a runtime without extra threads needs nothing that could be missing");
+    let (reel, sink) = match config.record {
+        true => {
+            let (reel, sink) = Reel::before(config.sink);
+            (Some(reel), sink)
+        }
+        false => (None, config.sink),
+    };
     let habits = Habits {
         sim: config.sim,
         board: config.board,
         deadlines: config.deadlines,
+        twin_patience: config.link.patience.twin,
         errors: config.errors,
         memory: config.state.map(MemoryFolder::new),
+        token_file: config.token_file,
+        outbox: config.outbox.bounds(),
+        outboxes: config.outbox.folder.map(MemoryFolder::new),
         faults: config.faults,
+        reel,
         grants: Arc::new(config.grants),
         announce: config.announce,
     };
@@ -177,7 +196,7 @@ fn run(
         devices: RefCell::default(),
         progress: shared.progress,
         broken: shared.broken,
-        sink: config.sink,
+        sink,
     });
     LocalSet::new().block_on(&runtime, fleet::run(lane, Rc::new(dialer), config.devices, reload));
 }

@@ -8,10 +8,12 @@ use net::tls::Roots;
 use net::ws::Proxy;
 use script::WatchMode;
 use wire::DeviceConnection;
+use wire::limits::D2C_BYTES;
 
 use crate::event::Sink;
 use crate::faults::FaultPlan;
 use crate::grants::Grants;
+use crate::outbox::Bounds;
 
 /// Everything that [`Agent::start`](crate::Agent::start) needs.
 #[derive(Clone)]
@@ -32,6 +34,9 @@ pub struct AgentConfig {
     pub grants: Grants,
     /// Whether devices report which methods they handle.
     pub announce: bool,
+    /// A file with the device's ready-made token, read again whenever it is replaced; in place of the credential of an only
+    /// device.
+    pub token_file: Option<PathBuf>,
     /// Which certificates a hub may show.
     pub roots: Roots,
     /// The devices' own certificate, for those that log in with one.
@@ -44,6 +49,10 @@ pub struct AgentConfig {
     pub errors: ErrorDetail,
     /// Where `device.state` and the boot's id survive the agent's end; none keeps them in memory.
     pub state: Option<PathBuf>,
+    /// Every call is also told as a case ([`AgentEvent::Recorded`](crate::AgentEvent::Recorded)); for one device only.
+    pub record: bool,
+    /// How much may wait for the hub, and where.
+    pub outbox: OutboxConfig,
     /// Randomness: jitter and simulated boot ids.
     pub seed: Seed,
     /// Wall time.
@@ -64,12 +73,15 @@ impl AgentConfig {
             board: None,
             grants: Grants::default(),
             announce: false,
+            token_file: None,
             roots: Roots::System,
             certificate: None,
             link: LinkConfig::default(),
             deadlines: Deadlines::default(),
             errors: ErrorDetail::Full,
             state: None,
+            record: false,
+            outbox: OutboxConfig::default(),
             seed: Seed::from_os(),
             clock: Clock::system(),
             sink,
@@ -146,7 +158,7 @@ pub enum Transport {
 pub struct LinkConfig {
     /// What carries them.
     pub transport: Transport,
-    /// Silence after which a ping is sent; held within 30 s to 1177 s, the most that IoT Hub honours.
+    /// Silence after which a ping is sent; held within 1 s to 1177 s, the most that IoT Hub honours.
     pub keep_alive: Duration,
     /// How long a minted token lives. The link renews it ahead of time.
     pub token_lifetime: Duration,
@@ -156,6 +168,10 @@ pub struct LinkConfig {
     pub back_off_cap: Duration,
     /// The pause after a refused login: it takes a person to mend that, mostly.
     pub refused_pause: Duration,
+    /// The longest pause while another client of the same name throws this one out each time.
+    pub crowded_cap: Duration,
+    /// How long a silent hub is waited for.
+    pub patience: Patience,
     /// How long one attempt may take, from the first packet to the last subscription.
     pub connect_timeout: Duration,
     /// Attempts at the same time, over all devices of the agent.
@@ -173,11 +189,57 @@ impl Default for LinkConfig {
             back_off: Duration::from_secs(1),
             back_off_cap: Duration::from_secs(30),
             refused_pause: Duration::from_secs(60),
+            // Two that fight cost the hub a login each time; a person has to see to it anyway.
+            crowded_cap: Duration::from_secs(300),
+            patience: Patience::default(),
             connect_timeout: Duration::from_secs(30),
             // A TLS handshake is work for both ends; more at once only lengthens each.
             connects_at_once: 64,
             client_type: concat!("iotplay/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
+    }
+}
+
+/// How much each device may hold for a hub that does not take it, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxConfig {
+    /// Messages; at least one.
+    pub messages: usize,
+    /// Bytes of messages; at least the largest message.
+    pub bytes: usize,
+    /// A folder: reports and messages wait there too, and outlive the agent. None keeps them in memory.
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for OutboxConfig {
+    /// 1,000 messages, 4 MiB, in memory.
+    fn default() -> Self {
+        Self { messages: 1_000, bytes: 4 << 20, folder: None }
+    }
+}
+
+impl OutboxConfig {
+    pub(crate) fn bounds(&self) -> Bounds {
+        // What a message takes beside its body must not keep the largest one out of an empty outbox.
+        Bounds { messages: self.messages.max(1), bytes: self.bytes.max(2 * D2C_BYTES) }
+    }
+}
+
+/// How long a silent hub is waited for. Tests shorten it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For the answer to a ping.
+    pub pong: Duration,
+    /// For the acknowledgement of a message.
+    pub acknowledgement: Duration,
+    /// For the answer to a twin request.
+    pub twin: Duration,
+}
+
+impl Default for Patience {
+    /// 30 s for a ping, as the C# SDK waits; 60 s for the rest, for a hub may hold answers back when it shapes traffic.
+    fn default() -> Self {
+        Self { pong: Duration::from_secs(30), acknowledgement: Duration::from_secs(60), twin: Duration::from_secs(60) }
     }
 }
 

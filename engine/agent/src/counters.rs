@@ -82,6 +82,8 @@ counters! {
     reports_refused,
     /// Messages that the hub took.
     messages,
+    /// Messages that were dropped since the outbox was full.
+    messages_dropped,
     /// Seeded faults that were shown.
     faults,
     /// Good reloads.

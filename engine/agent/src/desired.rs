@@ -23,6 +23,11 @@ pub(crate) struct DesiredQueue {
 }
 
 impl DesiredQueue {
+    /// Somebody is being told.
+    pub(crate) fn is_telling(&self) -> bool {
+        self.telling
+    }
+
     /// Nobody is to be told any more.
     pub(crate) fn clear(&mut self) {
         self.due.clear();

@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use base::{Diagnostic, rfc3339_millis};
-use tokio::sync::Notify;
-use wire::Identity;
+use rand::Rng as _;
+use tokio::sync::{Notify, oneshot};
+use wire::{Identity, PropertyBag};
 
 use crate::call::Call;
 use crate::desired::DesiredQueue;
@@ -17,7 +18,8 @@ use crate::lane::Lane;
 use crate::memory::{Memory, MemoryError};
 use crate::messages::Inbox;
 use crate::methods::Queues;
-use crate::outbox::Outbox;
+use crate::outbox::{Full, Outbox};
+use crate::reports::Taken;
 use crate::timers::Timer;
 use crate::twin::Twin;
 
@@ -35,6 +37,8 @@ pub(crate) struct Device {
     pub(crate) programs: Cell<usize>,
     /// Between a restart's start and its end.
     pub(crate) rebooting: Cell<bool>,
+    /// The outbox drops messages, and this was told.
+    pub(crate) full: Cell<bool>,
     /// What is wrong with it; nothing with most.
     pub(crate) seeded: Option<Box<Seeded>>,
     memory: RefCell<Memory>,
@@ -49,11 +53,12 @@ pub(crate) struct Device {
 impl Device {
     /// A device with what it remembers.
     pub(crate) fn new(identity: Identity, lane: Rc<Lane>, memory: Memory) -> Rc<Self> {
+        let lane_bounds = lane.habits.outbox;
         let seeded = Seeded::of(&lane.habits.faults, &identity);
         Rc::new(Self {
             identity,
             lane,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(lane_bounds),
             twin: RefCell::default(),
             queues: RefCell::default(),
             timers: RefCell::default(),
@@ -61,6 +66,7 @@ impl Device {
             inbox: RefCell::default(),
             programs: Cell::new(0),
             rebooting: Cell::new(false),
+            full: Cell::new(false),
             seeded,
             memory: RefCell::new(memory),
             // A boot that was never written down could not be told from the next one.
@@ -79,6 +85,21 @@ impl Device {
     /// Tells of something that no handler sees.
     pub(crate) fn fault(&self, finding: Diagnostic) {
         self.lane.fault(&self.identity, finding);
+    }
+
+    /// An id for a message that has none of its own.
+    pub(crate) fn message_id(&self) -> String {
+        self.outbox.message_id(|| self.lane.rng.borrow_mut().random())
+    }
+
+    /// Puts a message in the outbox; what had to make room for it is counted, and the first of a row is told.
+    pub(crate) fn post(&self, properties: PropertyBag, body: Vec<u8>) -> Result<oneshot::Receiver<Taken>, Full> {
+        let (taken, dropped) = self.outbox.message(properties, body)?;
+        (0..dropped).for_each(|_| self.lane.counters.messages_dropped.up());
+        if dropped > 0 && !self.full.replace(true) {
+            self.fault(Diagnostic::warning("the outbox is full: from here on each message drops the oldest"));
+        }
+        Ok(taken)
     }
 
     /// Now, as scripts and files write it.

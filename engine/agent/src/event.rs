@@ -93,6 +93,11 @@ pub enum AgentEvent {
         /// The methods that they handle.
         methods: Vec<String>,
     },
+    /// A call as the text of a case for `iotplay test`: an item of `cases`.
+    Recorded {
+        /// YAML, indented as such an item.
+        case: String,
+    },
     /// The scripts on disk do not load; the last good ones stay in force.
     Broken(Diagnostics),
 }

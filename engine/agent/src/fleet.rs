@@ -4,10 +4,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use base::Diagnostic;
 use tokio::task::{JoinSet, spawn_blocking, yield_now};
 use tokio::time::timeout;
 use wire::{DeviceConnection, Identity};
 
+use crate::cases::Recorder;
 use crate::device::{Device, file_fault};
 use crate::event::AgentEvent;
 use crate::lane::Lane;
@@ -15,7 +17,7 @@ use crate::link::{Dialer, Login, MqttLink};
 use crate::reboot::{Waking, greet_if_new, wake};
 use crate::reload::Reload;
 use crate::session::Session;
-use crate::{announce, desired, faults, hooks};
+use crate::{announce, desired, faults, hooks, outbox};
 
 /// Devices between two turns of those that run already.
 const BATCH: usize = 100;
@@ -35,8 +37,18 @@ pub(crate) async fn run(lane: Rc<Lane>, dialer: Rc<Dialer>, devices: Vec<DeviceC
             break;
         }
         for (connection, waking) in wake_all(&lane, batch).await {
-            let link = MqttLink::new(Rc::clone(&dialer), Login::new(connection.clone()), fleet);
-            sessions.spawn_local(live(Rc::clone(&lane), connection.identity, waking, link));
+            let login = match &lane.habits.token_file {
+                Some(file) => Login::from_file(connection.clone(), file.clone()),
+                None => Login::new(connection.clone()),
+            };
+            let link = MqttLink::new(Rc::clone(&dialer), login, fleet);
+            match &lane.habits.reel {
+                Some(reel) => {
+                    let line = Recorder::new(link, &lane, reel);
+                    sessions.spawn_local(live(Rc::clone(&lane), connection.identity, waking, line))
+                }
+                None => sessions.spawn_local(live(Rc::clone(&lane), connection.identity, waking, link)),
+            };
         }
         yield_now().await;
     }
@@ -59,6 +71,12 @@ pub(crate) async fn run(lane: Rc<Lane>, dialer: Rc<Dialer>, devices: Vec<DeviceC
 /// One device, from its start to its end.
 pub(crate) async fn live<L: crate::link::DeviceLink>(lane: Rc<Lane>, identity: Identity, waking: Waking, mut link: L) {
     let device = Device::new(identity, Rc::clone(&lane), waking.memory);
+    let path = lane.habits.outboxes.as_ref().map(|folder| folder.outbox(&device.identity));
+    // Boxed: it is done before anything else begins.
+    let keeper = match Box::pin(outbox::open(&device, path)).await {
+        Ok(keeper) => keeper,
+        Err(error) => return gone(&lane, &device, Some(Diagnostic::error(error.to_string()))),
+    };
     lane.devices.borrow_mut().push(Rc::clone(&device));
     lane.counters.devices.up();
     if let Some(missed) = waking.missed {
@@ -73,6 +91,14 @@ pub(crate) async fn live<L: crate::link::DeviceLink>(lane: Rc<Lane>, identity: I
     let ended = Session::new(Rc::clone(&device), link).run().await;
     lane.counters.devices.down();
     lane.devices.borrow_mut().retain(|other| !Rc::ptr_eq(other, &device));
+    if let Some(keeper) = keeper {
+        Box::pin(keeper.close()).await;
+    }
+    gone(&lane, &device, ended);
+}
+
+/// The end of a device.
+fn gone(lane: &Lane, device: &Device, ended: Option<Diagnostic>) {
     lane.progress.send_modify(|progress| {
         progress.running = progress.running.saturating_sub(1);
         progress.ended = progress.ended.take().or_else(|| ended.clone());

@@ -2,6 +2,7 @@
 //! A lane is one thread; nothing here is locked.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::Identity;
 
+use crate::cases::Reel;
 use crate::config::{Board, Deadlines, ErrorDetail, SimConfig};
 use crate::counters::Counters;
 use crate::device::Device;
@@ -24,6 +26,7 @@ use crate::event::{AgentEvent, Sink};
 use crate::faults::FaultPlan;
 use crate::grants::Grants;
 use crate::memory::MemoryFolder;
+use crate::outbox::Bounds;
 use crate::scripts::Scripts;
 
 /// How devices behave.
@@ -31,9 +34,18 @@ pub(crate) struct Habits {
     pub(crate) sim: SimConfig,
     pub(crate) board: Option<Board>,
     pub(crate) deadlines: Deadlines,
+    /// How long the answer to a twin request is waited for.
+    pub(crate) twin_patience: Duration,
     pub(crate) errors: ErrorDetail,
     pub(crate) memory: Option<MemoryFolder>,
+    /// The file that has the only device's token.
+    pub(crate) token_file: Option<PathBuf>,
+    pub(crate) outbox: Bounds,
+    /// Where what waits for the hub is kept; none keeps it in memory.
+    pub(crate) outboxes: Option<MemoryFolder>,
     pub(crate) faults: FaultPlan,
+    /// Calls are recorded on it.
+    pub(crate) reel: Option<Reel>,
     /// Shared with the threads that read files.
     pub(crate) grants: Arc<Grants>,
     pub(crate) announce: bool,

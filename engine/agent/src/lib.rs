@@ -6,6 +6,7 @@ mod agent;
 mod announce;
 mod answer;
 mod call;
+mod cases;
 mod check;
 mod config;
 mod counters;
@@ -35,9 +36,11 @@ mod timers;
 mod twin;
 
 pub use agent::{Agent, AgentStartError, RunningAgent};
+pub use cases::{Case, CaseFile, CaseOutcome, Cast, Rehearsal};
 pub use check::check_scripts;
 pub use config::{
-    AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, ScriptPlace, SimConfig, Transport,
+    AgentConfig, Board, ClientCertificate, Deadlines, ErrorDetail, LinkConfig, OutboxConfig, Patience, ScriptPlace,
+    SimConfig, Transport,
 };
 pub use counters::AgentStatus;
 pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};

@@ -187,6 +187,11 @@ impl MemoryFolder {
         }
         self.0.join(format!("{name}.json"))
     }
+
+    /// Where what it has to say is kept.
+    pub(crate) fn outbox(&self, device: &Identity) -> PathBuf {
+        self.path(device).with_extension("outbox")
+    }
 }
 
 #[cfg(test)]

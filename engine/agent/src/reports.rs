@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+use crate::outbox::{Kept, record};
+
 /// Patches that can not be merged into one (a value deleted and then given members again) wait one behind the other.
 /// More than this means that a script flips a value's shape without end while nobody takes the patches.
 const MOST_WAITING: usize = 64;
@@ -30,6 +32,12 @@ pub(crate) struct TooMany;
 struct Batch {
     patch: Map<String, Value>,
     waiters: Vec<oneshot::Sender<Taken>>,
+    /// Of the newest patch in it.
+    number: u64,
+    /// Whether the disk has all of it.
+    kept: Kept,
+    /// Whether the file knows anything of it.
+    written: bool,
 }
 
 impl Batch {
@@ -48,6 +56,9 @@ impl Batch {
 pub(crate) struct Reports {
     waiting: VecDeque<Batch>,
     flying: Option<Batch>,
+    numbers: u64,
+    /// Those up to this one are answered, and the file does not know it; 0 is none.
+    answered: u64,
 }
 
 impl Reports {
@@ -57,15 +68,35 @@ impl Reports {
         if let Some(last) = self.waiting.back_mut()
             && let Some(merged) = compose(&last.patch, &patch)
         {
-            last.patch = merged;
+            self.numbers += 1;
+            (last.patch, last.number, last.kept) = (merged, self.numbers, Kept::No);
             last.waiters.push(sender);
             return Ok(receiver);
         }
         if self.waiting.len() >= MOST_WAITING {
             return Err(TooMany);
         }
-        self.waiting.push_back(Batch { patch, waiters: vec![sender] });
+        self.numbers += 1;
+        let waiters = vec![sender];
+        self.waiting.push_back(Batch { patch, waiters, number: self.numbers, ..Batch::default() });
         Ok(receiver)
+    }
+
+    /// One from the file, behind those before it.
+    pub(crate) fn restore(&mut self, number: u64, patch: Map<String, Value>) {
+        self.numbers = self.numbers.max(number);
+        match self.waiting.back_mut().and_then(|last| Some((compose(&last.patch, &patch)?, last))) {
+            Some((merged, last)) => (last.patch, last.number) = (merged, number),
+            None => {
+                let batch = Batch { patch, waiters: Vec::new(), number, kept: Kept::Yes, written: true };
+                self.waiting.push_back(batch);
+            }
+        }
+    }
+
+    /// Numbers up to this one were given out already.
+    pub(crate) fn begin_after(&mut self, number: u64) {
+        self.numbers = self.numbers.max(number);
     }
 
     /// Takes the next patch to send, unless one is on the line already.
@@ -84,22 +115,70 @@ impl Reports {
 
     /// The hub has answered about the patch on the line. Returns whether a handler heard it.
     pub(crate) fn settle(&mut self, taken: &Taken) -> bool {
-        self.flying.take().is_some_and(|mut batch| batch.tell(taken))
+        let Some(mut batch) = self.flying.take() else { return false };
+        if batch.written {
+            self.answered = batch.number;
+        }
+        batch.tell(taken)
     }
 
-    /// The connection is gone: what was on the line goes first again, and nobody is kept waiting.
+    /// The connection is gone: what was on the line goes first again.
     pub(crate) fn lost(&mut self) {
         if let Some(batch) = self.flying.take() {
             match self.waiting.front_mut().and_then(|next| Some((compose(&batch.patch, &next.patch)?, next))) {
                 Some((merged, next)) => {
                     next.patch = merged;
                     next.waiters.extend(batch.waiters);
+                    next.written |= batch.written;
+                    if batch.kept != Kept::Yes {
+                        next.kept = Kept::No;
+                    }
                 }
                 None => self.waiting.push_front(batch),
             }
         }
-        for batch in &mut self.waiting {
+    }
+
+    /// Nobody is to wait for a line that is not there; for a write, if there is one under way.
+    pub(crate) fn tell_kept(&mut self, on_disk: bool) {
+        for batch in self.waiting.iter_mut().filter(|batch| !on_disk || batch.kept == Kept::Yes) {
             batch.tell(&Taken::Later);
+        }
+    }
+
+    /// Writes down what is not on the disk yet, with this write; whether there was any.
+    pub(crate) fn write_down(&mut self, to: &mut Vec<u8>, write: u64) -> bool {
+        let before = to.len();
+        for batch in self.waiting.iter_mut().filter(|batch| batch.kept == Kept::No) {
+            record::put_report(to, batch.number, &batch.patch);
+            (batch.kept, batch.written) = (Kept::With(write), true);
+        }
+        to.len() > before
+    }
+
+    /// Writes down which are answered.
+    pub(crate) fn strike_out(&mut self, to: &mut Vec<u8>) {
+        match std::mem::take(&mut self.answered) {
+            0 => {}
+            number => record::put_reports_done(to, number),
+        }
+    }
+
+    /// Writes down all of it that was ever written.
+    pub(crate) fn write_all(&self, to: &mut Vec<u8>) {
+        for batch in self.flying.iter().chain(&self.waiting).filter(|batch| batch.written) {
+            record::put_report(to, batch.number, &batch.patch);
+        }
+    }
+
+    /// A write is done. A patch that it could not keep stays, and its sender hears that nobody promises it.
+    pub(crate) fn written(&mut self, write: u64, failed: Option<&str>) {
+        for batch in self.flying.iter_mut().chain(&mut self.waiting) {
+            if batch.kept.settle(write, failed.is_none())
+                && let Some(why) = failed
+            {
+                batch.tell(&Taken::Refused(format!("the report cannot be kept: {why}")));
+            }
         }
     }
 
@@ -192,6 +271,7 @@ mod tests {
         assert!(reports.take().is_some());
         let mut second = reports.push(object(json!({"a": 2}))).unwrap();
         reports.lost();
+        reports.tell_kept(false);
         assert_eq!((first.try_recv(), second.try_recv()), (Ok(Taken::Later), Ok(Taken::Later)));
         assert_eq!(sent(&mut reports), Some(json!({"a": 2, "b": 1})));
         reports.lost();

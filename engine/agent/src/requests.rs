@@ -9,9 +9,6 @@ use wire::HubError;
 
 use crate::outbox::Outbox;
 
-/// How long an answer may take; the C# SDK waits as long.
-const ANSWER: Duration = Duration::from_secs(60);
-
 /// Unanswered tries after which nobody is taken to be listening.
 const TRIES: u32 = 2;
 
@@ -87,8 +84,8 @@ impl Request {
         }
     }
 
-    fn sent(&mut self, rid: &str) {
-        self.state = State::Sent(rid.to_owned(), Instant::now() + ANSWER);
+    fn sent(&mut self, rid: &str, answer: Duration) {
+        self.state = State::Sent(rid.to_owned(), Instant::now() + answer);
     }
 
     fn put_off(&mut self) {
@@ -114,25 +111,25 @@ impl Requests {
         self.get.state = State::Due(None);
     }
 
-    /// The number to ask for the twin with, if it is time to.
-    pub(crate) fn get(&mut self) -> Option<String> {
+    /// The number to ask for the twin with, if it is time to; the answer may take so long.
+    pub(crate) fn get(&mut self, answer: Duration) -> Option<String> {
         if !self.get.is_due() {
             return None;
         }
         let rid = self.number();
-        self.get.sent(&rid);
+        self.get.sent(&rid, answer);
         Some(rid)
     }
 
-    /// The report to send, if it is time to.
-    pub(crate) fn report(&mut self, outbox: &Outbox) -> Option<(String, Vec<u8>)> {
+    /// The report to send, if it is time to; the answer may take so long.
+    pub(crate) fn report(&mut self, outbox: &Outbox, answer: Duration) -> Option<(String, Vec<u8>)> {
         let patch = match &self.report.state {
             State::Idle => outbox.reports(crate::reports::Reports::take)?,
             State::Due(_) if self.report.is_due() => outbox.reports(|reports| reports.sent())?,
             _ => return None,
         };
         let rid = self.number();
-        self.report.sent(&rid);
+        self.report.sent(&rid, answer);
         Some((rid, patch))
     }
 
@@ -170,7 +167,7 @@ impl Requests {
 
     /// The connection is gone.
     pub(crate) fn forget(&mut self) {
-        (self.get, self.report) = Default::default();
+        (self.get, self.report) = <(Request, Request)>::default();
     }
 
     fn number(&mut self) -> String {

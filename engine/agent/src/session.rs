@@ -209,6 +209,7 @@ impl<L: DeviceLink> Session<L> {
         self.quiet = Quiet::No;
         self.leaving = false;
         self.device.outbox.up(self.connections);
+        self.tell_dropped();
         self.requests.ask();
         let counters = &self.device.lane.counters;
         counters.connects.up();
@@ -220,9 +221,22 @@ impl<L: DeviceLink> Session<L> {
         }
     }
 
+    /// What the outbox had no room for while nobody took it.
+    fn tell_dropped(&mut self) {
+        self.device.full.set(false);
+        match self.device.outbox.told_dropped() {
+            0 => {}
+            1 => self.device.fault(Diagnostic::warning("a message was dropped: the outbox was full")),
+            many => {
+                self.device.fault(Diagnostic::warning(format!("{many} messages were dropped: the outbox was full")))
+            }
+        }
+    }
+
     fn down(&mut self, down: Down) {
         let device = self.device.identity.clone();
         match down {
+            Down::Crowded(finding) => self.device.fault(finding),
             Down::Lost(why) => self.went_down(&why),
             Down::Unreachable { why, again_in } => self.device.say(AgentEvent::Unreachable { device, why, again_in }),
             Down::Refused { finding, again_in } => {
@@ -235,10 +249,9 @@ impl<L: DeviceLink> Session<L> {
     fn went_down(&mut self, why: &str) {
         let device = &self.device;
         let counters = &device.lane.counters;
-        let (lost, poison) = device.outbox.down();
-        (0..lost).for_each(|_| counters.replies_dropped.up());
-        for message in poison {
-            let size = message.body.len();
+        let lost = device.outbox.down();
+        (0..lost.replies).for_each(|_| counters.replies_dropped.up());
+        for size in lost.poison {
             device.fault(Diagnostic::error(format!(
                 "a message of {size} bytes was given up: each connection that carried it was closed"
             )));
@@ -338,9 +351,9 @@ impl<L: DeviceLink> Session<L> {
             while let Some(reply) = self.device.outbox.take_reply() {
                 self.send_reply(reply);
             }
-            while let Some((properties, body)) = self.device.outbox.take_message(self.tickets + 1) {
+            while let Some(message) = self.device.outbox.take_message(self.tickets + 1) {
                 self.tickets += 1;
-                self.link.send(Outbound::Message { properties, body, ticket: self.tickets });
+                self.link.send(Outbound::Message { message, ticket: self.tickets });
             }
             self.renew_between_calls();
         }
@@ -382,10 +395,11 @@ impl<L: DeviceLink> Session<L> {
     }
 
     fn send_twin_requests(&mut self) {
-        if let Some(rid) = self.requests.get() {
+        let patience = self.device.lane.habits.twin_patience;
+        if let Some(rid) = self.requests.get(patience) {
             self.link.send(Outbound::TwinGet { rid });
         }
-        if let Some((rid, patch)) = self.requests.report(&self.device.outbox) {
+        if let Some((rid, patch)) = self.requests.report(&self.device.outbox, patience) {
             self.link.send(Outbound::Report { rid, patch });
         }
     }

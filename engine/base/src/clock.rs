@@ -29,6 +29,11 @@ impl Clock {
         (clock, ManualClock(time))
     }
 
+    /// A clock that this function reads.
+    pub fn of(read: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
     /// The present moment.
     pub fn now(&self) -> SystemTime {
         (self.0)()

@@ -10,6 +10,7 @@ use wire::limits::ACTIVE_JOBS;
 
 use crate::data_dir::DataDirError;
 use crate::dps::LinkedHub;
+use crate::faults::FaultProfile;
 use crate::quota::{Delays, Quota};
 use crate::seam::HubLog;
 use crate::seed::Seeds;
@@ -65,6 +66,10 @@ pub struct HubConfig {
     pub quota: Option<Quota>,
     /// Latency and lags; none by default.
     pub delays: Delays,
+    /// What is to go wrong from the start; more can be asked for over REST.
+    pub faults: Option<FaultProfile>,
+    /// Whether devices may ask for faults by messages, as the SDKs' own tests do.
+    pub fault_messages: bool,
     /// A port of 127.0.0.1 for Prometheus, in plain HTTP; 0 takes any free one, none is off.
     pub metrics_port: Option<u16>,
 }
@@ -97,6 +102,8 @@ impl HubConfig {
             seeds: None,
             quota: None,
             delays: Delays::default(),
+            faults: None,
+            fault_messages: true,
             metrics_port: None,
         }
     }

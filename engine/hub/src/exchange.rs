@@ -115,6 +115,11 @@ impl Exchange {
         }
     }
 
+    /// Every connection there is.
+    pub(crate) fn connections(&self) -> Vec<(Identity, Arc<Link>)> {
+        self.table().links.iter().map(|(identity, link)| (identity.clone(), Arc::clone(link))).collect()
+    }
+
     /// How many devices and modules are connected.
     pub(crate) fn connected(&self) -> usize {
         self.table().links.len()

@@ -16,6 +16,7 @@ use crate::config::{Data, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
 use crate::data_dir::{DataDir, Endpoint};
 use crate::dps::{LinkedHub, Links};
 use crate::exchange::Exchange;
+use crate::faults::{Faults, Registered};
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
 use crate::metrics::{self, Metrics, Watched};
@@ -304,11 +305,22 @@ impl Parts {
         let telemetry = Arc::new(TelemetryLog::new(config.clock.clone(), stop.clone()));
         let metrics = Arc::new(Metrics::new());
         let log = metrics.before(telemetry.before(config.log));
-        let watched = Watched { metrics, state: Arc::clone(&state), exchange: Arc::clone(&exchange), telemetry };
+        let registered: Arc<dyn Registered> = state.clone();
+        let faults = Arc::new(Faults::new(registered, log.clone(), config.seed, config.fault_messages));
+        if let Some(Err(error)) = config.faults.as_ref().map(|profile| faults.place(profile)) {
+            tracing::error!(%error, "the hub is sound");
+        }
+        let watched = Watched {
+            metrics,
+            state: Arc::clone(&state),
+            exchange: Arc::clone(&exchange),
+            telemetry,
+            faults: Arc::clone(&faults),
+        };
         let service = Service::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
-            Arc::clone(&quotas),
+            (Arc::clone(&quotas), Arc::clone(&faults)),
             watched.clone(),
             log.clone(),
             &endpoint,
@@ -324,6 +336,7 @@ impl Parts {
         });
         let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
         chores.begin("the jobs", jobs.run(stop.clone(), GRACE));
+        chores.begin("the faults", Arc::clone(&faults).run(Arc::clone(&exchange), stop.clone()));
         let settled = CancellationToken::new();
         let activity = tokio::spawn({
             let (state, settled) = (Arc::clone(&state), settled.clone());
@@ -334,7 +347,7 @@ impl Parts {
         let hub = Mqtt::new(
             Arc::clone(&state),
             Arc::clone(&exchange),
-            quotas,
+            (quotas, faults),
             log,
             config.clock,
             config.seed,

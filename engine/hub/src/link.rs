@@ -12,6 +12,7 @@ use net::mqtt::write_publish;
 use tokio::sync::{Notify, oneshot};
 use wire::{DeviceFilter, DeviceTopic};
 
+use crate::faults::{How, Strain};
 use crate::mqtt::LIMITS;
 
 /// Packets that may wait for a connection that does not take them; beyond it is dropped.
@@ -50,6 +51,13 @@ pub(crate) enum Ending {
     /// It does not take what is sent to it.
     #[error("it does not take what is sent to it")]
     Slow,
+    /// It was asked for.
+    #[error("a fault that this hub was asked for ended it ({})", match .0 {
+        How::Reset => "reset",
+        How::Close => "close",
+        How::Silence => "silence",
+    })]
+    Fault(How),
     /// The registry no longer lets it in.
     #[error("{0}")]
     Dropped(DropReason),
@@ -87,6 +95,8 @@ pub(crate) struct Link {
     state: Mutex<State>,
     /// Tells a successor: the socket is closed.
     gone: Notify,
+    /// What is wrong with the socket's bytes.
+    strain: Arc<Strain>,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +116,15 @@ struct State {
 }
 
 impl Link {
+    /// The link of a connection whose stream obeys `strain`.
+    pub(crate) fn new(strain: Arc<Strain>) -> Self {
+        Self { strain, ..Self::default() }
+    }
+
+    pub(crate) fn strain(&self) -> &Strain {
+        &self.strain
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("the mailbox is plain data: nothing panics while it is held")
     }

@@ -59,6 +59,8 @@ pub(crate) struct Proof<'a> {
     pub(crate) password: Option<&'a [u8]>,
     /// The certificate of the TLS handshake; without a password it counts.
     pub(crate) certificate: Option<&'a PeerCertificate>,
+    /// How many seconds ahead the hub's clock is when it looks at them: none, unless that was asked for.
+    pub(crate) skew: i64,
 }
 
 /// What a registering device asks.
@@ -171,6 +173,24 @@ pub enum HubEvent {
         identity: Option<Identity>,
         /// What was too much, as a sentence.
         reason: String,
+    },
+    /// A fault that the hub was asked for has shown.
+    FaultShown {
+        /// Which.
+        id: u64,
+        /// What kind, by its word in profiles.
+        kind: &'static str,
+        /// To whom; none for a service.
+        identity: Option<Identity>,
+        /// What happens, as a lowercase fragment.
+        what: String,
+    },
+    /// A device's message asks for a fault.
+    FaultAsked {
+        /// Who asks.
+        identity: Identity,
+        /// For what, and what becomes of it, as a lowercase fragment.
+        said: String,
     },
     /// A service called a method; said when it is over.
     MethodCalled {

@@ -1,5 +1,6 @@
 //! What a verb is: a name, an effect, a checked form of its parameters, and a run on one device.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::book::{Check, Expression, Filled, Node};
-use crate::{Failure, Gathers, Inventory, Outcome, Progress, Target};
+use crate::{Deeds, Failure, Gathers, Inventory, Outcome, Progress, Target, Watch};
 
 /// Whether a verb may change a device. Undeclared would mean `Changes`; so there is no default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,12 @@ pub trait Action {
     /// The parameters of the Rhai function of the same name, after the device, before the options map.
     fn positional(&self) -> &'static [&'static str];
 
+    /// Looks at a fact of a device in rounds with all others that wait for it; for the function of this name in scripts, when it
+    /// is handed a closure.
+    fn watch(&self, _fact: &'static str, _device: &Arc<str>) -> Option<Rc<dyn Watch>> {
+        None
+    }
+
     /// Decodes and checks the parameters once, at load: every finding goes into `check`; `None` when there was an error.
     fn check(&self, parameters: &Node, check: &mut Check<'_>) -> Option<Box<dyn Ready>>;
 }
@@ -74,6 +81,16 @@ pub trait Ready {
     /// but for scripts and `--check`. Who is gathered holds no fork, and like a verb that waits it ends by itself at the
     /// step's deadline.
     fn gathers(&self) -> Option<&dyn Gathers> {
+        None
+    }
+
+    /// Whether it is a script: what it calls takes forks and is written down by itself ([`StepContext::deeds`]), not the verb.
+    fn scripted(&self) -> bool {
+        false
+    }
+
+    /// What a device must offer for it, in its inventory's words, as far as that is known before the run.
+    fn needs(&self) -> Option<&str> {
         None
     }
 
@@ -165,6 +182,8 @@ pub struct StepContext<'a> {
     pub files: &'a std::path::Path,
     /// The run's id, for correlation.
     pub run: Arc<str>,
+    /// For a verb that is a script: the account of what it does.
+    pub deeds: Option<&'a dyn Deeds>,
 }
 
 impl StepContext<'_> {

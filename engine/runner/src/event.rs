@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::Diagnostic;
 use serde_json::Value;
 
-use crate::{HubInfo, Outcome};
+use crate::{Estimate, HubInfo, Outcome};
 
 /// How far a running step is.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +71,7 @@ pub enum RunEvent {
         /// How many waves there are; 0 when there is no device.
         waves: usize,
         /// The least time that the hub's quota allows for it, when that is known.
-        estimate: Option<Duration>,
+        estimate: Option<Estimate>,
     },
     /// A wave begins (only when there is more than one).
     WaveStarted {

@@ -92,6 +92,15 @@ pub enum InventoryError {
     },
 }
 
+/// How long work takes at least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// So long.
+    pub least: Duration,
+    /// By which limit, as people read it behind "at": `40 direct methods/s, the hub's quota (S1, 1 unit)`.
+    pub by: Arc<str>,
+}
+
 /// Devices and their facts.
 pub trait Inventory {
     /// Whom the run talks to.
@@ -114,8 +123,13 @@ pub trait Inventory {
     /// A fact of one device, read directly from its source.
     fn fact<'a>(&'a self, device: &'a str, fact: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>>;
 
+    /// Whether a device says what it offers, and this ([`Ready::needs`](crate::Ready::needs)) is not of it.
+    fn lacks(&self, _device: &Target, _need: &str) -> bool {
+        false
+    }
+
     /// The least time that this takes under the limits that are known of the hub; none when nothing is known of them.
-    fn estimate(&self, _work: &[Work]) -> Option<Duration> {
+    fn estimate(&self, _work: &[Work]) -> Option<Estimate> {
         None
     }
 }

@@ -4,6 +4,7 @@
 mod action;
 mod batch;
 pub mod book;
+mod deeds;
 mod event;
 mod inventory;
 mod journal;
@@ -15,11 +16,13 @@ mod plugin;
 mod report;
 mod run;
 mod scripted;
+mod watch;
 
 pub use action::{Action, Effect, Ready, Scope, StepContext};
 pub use batch::{Batch, Gathers, serve_alone};
+pub use deeds::{Deed, Deeds, Manner, Told, Turn};
 pub use event::{Counts, Progress, Reporter, RunEvent};
-pub use inventory::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
+pub use inventory::{Ask, Estimate, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
 pub use journal::{
     CallLine, Copy, DeviceLine, History, HubOrigin, Journal, JournalError, KEPT_RUNS, KeptFile, KeptOptions, KeptVar,
     RunFolder, RunLock, RunManifest, RunState, WaveLine, digest, local_time, tidy,
@@ -28,5 +31,9 @@ pub use made::{LocalScript, ScriptPlugin};
 pub use options::{Confirm, Environment, ExtraVar, Question, Resume, RunOptions, RunResult};
 pub use outcome::{Class, Failure, Outcome, Skip};
 pub use plugin::{Plugin, Registry};
-pub use report::{Console, ConsoleOptions, Form, Json, Lines, ReportError, ReportFile, ReportKind, Reports};
-pub use run::{Runner, check_script};
+pub use report::{
+    CaseReport, CaseSuite, Console, ConsoleOptions, Form, Json, Lines, ReportError, ReportFile, ReportKind, Reports,
+    junit_of_cases, write_report,
+};
+pub use run::{Runner, Still, check_script, stand_still, stood_still, within};
+pub use watch::{Look, Sight, Watch};

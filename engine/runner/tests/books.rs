@@ -318,6 +318,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "two_documents",
     "unclosed_quote",
     "doubts",
+    "changed",
 ];
 
 #[test]

@@ -13,12 +13,12 @@ mod watch;
 pub use error::{ErrorKind, ScriptError, ScriptResult, type_in_words};
 pub use expr::{Expr, ExprError, Expressions, Names};
 pub use host::{Bundle, Handler, HostBuilder, Registration, Script, ScriptHost};
-pub use lane::{Budget, Caller, StackConfig, context, wait};
+pub use lane::{Budget, Caller, StackConfig, context, place, wait};
 pub use live::Live;
 pub use look::{Literal, Written};
 pub use rhai::{
     Array, Blob, Dynamic, EvalAltResult, FnPtr, FuncRegistration, ImmutableString, Map, Module, NativeCallContext,
     Position, RhaiFunc, Shared,
 };
-pub use value::{JsonError, from_json, from_json_bytes, to_json};
+pub use value::{JsonError, from_json, from_json_bytes, mark_change, to_json};
 pub use watch::{Watch, WatchError, WatchMode};

@@ -15,6 +15,11 @@ impl<T> Live<T> {
         Self(ArcSwap::from_pointee(first))
     }
 
+    /// Starts with a value that others hold too.
+    pub fn of(first: Arc<T>) -> Self {
+        Self(ArcSwap::new(first))
+    }
+
     /// The value as it is now; it stays what it is while the caller keeps it.
     pub fn current(&self) -> Arc<T> {
         self.0.load_full()

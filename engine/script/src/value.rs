@@ -15,6 +15,26 @@ pub(crate) const DEEPEST: usize = 120;
 #[error(transparent)]
 pub struct JsonError(#[from] serde_json::Error);
 
+/// Tags of values that a step registered.
+const UNCHANGED: i32 = 1;
+const CHANGED: i32 = 2;
+
+/// Marks a value as registered by a step that changed something, or nothing: what `changed(value)` answers. The mark is the
+/// value's own; neither its parts nor its JSON have it.
+pub fn mark_change(mut value: Dynamic, changed: bool) -> Dynamic {
+    value.set_tag(if changed { CHANGED } else { UNCHANGED });
+    value
+}
+
+/// What the mark says; nothing when there is none.
+pub(crate) fn change_of(value: &Dynamic) -> Option<bool> {
+    match value.flatten_clone().tag() {
+        CHANGED => Some(true),
+        UNCHANGED => Some(false),
+        _ => None,
+    }
+}
+
 /// The value as JSON: `()` is null, bytes are base64, functions and other values of the host are text. Not-a-number and
 /// infinity are null; what is nested deeper than 120 levels is the text `(nested too deeply)`.
 pub fn to_json(value: &Dynamic) -> Value {

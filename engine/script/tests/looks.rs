@@ -93,3 +93,22 @@ fn expressions_know_their_functions() {
         assert!(expressions.compile(good).is_ok(), "{good}: {:?}", expressions.compile(good));
     }
 }
+
+#[test]
+fn what_a_text_defines_itself_is_not_wanted_from_outside() {
+    let host = ScriptHost::builder(Clock::system()).build();
+    for (text, wanted) in [
+        ("let n = 0; [1].map(|x| { n += x; twin.v }); n", vec!["twin"]),
+        ("try { twin } catch (err) { print(err) } let n = 0; [1].map(|x| { n += x; n })", vec!["twin"]),
+        ("for i in 0..3 { print(i); } let n = 0; [1].map(|x| { n += x; n })", vec![]),
+        (
+            "for i in 0..3 { print(`l${i}`); } try { 1 } catch (err) { if err.status != 500 { throw err } } let n = 0; [1].map(|x| { n += 1; n })",
+            vec![],
+        ),
+        ("if true { let a = 1; a } else { 2 } let n = 0; [1].map(|x| n)", vec![]),
+    ] {
+        let script = host.script(&Source::new("t.rhai", text), &[], &["twin"]).unwrap();
+        let names: Vec<String> = script.uses().0.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, wanted, "{text}");
+    }
+}

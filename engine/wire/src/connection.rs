@@ -137,6 +137,21 @@ pub struct DeviceConnection {
     pub credential: DeviceCredential,
 }
 
+impl DeviceConnection {
+    /// A connection string without a credential, and a token that was made elsewhere.
+    ///
+    /// # Errors
+    /// As for a connection string; one that has a credential of its own says so.
+    pub fn with_token(text: &str, token: &str) -> Result<Self, ConnectionStringError> {
+        let token = token.trim();
+        // A token has none of them; a text that is no token must not become further parts.
+        if token.is_empty() || token.contains(';') {
+            return Err(ConnectionStringError::NoValue(SIGNATURE));
+        }
+        format!("{};{SIGNATURE}={token}", text.trim()).parse()
+    }
+}
+
 /// How a device proves who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceCredential {

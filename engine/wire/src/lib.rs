@@ -4,12 +4,14 @@
 mod api_version;
 mod authority;
 mod bag;
+pub mod blob;
 mod cloud_message;
 mod connection;
 mod document;
 pub mod dps;
 mod error;
 mod etag;
+mod fault_message;
 mod filter;
 mod given;
 pub mod headers;
@@ -39,6 +41,7 @@ pub use document::{
 };
 pub use error::{ErrorCode, HubError, Tracking, framework_body, twin_error_body};
 pub use etag::{IfMatch, identity_etag, quoted_etag, twin_etag};
+pub use fault_message::{FaultMessage, FaultMessageError, FaultOperation};
 pub use filter::DeviceFilter;
 pub use given::secrets_in;
 pub use host::{HostError, HostPort};

@@ -86,3 +86,7 @@ pub const JOB_EXECUTION_MAX: Duration = JOB_HISTORY;
 pub const JOB_HISTORY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Jobs under way at once in the tiers F1 and S1; 5 in S2, 10 in S3.
 pub const ACTIVE_JOBS: usize = 1;
+/// Uploads of a device that are under way at once.
+pub const UPLOADS_PER_DEVICE: usize = 10;
+/// How long a device has for an upload, as a hub has it when nothing else is said.
+pub const UPLOAD_TTL: Duration = Duration::from_secs(3600);

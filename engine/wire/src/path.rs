@@ -90,6 +90,14 @@ pub enum HubPath {
     OwnTelemetry,
     /// GET: what the hub counts. Ours.
     OwnStatus,
+    /// GET: uploads of files. Ours: at the service they are told over AMQP.
+    OwnUploads,
+    /// GET: the content of a device's file; DELETE. Ours: at the service they are in a storage account.
+    OwnFile(DeviceId, String),
+    /// GET: the faults that are under way; POST: more of them; DELETE: none any more. Ours.
+    OwnFaults,
+    /// DELETE: this fault. Ours.
+    OwnFault(String),
 }
 
 fn owned(segment: &str) -> String {
@@ -117,7 +125,11 @@ impl HubPath {
             ["statistics", "service"] => Some(Self::StatisticsService),
             ["jobs", rest @ ..] => Self::parse_jobs(rest),
             [OWN, "devices", device, "messages"] => Some(Self::OwnSend(device.parse().ok()?)),
+            [OWN, "devices", device, "files", name] => Some(Self::OwnFile(device.parse().ok()?, owned(name))),
+            [OWN, "uploads"] => Some(Self::OwnUploads),
             [OWN, "status"] => Some(Self::OwnStatus),
+            [OWN, "faults"] => Some(Self::OwnFaults),
+            [OWN, "faults", id] => Some(Self::OwnFault(owned(id))),
             [OWN, "telemetry"] => Some(Self::OwnTelemetry),
             ["configurations"] => Some(Self::Configurations),
             ["configurations", "testQueries"] => Some(Self::ConfigurationTestQueries),
@@ -282,7 +294,13 @@ impl fmt::Display for HubPath {
             Self::Dps(path) => path.fmt(f),
             Self::WebSocket => f.write_str(WEBSOCKET_PATH),
             Self::OwnStatus => write!(f, "/{OWN}/status"),
+            Self::OwnFaults => write!(f, "/{OWN}/faults"),
+            Self::OwnFault(id) => write!(f, "/{OWN}/faults/{}", encode(id)),
             Self::OwnTelemetry => write!(f, "/{OWN}/telemetry"),
+            Self::OwnUploads => write!(f, "/{OWN}/uploads"),
+            Self::OwnFile(id, name) => {
+                write!(f, "/{OWN}/devices/{}/files/{}", encode(id.as_str()), encode(name))
+            }
             Self::OwnSend(id) => write!(f, "/{OWN}/devices/{}/messages", encode(id.as_str())),
         }
     }
@@ -309,6 +327,8 @@ mod tests {
             "/devices/d1/files",
             "/devices/d1/files/notifications",
             "/devices/d1/files/notifications/a%2Fb",
+            "/iotplay/uploads",
+            "/iotplay/devices/d1/files/logs%2Fa%20b.txt",
             "/twins/d1",
             "/twins/d1/modules/m1",
             "/twins/d1/methods",
@@ -348,6 +368,8 @@ mod tests {
             "/iotplay/devices/d1/messages",
             "/iotplay/telemetry",
             "/iotplay/status",
+            "/iotplay/faults",
+            "/iotplay/faults/7",
         ] {
             match HubPath::parse(text) {
                 // A blank is no character of an id.

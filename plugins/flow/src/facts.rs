@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use runner::{Facts, Failure, StepContext};
+use runner::{Facts, Failure, Inventory};
 use script::Dynamic;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -40,8 +41,8 @@ pub(crate) struct When {
 /// One fact of one device, as it is seen while the device waits.
 pub(crate) struct Watched<'a> {
     pub(crate) name: &'a str,
-    rounds: &'a Rounds,
-    _waiting: Waiting<'a>,
+    rounds: Rc<Rounds>,
+    _waiting: Waiting,
     seen: Option<Facts>,
     /// The last look was at the source.
     sure: bool,
@@ -49,17 +50,22 @@ pub(crate) struct Watched<'a> {
 }
 
 impl<'a> Watched<'a> {
-    pub(crate) fn new(name: &'a str, rounds: &'a Rounds) -> Self {
+    pub(crate) fn new(name: &'a str, rounds: Rc<Rounds>) -> Self {
         // The wait itself starts the count, or a source that is never read directly would never be due.
-        Self { name, rounds, _waiting: rounds.join(), seen: None, sure: false, read_at: Instant::now() }
+        Self { name, _waiting: rounds.join(), rounds, seen: None, sure: false, read_at: Instant::now() }
     }
 
     /// Looks again when it is time, the cheapest way.
-    pub(crate) async fn look(&mut self, step: &StepContext<'_>, when: When) -> Result<(), Failure> {
+    pub(crate) async fn look(
+        &mut self,
+        inventory: &dyn Inventory,
+        device: &Arc<str>,
+        when: When,
+    ) -> Result<(), Failure> {
         let When { due, early, deadline } = when;
         let direct = due.duration_since(self.read_at) >= DIRECT_AT_LEAST;
         let want = Want { due, early, deadline, seen: self.seen.as_ref().map(|seen| seen.version), direct };
-        let seen = self.rounds.look(step.inventory, self.name, &step.target.id, want).await?;
+        let seen = self.rounds.look(inventory, self.name, device, want).await?;
         if direct {
             self.read_at = Instant::now();
         }
@@ -71,8 +77,8 @@ impl<'a> Watched<'a> {
     }
 
     /// Looks at the source.
-    pub(crate) async fn look_directly(&mut self, step: &StepContext<'_>) -> Result<(), Failure> {
-        let read = direct(step.inventory, &step.target.id, self.name).await?;
+    pub(crate) async fn look_directly(&mut self, inventory: &dyn Inventory, device: &str) -> Result<(), Failure> {
+        let read = direct(inventory, device, self.name).await?;
         self.take(read);
         Ok(())
     }

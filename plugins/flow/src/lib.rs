@@ -18,5 +18,6 @@ mod sleep;
 mod ticket;
 mod verb;
 mod wait_until;
+mod watcher;
 
 pub use plugin::Flow;

@@ -3,6 +3,7 @@
 //! directly.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,9 +34,9 @@ pub(crate) struct Rounds {
 }
 
 /// One device waits, as long as this lives.
-pub(crate) struct Waiting<'a>(&'a Rounds);
+pub(crate) struct Waiting(Rc<Rounds>);
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.waiting.set(self.0.waiting.get() - 1);
     }
@@ -92,9 +93,9 @@ impl Batch<'_> {
 
 impl Rounds {
     /// Counts a device that waits.
-    pub(crate) fn join(&self) -> Waiting<'_> {
+    pub(crate) fn join(self: &Rc<Self>) -> Waiting {
         self.waiting.set(self.waiting.get() + 1);
-        Waiting(self)
+        Waiting(Rc::clone(self))
     }
 
     /// The fact of a device when it is due, the cheapest way.

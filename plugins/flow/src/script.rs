@@ -95,6 +95,10 @@ impl Ready for Running {
         Some(self.0.effect())
     }
 
+    fn scripted(&self) -> bool {
+        true
+    }
+
     fn rehearses(&self) -> bool {
         true
     }

@@ -17,6 +17,7 @@ use crate::facts::{AllRounds, Watched, When, named};
 use crate::over::Over;
 use crate::show::{is_literal, leaf, short};
 use crate::verb::{Parameters, Verb};
+use crate::watcher::Watcher;
 
 /// A wait without `timeout` ends here: the playbook language's number.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -66,7 +67,9 @@ pub(crate) fn verb() -> Rc<dyn Action> {
     let about = "waits until a condition on the device's facts holds";
     let rounds = AllRounds::default();
     let verb = Verb::<WaitUntil>::new("wait_until", about, Some("that"));
-    Rc::new(verb.positional(&["that"]).prepared(move |wait| wait.rounds = rounds.clone()))
+    let shared = rounds.clone();
+    let verb = verb.positional(&["that"]).prepared(move |wait| wait.rounds = shared.clone());
+    Rc::new(verb.watching(move |fact, device| Rc::new(Watcher::new(fact, device, &rounds))))
 }
 
 impl Parameters for WaitUntil {
@@ -129,8 +132,7 @@ impl WaitUntil {
                 names.push(fact);
             }
         }
-        let rounds: Vec<_> = names.iter().map(|name| self.rounds.of(name)).collect();
-        let mut facts: Vec<_> = names.iter().zip(&rounds).map(|(name, rounds)| Watched::new(name, rounds)).collect();
+        let mut facts: Vec<_> = names.iter().map(|name| Watched::new(name, self.rounds.of(name))).collect();
         let mut seen = Seen::default();
         if step.check_mode {
             return self.rehearse(step, &mut facts).await;
@@ -211,7 +213,7 @@ impl WaitUntil {
         when: When,
     ) -> Result<Option<Ended>, Failure> {
         for fact in facts.iter_mut() {
-            fact.look(step, when).await?;
+            fact.look(step.inventory, &step.target.id, when).await?;
         }
         if facts.iter().any(|fact| fact.value().is_none()) {
             return Ok(None);
@@ -221,7 +223,7 @@ impl WaitUntil {
         let sure = facts.iter().all(Watched::is_sure);
         if ended.is_some() && !sure {
             for fact in facts.iter_mut().filter(|fact| !fact.is_sure()) {
-                fact.look_directly(step).await?;
+                fact.look_directly(step.inventory, &step.target.id).await?;
             }
             ended = self.judge(step, facts, seen)?;
         }
@@ -252,7 +254,7 @@ impl WaitUntil {
     /// `--check`: one look, and what it would wait for.
     async fn rehearse(&self, step: &StepContext<'_>, facts: &mut [Watched<'_>]) -> Result<Outcome, Failure> {
         for fact in facts.iter_mut() {
-            fact.look_directly(step).await?;
+            fact.look_directly(step.inventory, &step.target.id).await?;
         }
         (step.progress)(Progress::Says(format!("would wait until {}", self.that.text())));
         Ok(Outcome::read(facts.first().and_then(Watched::value).cloned().unwrap_or_default()))

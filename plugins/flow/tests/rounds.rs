@@ -160,6 +160,7 @@ async fn wait(fleet: &Fleet, ready: &dyn Ready, device: &str, timeout: u64) -> O
         check_mode: false,
         files: std::path::Path::new("."),
         run: "r".into(),
+        deeds: None,
     };
     ready.run(&step).await
 }

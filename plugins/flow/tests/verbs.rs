@@ -178,6 +178,7 @@ impl Stage {
             check_mode: self.check_mode,
             files: self.files.path(),
             run: "r".into(),
+            deeds: None,
         };
         ready.run(&step).await
     }

@@ -48,7 +48,7 @@ pub(crate) fn named(step: &StepContext<'_>, id: Option<String>) -> Result<Device
 
 /// Awaits `work` and tells the live line how far it is of `limit`.
 pub(crate) async fn told<T>(step: &StepContext<'_>, limit: Duration, work: impl Future<Output = T>) -> T {
-    let start = Instant::now();
+    let (start, stood) = (Instant::now(), runner::stood_still());
     let mut tick = tokio::time::interval_at(start + TELL_EVERY, TELL_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut work = std::pin::pin!(work);
@@ -56,7 +56,12 @@ pub(crate) async fn told<T>(step: &StepContext<'_>, limit: Duration, work: impl 
         tokio::select! {
             biased;
             done = &mut work => return done,
-            now = tick.tick() => (step.progress)(Progress::Elapsed { spent: now - start, of: Some(limit) }),
+            now = tick.tick() => {
+                // While it queues nothing runs yet: neither the step's time nor the device's.
+                let queued = runner::stood_still().saturating_sub(stood);
+                let spent = (now - start).saturating_sub(queued);
+                (step.progress)(Progress::Elapsed { spent, of: Some(limit) });
+            }
         }
     }
 }

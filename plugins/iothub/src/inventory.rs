@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::did_you_mean;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{StreamExt as _, stream};
-use runner::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
+use runner::{Ask, Estimate, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
 use serde_json::{Value, json};
 use wire::{ErrorCode, Identity, QuotaKind};
 
@@ -15,6 +15,10 @@ use crate::failure::inventory_error;
 use crate::round::Rounds;
 use crate::twin::{twin_value, twin_version};
 
+/// Where an agent announces its methods.
+const ANNOUNCED: &str = "/properties/reported/iotplay/methods";
+/// What they are as an attribute of a target.
+const METHODS: &str = "methods";
 /// The name of the fact.
 const TWIN: &str = "twin";
 /// Reads in flight for one question. The pace of the client bounds the rate; this bounds sockets and memory.
@@ -80,7 +84,10 @@ impl IotHubInventory {
 fn target(id: Arc<str>, twin: &Value) -> Target {
     let of = |key: &str| twin.get(key).cloned().unwrap_or(Value::Null);
     let tags = twin.get("tags").cloned().unwrap_or_else(|| json!({}));
-    let attributes = json!({ "tags": tags, "status": of("status"), "connection_state": of("connectionState") });
+    let mut attributes = json!({ "tags": tags, "status": of("status"), "connection_state": of("connectionState") });
+    if let Some(methods @ Value::Array(_)) = twin.pointer(ANNOUNCED) {
+        attributes[METHODS] = methods.clone();
+    }
     Target { id, attributes: Arc::new(attributes) }
 }
 
@@ -157,13 +164,22 @@ impl Inventory for IotHubInventory {
         })
     }
 
-    fn estimate(&self, work: &[Work]) -> Option<Duration> {
+    fn lacks(&self, device: &Target, need: &str) -> bool {
+        let announced = device.attributes.get(METHODS).and_then(Value::as_array);
+        announced.is_some_and(|methods| !methods.iter().any(|method| method == need))
+    }
+
+    fn estimate(&self, work: &[Work]) -> Option<Estimate> {
         let mut calls = QuotaKind::ALL.map(|kind| (kind, 0));
         for work in work {
             for kind in costs(work) {
                 calls[*kind as usize].1 += work.count;
             }
         }
-        self.client.least(&calls)
+        let (size, (least, kind)) = (self.client.size()?, self.client.least(&calls)?);
+        let rate = size.rate(kind);
+        let window = if rate.window > Duration::from_secs(1) { "min" } else { "s" };
+        let by = format!("{} {kind}/{window}, the hub's quota ({size})", rate.count);
+        Some(Estimate { least, by: by.into() })
     }
 }

@@ -13,6 +13,8 @@ mod twin;
 mod verbs;
 mod verdict;
 
-pub use client::{ClientError, Created, Enrolled, HubClient, HubOptions, Pages, SetupError, Statistics, Taken};
+pub use client::{
+    ClientError, Created, Enrolled, HubClient, HubFault, HubOptions, Pages, SetupError, Statistics, Taken,
+};
 pub use inventory::IotHubInventory;
 pub use plugin::IotHub;

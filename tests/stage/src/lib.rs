@@ -4,6 +4,7 @@
 mod address;
 mod binary;
 mod eventually;
+mod faulty_line;
 mod line;
 mod local_hub;
 mod program;
@@ -13,6 +14,7 @@ mod sdk;
 pub use address::own_address;
 pub use binary::Iotplay;
 pub use eventually::eventually;
+pub use faulty_line::{FaultyLine, Weather};
 pub use line::Line;
 pub use local_hub::{HubOptions, LocalHub};
 pub use program::{Ended, Program};

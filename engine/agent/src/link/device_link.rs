@@ -6,6 +6,8 @@ use base::Diagnostic;
 use bytes::Bytes;
 use wire::PropertyBag;
 
+use crate::outbox::Sending;
+
 /// What happened on the line.
 #[derive(Debug)]
 pub(crate) enum Inbound {
@@ -40,6 +42,8 @@ pub(crate) enum Down {
     Lost(String),
     /// A connection could not be made.
     Unreachable { why: String, again_in: Duration },
+    /// Something throws this client out each time; said beside the loss.
+    Crowded(Diagnostic),
     /// The hub refused the login.
     Refused { finding: Diagnostic, again_in: Duration },
 }
@@ -54,7 +58,7 @@ pub(crate) enum Outbound {
     /// The answer to a call; with a ticket, its acknowledgement is asked for.
     Reply { rid: String, status: i32, payload: Vec<u8>, ticket: Option<u64> },
     /// A message to the cloud; always acknowledged.
-    Message { properties: PropertyBag, body: Vec<u8>, ticket: u64 },
+    Message { message: Sending, ticket: u64 },
 }
 
 /// A line that connects, logs in, subscribes, keeps itself alive and comes back after losses.

@@ -36,6 +36,8 @@ pub(super) enum DialError {
     Unreachable(String),
     /// The hub said no.
     Refused(Diagnostic),
+    /// Not before the device's token is replaced.
+    Stale(Diagnostic),
     /// No try will ever work.
     Never(Diagnostic),
 }
@@ -76,7 +78,12 @@ impl Dialer {
     }
 
     async fn attempt(&self, login: &Login) -> Result<Line<DeviceStream>, DialError> {
-        let (connect, valid) = login.connect(&self.config, &self.clock).map_err(DialError::Never)?;
+        login.refresh().await.map_err(DialError::Stale)?;
+        let (connect, valid) = login.connect(&self.config, &self.clock).map_err(if login.is_replaced() {
+            DialError::Stale
+        } else {
+            DialError::Never
+        })?;
         let stream = self.open(login.dial()).await?;
         let mut connection = Connection::new(stream, Limits { max_packet: MOST_BYTES });
         queue(&mut connection, &Packet::Connect(connect))?;
@@ -87,7 +94,14 @@ impl Dialer {
         }
         let early = subscribe(&mut connection).await?;
         let jitter = self.rng.borrow_mut().random_range(0.0..1.0);
-        Ok(Line::new(connection, login.identity().clone(), keep_alive(&self.config), valid, early, jitter))
+        Ok(Line::new(
+            connection,
+            login.identity().clone(),
+            (keep_alive(&self.config), self.config.patience),
+            valid,
+            early,
+            jitter,
+        ))
     }
 
     /// A pause out of `backoff`'s row.

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use net::mqtt::{
-    Connection, Packet, PubAck, Publish, QoS, Subscribe, SubscribeFilter, SubscribeReasonCode, Unsubscribe,
+    Connection, MqttError, Packet, PubAck, Publish, QoS, Subscribe, SubscribeFilter, SubscribeReasonCode, Unsubscribe,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -15,12 +15,8 @@ use wire::{DeviceFilter, DeviceTopic, Identity};
 
 use super::login::Valid;
 use super::{Inbound, Outbound};
-
-/// An answer to a ping later than this means that nobody is there; the C# SDK waits as long.
-const PONG: Duration = Duration::from_secs(30);
-
-/// A hub may hold acknowledgements back when it shapes traffic; beyond this the message is taken as lost.
-const ACKNOWLEDGE: Duration = Duration::from_secs(60);
+use crate::config::Patience;
+use crate::outbox::Sending;
 
 /// A goodbye is a courtesy: a line that does not take it in this time is left.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -35,6 +31,8 @@ pub(super) enum Step {
     Inbound(Inbound),
     /// The connection is over; why.
     Over(String),
+    /// The hub ended it while it owed nothing.
+    Cut(String),
     /// The token is out of date and cannot be renewed.
     Expired,
 }
@@ -44,6 +42,7 @@ pub(super) struct Line<S> {
     connection: Connection<S>,
     identity: Identity,
     keep_alive: Duration,
+    patience: Patience,
     /// What arrived before the subscriptions were confirmed.
     early: VecDeque<Packet>,
     /// Packet ids on the line, oldest first, with the session's ticket and the time by which they must be acknowledged.
@@ -68,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     pub(super) fn new(
         connection: Connection<S>,
         identity: Identity,
-        keep_alive: Duration,
+        (keep_alive, patience): (Duration, Patience),
         valid: Valid,
         early: VecDeque<Packet>,
         jitter: f64,
@@ -86,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             connection,
             identity,
             keep_alive,
+            patience,
             early,
             unacknowledged: VecDeque::new(),
             last_id: 0,
@@ -123,8 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
                         Ok(Some(incoming)) => if let Some(step) = self.take(incoming.packet) {
                             return step;
                         },
-                        Ok(None) => return Step::Over("the hub closed the connection".into()),
-                        Err(error) => return Step::Over(reason(&error)),
+                        Ok(None) => return self.ended("the hub closed the connection".into(), true),
+                        Err(error) => return self.ended(reason(&error), matches!(error, MqttError::Io(_))),
                     }
                 }
                 () = self.timer.as_mut() => if let Some(step) = self.tick() {
@@ -132,6 +132,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
                 },
             }
         }
+    }
+
+    fn ended(&self, why: String, by_peer: bool) -> Step {
+        if by_peer && self.unacknowledged.is_empty() { Step::Cut(why) } else { Step::Over(why) }
     }
 
     /// What a packet means; none when it is the line's own business.
@@ -228,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             Outbound::Reply { rid, status, payload, ticket } => {
                 (DeviceTopic::MethodResponse { status: *status, rid }, payload.as_slice(), *ticket)
             }
-            Outbound::Message { properties, body, ticket } => {
+            Outbound::Message { message: Sending { properties, body, again: _ }, ticket } => {
                 let topic = DeviceTopic::Telemetry { identity: self.identity.clone(), properties: properties.clone() };
                 (topic, body.as_slice(), Some(*ticket))
             }
@@ -242,7 +246,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             Some(ticket) => {
                 let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
                 publish.pkid = self.fresh_id();
-                let by = Instant::now() + ACKNOWLEDGE;
+                publish.dup = matches!(out, Outbound::Message { message, .. } if message.again);
+                let by = Instant::now() + self.patience.acknowledgement;
                 self.unacknowledged.push_back((publish.pkid, ticket, by));
                 self.queue(&Packet::Publish(publish));
                 if by < self.timer.deadline() {
@@ -257,7 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         self.noted(queued);
     }
 
-    fn noted(&mut self, queued: Result<(), net::mqtt::MqttError>) {
+    fn noted(&mut self, queued: Result<(), MqttError>) {
         if let Err(error) = queued {
             // Sizes are checked where things are made, so this is a fault of ours: better a new line than a silent loss.
             self.broken = Some(reason(&error));
@@ -298,7 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         let renew = self.renew.take_if(|(due, _)| *due <= now);
         if self.pong_by.is_none() && self.alive + self.keep_alive <= now {
             self.queue(&Packet::PingReq);
-            self.pong_by = Some(now + PONG);
+            self.pong_by = Some(now + self.patience.pong);
         }
         let due = self.due();
         self.timer.as_mut().reset(due);

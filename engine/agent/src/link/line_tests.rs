@@ -11,6 +11,8 @@ use wire::{Identity, PropertyBag};
 use super::line::{Line, Step};
 use super::login::Valid;
 use super::{Inbound, Outbound};
+use crate::config::Patience;
+use crate::outbox::Sending;
 
 const LIMITS: Limits = Limits { max_packet: 400_000 };
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -18,7 +20,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 fn pair(valid: Valid, early: Vec<Packet>) -> (Line<DuplexStream>, Connection<DuplexStream>) {
     let (near, far) = duplex(1_000_000);
     let identity = Identity::device("d".parse().unwrap());
-    let line = Line::new(Connection::new(near, LIMITS), identity, KEEP_ALIVE, valid, VecDeque::from(early), 0.5);
+    let line = Line::new(
+        Connection::new(near, LIMITS),
+        identity,
+        (KEEP_ALIVE, Patience::default()),
+        valid,
+        VecDeque::from(early),
+        0.5,
+    );
     (line, Connection::new(far, LIMITS))
 }
 
@@ -40,7 +49,8 @@ async fn say(hub: &mut Connection<DuplexStream>, packet: &Packet) {
 }
 
 fn message(ticket: u64) -> Outbound {
-    Outbound::Message { properties: PropertyBag::default(), body: b"x".to_vec(), ticket }
+    let message = Sending { properties: PropertyBag::default(), body: b"x".to_vec(), again: false };
+    Outbound::Message { message, ticket }
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,5 +194,5 @@ async fn a_goodbye_sends_what_waits_and_then_the_packet() {
 async fn an_end_without_a_word_is_told() {
     let (mut line, hub) = pair(Valid::Always, vec![]);
     drop(hub);
-    assert!(matches!(line.next().await, Step::Over(why) if why == "the hub closed the connection"));
+    assert!(matches!(line.next().await, Step::Cut(why) if why == "the hub closed the connection"));
 }

@@ -1,17 +1,23 @@
 //! Who a device says it is: the CONNECT packet and its token, minted anew for every connection.
 
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::{Clock, Diagnostic};
+use base::{Clock, Diagnostic, Mask, Secret};
 use net::mqtt::Connect;
+use tokio::io::AsyncReadExt as _;
 use wire::{
     API_VERSION, DeviceConnection, DeviceCredential, HostPort, SasToken, Username, client_id, device_resource, sign,
 };
 
 use crate::config::LinkConfig;
 
-/// A keep-alive below this would be more ping than work; above it the hub counts its own.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(1177));
+/// MQTT counts seconds, and has no keep-alive at 0; above the other end the hub counts its own.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(1177));
+
+/// No token is longer.
+const LONGEST_TOKEN: u64 = 16 * 1024;
 
 /// How long a login holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +34,42 @@ pub(crate) enum Valid {
 #[derive(Debug)]
 pub(crate) struct Login {
     device: DeviceConnection,
+    /// The file that has its token, and what it had when it was read last.
+    file: Option<(PathBuf, RefCell<Secret>)>,
 }
 
 impl Login {
     pub(crate) fn new(device: DeviceConnection) -> Self {
-        Self { device }
+        Self { device, file: None }
+    }
+
+    /// One whose token is in a file that somebody replaces.
+    pub(crate) fn from_file(device: DeviceConnection, file: PathBuf) -> Self {
+        Self { device, file: Some((file, RefCell::new(Secret::new("")))) }
+    }
+
+    /// Whether another token may come.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Reads the token's file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) async fn refresh(&self) -> Result<(), Diagnostic> {
+        let Some((path, token)) = &self.file else { return Ok(()) };
+        let read = read_token(path).await?;
+        token.replace(read);
+        Ok(())
+    }
+
+    /// Whether the file has a token that is not the one in use, and that can be used.
+    pub(crate) async fn is_fresh(&self, clock: &Clock) -> bool {
+        let Some((path, token)) = &self.file else { return false };
+        let Ok(read) = read_token(path).await else { return false };
+        let differs = read.expose() != token.borrow().expose();
+        differs && self.ready_made(read.expose(), clock).is_ok()
     }
 
     pub(crate) fn identity(&self) -> &wire::Identity {
@@ -65,6 +102,9 @@ impl Login {
     }
 
     fn password(&self, config: &LinkConfig, clock: &Clock) -> Result<(String, Valid), Diagnostic> {
+        if let Some((_, token)) = &self.file {
+            return self.ready_made(token.borrow().expose(), clock);
+        }
         let (key, policy) = match &self.device.credential {
             DeviceCredential::Key(key) => (key, None),
             DeviceCredential::Policy { name, key } => (key, Some(name.as_str())),
@@ -83,17 +123,37 @@ impl Login {
             .map_err(|error| Diagnostic::error(format!("the ready-made token of {device} is none: {error}")))?;
         match token.expiry.checked_sub(clock.unix_seconds()).filter(|left| *left > 0) {
             Some(left) => Ok((text.to_owned(), Valid::Fixed(Duration::from_secs(left)))),
-            None => Err(expired(device)),
+            None => Err(self.expired()),
         }
     }
 
     /// The end of a ready-made token.
     pub(crate) fn expired(&self) -> Diagnostic {
-        expired(&self.device.identity)
+        let device = &self.device.identity;
+        match &self.file {
+            Some((path, _)) => Diagnostic::error(format!("the token of {device} in {} is out of date", path.display()))
+                .help("replace the file: it is read again every few seconds"),
+            None => out_of_date(device),
+        }
     }
 }
 
-fn expired(device: &wire::Identity) -> Diagnostic {
+/// A file's token; whatever stands there is hidden from then on.
+async fn read_token(path: &Path) -> Result<Secret, Diagnostic> {
+    let failed = |why: String| Diagnostic::error(format!("cannot read the token in {}: {why}", path.display()));
+    let file = tokio::fs::File::open(path).await.map_err(|error| failed(error.to_string()))?;
+    let mut text = String::new();
+    let read = file.take(LONGEST_TOKEN).read_to_string(&mut text).await;
+    read.map_err(|error| failed(error.to_string()))?;
+    let text = text.trim();
+    Mask::process().add(text);
+    for secret in wire::secrets_in(text) {
+        Mask::process().add(secret);
+    }
+    Ok(Secret::new(text))
+}
+
+fn out_of_date(device: &wire::Identity) -> Diagnostic {
     Diagnostic::error(format!("the ready-made token of {device} is out of date, and a new one cannot be made from it"))
         .help("give a connection string with the device's key, from which tokens are made as needed, or a fresh token")
 }
@@ -178,7 +238,7 @@ mod tests {
     #[test]
     fn a_certificate_needs_no_password_and_keep_alive_is_held_in_range() {
         let login = login("HostName=h;DeviceId=d;x509=true");
-        for (asked, sent) in [(1, 30), (240, 240), (7200, 1177)] {
+        for (asked, sent) in [(0, 1), (240, 240), (7200, 1177)] {
             let config = LinkConfig { keep_alive: Duration::from_secs(asked), ..LinkConfig::default() };
             let (connect, valid) = login.connect(&config, &clock()).unwrap();
             assert_eq!((connect.keep_alive, valid), (sent, Valid::Always));

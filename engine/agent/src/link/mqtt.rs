@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use base::Backoff;
+use base::{Backoff, Diagnostic};
 use futures_util::future::LocalBoxFuture;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Interval, Sleep, interval_at, sleep};
 
 use super::dial::{DialError, Dialer};
 use super::line::{Line, Step, never};
@@ -17,6 +17,18 @@ use super::{DeviceLink, Down, Inbound, Outbound};
 /// A connection that lasted this long was a good one; a shorter one, as two clients with one name give each other, is
 /// answered with a longer pause each time.
 const GOOD: Duration = Duration::from_secs(30);
+
+/// So many connections in a row that the hub ended early mean that somebody else has this device's name.
+const CROWDED: u32 = 3;
+
+/// A connection of two that fight lasts until the other one's pause is over: it is early within this many pauses.
+const PAUSES: u32 = 4;
+
+/// A token that was replaced is used when nothing is in flight, at the latest after this time.
+const RENEW_BY: Duration = Duration::from_secs(30);
+
+/// How often a token's file is looked at.
+const LOOK: Duration = Duration::from_secs(2);
 
 type Dialing = LocalBoxFuture<'static, Result<Line<DeviceStream>, DialError>>;
 
@@ -43,6 +55,35 @@ pub(crate) struct MqttLink {
     state: State,
     /// The word of a connection that was left on purpose.
     left: Option<String>,
+    crowd: Crowd,
+    /// What is to be said next.
+    next: Option<Diagnostic>,
+    /// When the token's file is looked at.
+    look: Option<Box<Interval>>,
+    /// That it is out of date was said.
+    stale: bool,
+}
+
+/// Connections in a row that the hub ended early.
+#[derive(Default)]
+struct Crowd {
+    early: u32,
+    /// The pauses, once there were too many.
+    backoff: Option<Backoff>,
+    /// The last one of them.
+    pause: Duration,
+}
+
+impl Crowd {
+    /// A connection ended; `cut` if the hub did it for no reason that is seen here. Whether that makes too many.
+    fn ended(&mut self, cut: bool, life: Duration) -> bool {
+        if life >= GOOD.max(PAUSES * self.pause) {
+            *self = Self::default();
+        }
+        // Other ends say nothing either way.
+        self.early += u32::from(cut && life < GOOD.max(PAUSES * self.pause));
+        self.early >= CROWDED
+    }
 }
 
 impl MqttLink {
@@ -55,6 +96,10 @@ impl MqttLink {
             backoff,
             state: State::Pausing(Box::pin(sleep(Duration::ZERO))),
             left: None,
+            crowd: Crowd::default(),
+            next: None,
+            look: None,
+            stale: false,
         }
     }
 
@@ -82,6 +127,11 @@ impl MqttLink {
                 self.pause(again_in);
                 Inbound::Down(Down::Refused { finding, again_in })
             }
+            DialError::Stale(finding) => {
+                self.stale = true;
+                self.pause(LOOK);
+                Inbound::Down(Down::Refused { finding, again_in: LOOK })
+            }
             DialError::Never(finding) => {
                 self.state = State::Over;
                 Inbound::Ended(finding)
@@ -95,12 +145,43 @@ impl MqttLink {
         }
     }
 
-    fn lost(&mut self, why: String, since: Instant) -> Inbound {
+    fn lost(&mut self, why: String, since: Instant, cut: bool) -> Inbound {
         self.was_good(since);
-        let pause = self.dialer.pause(&mut self.backoff);
+        let mut pause = self.dialer.pause(&mut self.backoff);
+        if self.crowd.ended(cut, since.elapsed()) {
+            let config = &self.dialer.config;
+            let cap = config.crowded_cap.max(config.back_off_cap);
+            if self.crowd.backoff.is_none() {
+                self.next = Some(crowded(&self.login, cap));
+            }
+            let backoff = self.crowd.backoff.get_or_insert_with(|| Backoff::new(config.back_off_cap, cap));
+            pause = self.dialer.pause(backoff);
+            self.crowd.pause = pause;
+        }
         self.pause(pause);
         Inbound::Down(Down::Lost(why))
     }
+
+    /// The token is out of date; another one may come.
+    fn expired(&mut self) -> Inbound {
+        let State::Up(line, _) = std::mem::replace(&mut self.state, State::Over) else { unreachable!("it was up") };
+        if self.login.is_replaced() {
+            self.state = State::Leaving(Box::pin(line.leave()), Duration::ZERO);
+            return Inbound::Down(Down::Lost("the token is out of date".into()));
+        }
+        self.state = State::Expiring(Box::pin(line.leave()));
+        Inbound::Down(Down::Lost("the token is out of date".into()))
+    }
+}
+
+fn crowded(login: &Login, cap: Duration) -> Diagnostic {
+    let (device, cap) = (login.identity(), base::format_duration(cap));
+    Diagnostic::warning(format!(
+        "another client seems to log in as {device}: the hub ended {CROWDED} connections in a row early; pausing longer \
+         each time, up to {cap}"
+    ))
+    .labelled("crowded")
+    .help(format!("does another agent or program use this device's credentials? each login of {device} ends the other's"))
 }
 
 /// A fleet that is cut off at once must not knock at once: its first pauses are longer, so that no second sees too many.
@@ -111,11 +192,25 @@ fn first_pause(config: &crate::config::LinkConfig, fleet: usize) -> Duration {
     config.back_off.max(spread).min(config.back_off_cap)
 }
 
+/// Until the token's file has another token that can be used. Cancel-safe: a look that is dropped is taken again.
+async fn replaced(look: &mut Option<Box<Interval>>, login: &Login, clock: &base::Clock) {
+    let Some(look) = look else { return never().await };
+    loop {
+        look.tick().await;
+        if login.is_fresh(clock).await {
+            return;
+        }
+    }
+}
+
 impl DeviceLink for MqttLink {
     async fn next(&mut self) -> Inbound {
         loop {
             if let Some(why) = self.left.take() {
                 return Inbound::Down(Down::Lost(why));
+            }
+            if let Some(finding) = self.next.take() {
+                return Inbound::Down(Down::Crowded(finding));
             }
             match &mut self.state {
                 State::Pausing(pause) => {
@@ -125,21 +220,32 @@ impl DeviceLink for MqttLink {
                 State::Dialing(attempt) => match attempt.as_mut().await {
                     Ok(line) => {
                         self.state = State::Up(Box::new(line), Instant::now());
+                        self.stale = false;
+                        let look = || Box::new(interval_at(Instant::now() + LOOK, LOOK));
+                        self.look = self.login.is_replaced().then(look);
                         return Inbound::Up;
                     }
+                    // Said once; it is looked at again and again.
+                    Err(DialError::Stale(_)) if self.stale => self.pause(LOOK),
                     Err(error) => return self.failed(error),
                 },
                 State::Up(line, since) => {
                     let since = *since;
-                    return match line.next().await {
-                        Step::Inbound(inbound) => inbound,
-                        Step::Over(why) => self.lost(why, since),
-                        Step::Expired => {
-                            if let State::Up(line, _) = std::mem::replace(&mut self.state, State::Over) {
-                                self.state = State::Expiring(Box::pin(line.leave()));
-                            }
-                            continue;
+                    let (login, clock) = (&self.login, &self.dialer.clock);
+                    let step = tokio::select! {
+                        biased;
+                        step = line.next() => step,
+                        () = replaced(&mut self.look, login, clock) => {
+                            // Once for this connection: the next one has the new token.
+                            self.look = None;
+                            Step::Inbound(Inbound::Renew(RENEW_BY))
                         }
+                    };
+                    return match step {
+                        Step::Inbound(inbound) => inbound,
+                        Step::Over(why) => self.lost(why, since, false),
+                        Step::Cut(why) => self.lost(why, since, true),
+                        Step::Expired => self.expired(),
                     };
                 }
                 State::Leaving(goodbye, pause) => {

@@ -67,7 +67,9 @@ impl From<DialError> for ProvisionError {
     fn from(error: DialError) -> Self {
         match error {
             DialError::Unreachable(why) => Self::Unreachable(why),
-            DialError::Refused(finding) | DialError::Never(finding) => Self::Refused(finding),
+            DialError::Refused(finding) | DialError::Stale(finding) | DialError::Never(finding) => {
+                Self::Refused(finding)
+            }
         }
     }
 }

@@ -128,6 +128,10 @@ fn send(ncc: &NativeCallContext<'_>, body: &Dynamic, properties: RhaiMap) -> Ans
             Err(_) => bag.push(key.as_str(), value.to_string()),
         }
     }
+    // So that a receiver can tell a message that comes twice, after a loss or a crash, from two.
+    if bag.get(property::MESSAGE_ID).is_none() {
+        bag.push(property::MESSAGE_ID, device.message_id());
+    }
     let size = bytes.len() + bag.counted_bytes();
     if size > D2C_BYTES {
         return fail(format!("a message has at most {} KiB, this one has {size} bytes", D2C_BYTES / 1024));
@@ -136,7 +140,7 @@ fn send(ncc: &NativeCallContext<'_>, body: &Dynamic, properties: RhaiMap) -> Ans
     if topic.to_string().len() > TOPIC_BYTES {
         return fail(format!("the properties of a message have at most {} KiB once encoded", TOPIC_BYTES / 1024));
     }
-    let taken = device.outbox.message(bag, bytes).or_else(|error| failed(&error))?;
+    let taken = device.post(bag, bytes).or_else(|error| failed(&error))?;
     outcome(wait(ncc, taken)?)
 }
 

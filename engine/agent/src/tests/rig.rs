@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::Identity;
 
-use crate::config::{Deadlines, ErrorDetail, ScriptPlace, SimConfig};
+use crate::config::{Deadlines, ErrorDetail, OutboxConfig, Patience, ScriptPlace, SimConfig};
 use crate::device::Device;
 use crate::event::{AgentEvent, HandlerName, HandlerOutcome};
 use crate::fleet;
@@ -50,7 +50,12 @@ pub(crate) fn habits() -> Habits {
         deadlines: Deadlines::default(),
         errors: ErrorDetail::Full,
         memory: None,
+        outbox: OutboxConfig::default().bounds(),
+        outboxes: None,
+        token_file: None,
+        twin_patience: Patience::default().twin,
         faults: crate::FaultPlan::default(),
+        reel: None,
         grants: Arc::default(),
         announce: false,
     }

@@ -68,20 +68,23 @@ async fn messages_wait_for_the_hubs_word_and_survive_a_cut() {
         let text = "on_method('go', |device, request| { device.send(#{ t: 21.5 }, #{ level: 'info', n: 3 }); print('sent'); 1 });";
         let mut rig = Rig::up(text, json!({})).await;
         rig.call("go", "");
-        let Did::Sent(Outbound::Message { properties, body, ticket }) = rig.did().await else { panic!() };
-        assert_eq!(properties.to_string(), "%24.ct=application%2Fjson&%24.ce=utf-8&level=info&n=3");
-        assert_eq!(body, b"{\"t\":21.5}");
+        let Did::Sent(Outbound::Message { message, ticket }) = rig.did().await else { panic!() };
+        let (bag, id) = message.properties.to_string().split_once("&%24.mid=").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        assert_eq!(bag, "%24.ct=application%2Fjson&%24.ce=utf-8&level=info&n=3");
+        assert_eq!(message.body, b"{\"t\":21.5}");
+        assert!(id.ends_with("-1") && !message.again);
         rig.silent().await;
         rig.say(Inbound::Acknowledged(ticket));
         assert_eq!(rig.reply().await.1, 200);
 
         rig.call("go", "");
-        assert!(matches!(rig.did().await, Did::Sent(Outbound::Message { .. })));
+        let Did::Sent(Outbound::Message { message: first, .. }) = rig.did().await else { panic!() };
         rig.cut();
         rig.settle().await;
         assert_eq!(rig.said(), ["sent", "sent"], "nobody waits for a line that is gone");
         rig.connect(1, json!({})).await;
-        let Did::Sent(Outbound::Message { ticket, .. }) = rig.did().await else { panic!() };
+        let Did::Sent(Outbound::Message { message, ticket }) = rig.did().await else { panic!() };
+        assert_eq!((message.properties, message.again), (first.properties, true), "marked, and with its id");
         rig.say(Inbound::Acknowledged(ticket));
         rig.settle().await;
         assert_eq!(rig.lane.counters.snapshot(false).messages, 2);
@@ -97,8 +100,8 @@ async fn bodies_are_text_bytes_or_json() {
         {
             let mut rig = Rig::up(&format!("on_method('go', |device, request| device.send({body}));"), json!({})).await;
             rig.call("go", "");
-            let Did::Sent(Outbound::Message { properties, body, .. }) = rig.did().await else { panic!() };
-            assert_eq!((body.as_slice(), properties.get("$.ct").unwrap_or("")), (sent, kind));
+            let Did::Sent(Outbound::Message { message, .. }) = rig.did().await else { panic!() };
+            assert_eq!((message.body.as_slice(), message.properties.get("$.ct").unwrap_or("")), (sent, kind));
         }
     })
     .await;

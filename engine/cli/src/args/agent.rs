@@ -17,6 +17,15 @@ pub(crate) struct AgentArgs {
     /// The device's connection string; the environment is the better place for it
     #[arg(long, value_name = "STRING", conflicts_with_all = ["count", "prefix"])]
     pub(crate) device_connection: Option<String>,
+    /// The device's ready-made token in a file, read again whenever it is replaced; the connection string has no key then
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["count", "prefix", "cert_file", "dps_scope"])]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Keep what waits for the hub on the disk too, so that it outlives the agent (agent.outbox.disk in iotplay.yaml)
+    #[arg(long)]
+    pub(crate) outbox_disk: bool,
+    /// Messages that may wait for the hub, per device (agent.outbox.messages in iotplay.yaml; 1000)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) outbox_messages: Option<u32>,
     /// Run so many simulated devices; their identities are made through the hub's service connection
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<usize>,

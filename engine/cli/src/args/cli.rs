@@ -6,7 +6,7 @@ use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
     AgentArgs, CheckArgs, CompletionsArgs, DevicesCommand, HubArgs, InitArgs, InvokeArgs, PluginsCommand, ResumeArgs,
-    RetryArgs, RunArgs, RunsArgs, SendArgs, ShowArgs, TwinCommand,
+    RetryArgs, RunArgs, RunsArgs, SendArgs, ShowArgs, TestArgs, TwinCommand,
 };
 
 /// Automates fleets of devices behind Azure IoT Hub: runner, agent and local hub in one binary.
@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Check playbooks and scripts without sending anything
     Check(CheckArgs),
+    /// Play the cases of handlers, without a hub and without waiting
+    Test(TestArgs),
     /// Call one direct method and print the reply's payload
     Invoke(InvokeArgs),
     /// Send a cloud-to-device message through the local hub

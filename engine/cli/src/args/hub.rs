@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{CaCommand, CertArgs, EnrollCommand, QuotaArgs, StatusArgs, TailArgs};
+use super::{CaCommand, CertArgs, EnrollCommand, FaultCommand, HubFaultArgs, QuotaArgs, StatusArgs, TailArgs};
 
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
@@ -50,6 +50,9 @@ pub(crate) struct HubArgs {
     /// How narrow and how slow.
     #[command(flatten)]
     pub(crate) quota: QuotaArgs,
+    /// What goes wrong.
+    #[command(flatten)]
+    pub(crate) fault: HubFaultArgs,
 }
 
 /// `--log-format`.
@@ -83,6 +86,9 @@ pub(crate) enum HubCommand {
     /// Who may register with the hub's provisioning service (DPS)
     #[command(subcommand)]
     Enroll(EnrollCommand),
+    /// Let the running hub go wrong on purpose: cuts, refusals, lost answers, slow lines ..
+    #[command(subcommand)]
+    Fault(FaultCommand),
     /// Make a device's certificate and key, and print the thumbprint (SHA-256)
     Cert(CertArgs),
     /// Write the whole state of this folder's hub, running or not, to one file

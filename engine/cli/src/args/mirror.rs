@@ -3,7 +3,7 @@
 use clap::builder::FalseyValueParser;
 use clap::{Arg, ArgAction, Command, CommandFactory as _};
 
-use super::Cli;
+use super::{Cli, FAULT_HEADING};
 
 /// The command line with its environment mirrors, for parsing and for completions.
 pub(crate) fn command() -> Command {
@@ -16,6 +16,10 @@ fn mirrored(command: Command) -> Command {
 
 fn with_variable(arg: Arg) -> Arg {
     let Some(long) = arg.get_long() else { return arg };
+    // One word for every fault that is ever asked for would be none.
+    if arg.get_help_heading() == Some(FAULT_HEADING) {
+        return arg;
+    }
     let variable = format!("IOTPLAY_{}", long.replace('-', "_").to_uppercase());
     let switch = matches!(arg.get_action(), ArgAction::SetTrue);
     // Values may be connection strings: help must not show what the environment holds, nor repeat the rule on every line.

@@ -4,6 +4,7 @@ mod agent;
 mod certificates;
 mod cli;
 mod enroll;
+mod fault;
 mod hub;
 mod journal;
 mod mirror;
@@ -13,11 +14,13 @@ mod run;
 mod send;
 mod small;
 mod tail;
+mod test;
 
 pub(crate) use agent::AgentArgs;
 pub(crate) use certificates::{AddArgs, CaAddArgs, CaCommand, CertArgs};
 pub(crate) use cli::{Cli, Command, Common, parse};
 pub(crate) use enroll::{EnrollCommand, EnrollDeviceArgs, EnrollGroupArgs};
+pub(crate) use fault::{FaultAddArgs, FaultCommand, HEADING as FAULT_HEADING, HubFaultArgs};
 pub(crate) use hub::{HubArgs, HubCommand, LogFormat, SnapshotArgs};
 pub(crate) use journal::{ResumeArgs, RetryArgs, RunsArgs, ShowArgs};
 pub(crate) use mirror::command;
@@ -29,3 +32,4 @@ pub(crate) use small::{
     CompletionsArgs, DevicesCommand, InitArgs, InvokeArgs, PluginsCommand, RemoveArgs, TwinCommand, TwinPatchArgs,
 };
 pub(crate) use tail::{Since, StatusArgs, StatusOutput, TailArgs, TailOutput};
+pub(crate) use test::TestArgs;

@@ -93,6 +93,9 @@ pub(crate) struct SimArgs {
     /// Faults of the simulated devices: a YAML profile (docs/simulation.md)
     #[arg(long, value_name = "FILE", help_heading = "Simulated devices")]
     pub(crate) sim_faults: Option<PathBuf>,
+    /// Faults of the hub in this process: a YAML profile (docs/faults.md)
+    #[arg(long, value_name = "FILE", help_heading = "Simulated devices")]
+    pub(crate) hub_faults: Option<PathBuf>,
     /// Which devices have the faults: the same number chooses the same ones
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Simulated devices")]
     pub(crate) sim_seed: u64,
@@ -100,14 +103,15 @@ pub(crate) struct SimArgs {
 
 impl Default for SimArgs {
     fn default() -> Self {
-        Self { sim: 1, sim_reboot: SIM_REBOOT, scripts: None, sim_faults: None, sim_seed: 1 }
+        Self { sim: 1, sim_reboot: SIM_REBOOT, scripts: None, sim_faults: None, hub_faults: None, sim_seed: 1 }
     }
 }
 
 impl SimArgs {
     /// Something was asked for that only simulated devices of this process can do.
     pub(crate) fn asked_for(&self) -> bool {
-        self.sim != 1 || self.sim_reboot != SIM_REBOOT || self.scripts.is_some() || self.sim_faults.is_some()
+        let faults = self.sim_faults.is_some() || self.hub_faults.is_some();
+        self.sim != 1 || self.sim_reboot != SIM_REBOOT || self.scripts.is_some() || faults
     }
 }
 

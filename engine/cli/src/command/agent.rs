@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{Agent, AgentConfig, AgentEvent, Board, ClientCertificate, RunningAgent, SimConfig, Transport};
+use agent::{
+    Agent, AgentConfig, AgentEvent, Board, ClientCertificate, OutboxConfig, RunningAgent, SimConfig, Transport,
+};
 use base::{Diagnostic, Secret};
 use net::tls::Roots;
 use runner::Lines;
@@ -15,7 +17,7 @@ use super::counts::Counts;
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
 use crate::process::{CommandResult, Exit, Signals, Trouble, check_fleet, err};
-use crate::project::{self, AgentSettings, DEVICE_VARIABLE, Handlers};
+use crate::project::{self, AgentSettings, DEVICE_VARIABLE, Handlers, OutboxSetting};
 use crate::world::{self, Screen};
 
 /// How long handlers that are at work may go on after SIGINT or SIGTERM: the default response timeout of a call.
@@ -87,11 +89,16 @@ async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
         return Ok(Crew { title: device.identity.to_string(), devices: vec![device], roots, hub });
     }
     if args.count.is_none()
-        && let Some((device, origin)) = project::device(args.device_connection.as_deref())?
+        && let Some((device, origin)) = project::device(args.device_connection.as_deref(), args.token_file.as_deref())?
     {
         let roots = project::roots_for(common, &device.host.host);
         let hub = format!("{} ({origin})", device.host);
         return Ok(Crew { title: device.identity.to_string(), devices: vec![device], roots, hub });
+    }
+    if let Some(file) = &args.token_file {
+        let file = file.display();
+        return Err(Trouble::usage(format!("--token-file {file}: whose token is it? no device is given"))
+            .help(format!("export {DEVICE_VARIABLE}='HostName=..;DeviceId=..' beside it, without a key")));
     }
     let Some(chosen) = project::configured(common)? else {
         return Err(Trouble::usage("no device and no hub: nothing is configured, and no hub runs for this folder")
@@ -137,6 +144,7 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Res
     config.roots = crew.roots;
     config.certificate = certificate;
     config.link.transport = transport;
+    config.token_file = args.token_file.clone();
     config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };
     let own = AgentSettings::of_folder()?;
     if let Some(board) = own.board() {
@@ -147,6 +155,7 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Res
         config.board = Some(board);
     }
     own.apply(&mut config)?;
+    config.outbox = outbox(args, own.outbox(), few);
     if let Some(command) = &args.reboot_command {
         config.board = Some(Board::new(command.split_whitespace().map(str::to_owned).collect()));
     }
@@ -156,6 +165,21 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Res
     }
     Ok(config)
 }
+
+/// How much may wait for the hub: what flags and `iotplay.yaml` say, else more for a board than for one of many.
+fn outbox(args: &AgentArgs, asked: OutboxSetting, few: bool) -> OutboxConfig {
+    let usual = OutboxConfig::default();
+    let usual = if few { usual } else { OutboxConfig { messages: OF_MANY.0, bytes: OF_MANY.1, folder: None } };
+    let number = |number: u32| usize::try_from(number).expect("32 bits fit");
+    OutboxConfig {
+        messages: args.outbox_messages.or(asked.messages).map_or(usual.messages, number),
+        bytes: asked.bytes.map_or(usual.bytes, number),
+        folder: (args.outbox_disk || asked.disk).then(|| STATE.into()),
+    }
+}
+
+/// Messages and bytes for each device of a large fleet: thousands of them share this machine's memory.
+const OF_MANY: (usize, usize) = (100, 512 << 10);
 
 /// All devices of an agent are behind one host.
 fn transport(args: &AgentArgs, devices: &[DeviceConnection]) -> Result<Transport, Trouble> {

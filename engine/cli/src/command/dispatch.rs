@@ -5,8 +5,8 @@ use std::future::Future;
 use tokio::task::LocalSet;
 
 use super::{
-    agent, check, completions, devices, hub, hub_ca, hub_enroll, hub_env, hub_snapshot, hub_status, hub_tail, init,
-    invoke, plugins, resume, retry, run as play, runs, schema, send, show, twin,
+    agent, check, completions, devices, hub, hub_ca, hub_enroll, hub_env, hub_fault, hub_snapshot, hub_status,
+    hub_tail, init, invoke, plugins, resume, retry, run as play, runs, schema, send, show, test, twin,
 };
 use crate::args::{Cli, Command, HubCommand};
 use crate::process::{CommandResult, Trouble};
@@ -21,6 +21,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
         Command::Runs(args) => runs::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Invoke(args) => on_lane(invoke::run(&common, args)),
         Command::Send(args) => on_lane(send::run(&common, args)),
         Command::Twin(command) => on_lane(twin::run(&common, command)),
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
             Some(HubCommand::Ca(command)) => on_lane(hub_ca::run(&common, command)),
             Some(HubCommand::Cert(args)) => hub_ca::issue(&args),
             Some(HubCommand::Enroll(command)) => on_lane(hub_enroll::run(&common, command)),
+            Some(HubCommand::Fault(command)) => on_lane(hub_fault::run(&common, command)),
             Some(HubCommand::Env) => hub_env::run(&common),
             Some(HubCommand::Snapshot(args)) => hub_snapshot::take(&common, &args),
             Some(HubCommand::Restore(args)) => hub_snapshot::restore(&common, &args),
@@ -45,7 +47,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
 }
 
 /// The runner's lane: one thread, one runtime, local tasks. Hub and agent bring their own threads.
-fn on_lane(work: impl Future<Output = CommandResult>) -> CommandResult {
+pub(super) fn on_lane(work: impl Future<Output = CommandResult>) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

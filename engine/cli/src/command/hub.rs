@@ -10,6 +10,7 @@ use super::{hub_log, hub_quota, hub_snapshot};
 use crate::args::{Common, HubArgs};
 use crate::process::{self, CommandResult, Exit, Signals, Trouble, err};
 use crate::project;
+use crate::world::read_hub_faults;
 
 /// The port that the Python device SDK has built in.
 const SDK_MQTT: u16 = 8883;
@@ -31,13 +32,17 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
         clock,
         restore: restore(&args)?,
         seeds: args.seed.as_deref().map(seeds).transpose()?,
+        faults: args.fault.faults.as_deref().map(read_hub_faults).transpose()?.map(|(profile, _)| profile),
+        fault_messages: !args.fault.no_fault_messages,
         names: args.names,
         ..HubConfig::new(data)
     };
     hub_quota::apply(&args.quota, &mut config)?;
+    let faults = config.faults.as_ref().map(hub::FaultProfile::told).unwrap_or_default();
     let running = Hub::start(config).await.map_err(|error| refused(&error))?;
     project::hide(running.service_connection().key.expose());
     greet(&running, common, memory, hub_quota::title(&args.quota));
+    faults.iter().for_each(|told| err(&format!("fault   {told}")));
     tokio::select! {
         () = signals.asked().cancelled() => {}
         () = running.ended() => return Err(Trouble::internal("the hub ended by itself")),

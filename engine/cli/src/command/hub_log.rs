@@ -52,6 +52,18 @@ fn object(now: &str, event: &HubEvent) -> Value {
             put("device", identity.as_ref().map_or(Value::Null, |identity| identity.to_string().into()));
             put("reason", reason.as_str().into());
         }
+        HubEvent::FaultShown { id, kind, identity, what } => {
+            put("event", "fault".into());
+            put("device", identity.as_ref().map_or(Value::Null, |identity| identity.to_string().into()));
+            put("fault", (*kind).into());
+            put("id", id.to_string().into());
+            put("what", what.as_str().into());
+        }
+        HubEvent::FaultAsked { identity, said } => {
+            put("event", "faultAsked".into());
+            put("device", identity.to_string().into());
+            put("what", said.as_str().into());
+        }
         HubEvent::ServiceRefused { peer, reason } => {
             put("event", "serviceRefused".into());
             put("peer", address(&Some(*peer)));
@@ -90,6 +102,11 @@ fn line(event: &HubEvent) -> String {
             let who = identity.as_ref().map_or_else(|| "service".to_owned(), ToString::to_string);
             format!("{who}  throttled: {reason}")
         }
+        HubEvent::FaultShown { id, identity, what, .. } => {
+            let who = identity.as_ref().map_or_else(|| "service".to_owned(), ToString::to_string);
+            format!("{who}  fault {id}: {what}")
+        }
+        HubEvent::FaultAsked { identity, said } => format!("{identity}  fault: {said}"),
         HubEvent::ServiceRefused { peer, reason } => format!("service  refused from {peer}: {reason}"),
         HubEvent::Telemetry(message) => {
             let bytes = &message.body[..message.body.len().min(SHOWN)];

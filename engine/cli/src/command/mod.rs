@@ -12,6 +12,7 @@ mod hub;
 mod hub_ca;
 mod hub_enroll;
 mod hub_env;
+mod hub_fault;
 mod hub_log;
 mod hub_quota;
 mod hub_snapshot;
@@ -27,6 +28,8 @@ mod runs;
 mod schema;
 mod send;
 mod show;
+mod test;
+mod test_told;
 mod twin;
 
 pub(crate) use device_id::device_id;

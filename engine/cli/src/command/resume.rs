@@ -46,13 +46,6 @@ pub(crate) async fn run(common: &Common, args: ResumeArgs) -> CommandResult {
 /// The journal, when there is something to go on with.
 fn open(common: &Common, past: &PastRun, approve: bool) -> Result<Journal, Trouble> {
     let id = past.id();
-    if past.manifest.script {
-        return Err(Trouble::usage(format!(
-            "{id} is the run of a script ({}): scripts cannot be resumed",
-            past.manifest.file
-        ))
-        .help(format!("what it called: iotplay show {id}")));
-    }
     if past.manifest.hub.found == HubOrigin::PROCESS && common.hub.is_none() {
         return Err(Trouble::usage(format!(
             "{id} ran on a hub in its own process, which ended with it: its devices are gone"

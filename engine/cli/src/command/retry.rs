@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use base::Source;
-use runner::{DeviceLine, History, HubOrigin, Lines, Reporter};
+use runner::{DeviceLine, History, HubOrigin, Lines, Reporter, Reports};
 
 use crate::args::{Common, RetryArgs, RunArgs};
 use crate::play::{self, PastRun, journal_trouble};
@@ -25,10 +25,12 @@ pub(crate) async fn run(common: &Common, args: RetryArgs) -> CommandResult {
     let sim = past.sim();
     let in_process = past.manifest.hub.found == HubOrigin::PROCESS;
     let embed = if in_process { Embed::Simulated { sim: &sim, watch: false } } else { Embed::No };
+    // Before anybody is called, or a hub is even opened.
+    let reports = Rc::new(play::reports(&args.again.report)?);
     let world = World::open(&picked.common, embed, &lines).await?;
     past.same_hub(&picked, &world)?;
     world.keep_pace(size, &lines);
-    let ended = on(&world, &signals, &lines, (&past, only), (&args, Rc::new(screen.console))).await;
+    let ended = on(&world, &signals, &lines, (&past, only), (&args, Rc::new(screen.console), reports)).await;
     world.close().await;
     ended
 }
@@ -38,7 +40,7 @@ async fn on(
     signals: &Signals,
     lines: &Lines,
     (past, only): (&PastRun, Vec<String>),
-    (args, console): (&RetryArgs, Rc<dyn Reporter>),
+    (args, console, reports): (&RetryArgs, Rc<dyn Reporter>, Rc<Reports>),
 ) -> CommandResult {
     let loaded = play::load(source(past, lines)?, false, world)?;
     let again = RunArgs {
@@ -55,7 +57,6 @@ async fn on(
     (options.only, options.limit, options.query) = (Some(only), Vec::new(), None);
     let journal = play::journal(&loaded, &options, &again, world, Some(past.id().to_owned()))?;
     options.journal = Some(Rc::new(journal));
-    let reports = Rc::new(play::reports(&args.again.report)?);
     let reporters = play::reporters(&console, args.again.output, &reports);
     play::perform(&loaded, &options, &reporters, (world, &reports), signals, lines).await
 }

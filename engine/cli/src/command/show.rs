@@ -126,9 +126,11 @@ impl Shown<'_> {
 
     /// `  412 ok   3 timeout   1 in doubt    Reboot and prove it`
     fn steps(&self) -> Vec<String> {
-        let mut steps: BTreeMap<usize, (String, BTreeMap<&str, usize>)> = BTreeMap::new();
+        let mut steps: BTreeMap<(usize, &str), (String, BTreeMap<&str, usize>)> = BTreeMap::new();
         for call in self.history.devices.values().flat_map(|device| &device.calls) {
-            let (_, counts) = steps.entry(call.step).or_insert_with(|| (self.name(call).to_owned(), BTreeMap::new()));
+            // What a script called stands behind its step.
+            let key = (call.step, call.place.as_ref().map_or("", |_| self.name(call)));
+            let (_, counts) = steps.entry(key).or_insert_with(|| (self.name(call).to_owned(), BTreeMap::new()));
             *counts.entry(self.word(call)).or_default() += 1;
         }
         let width = steps.values().map(|(name, _)| name.chars().count()).max().unwrap_or(0);

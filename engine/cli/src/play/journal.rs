@@ -76,7 +76,7 @@ fn sim(args: &SimArgs) -> Value {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     json!({
         "sim": args.sim, "reboot": base::format_duration(args.sim_reboot), "scripts": path(&args.scripts),
-        "faults": path(&args.sim_faults), "seed": args.sim_seed,
+        "faults": path(&args.sim_faults), "hub_faults": path(&args.hub_faults), "seed": args.sim_seed,
     })
 }
 

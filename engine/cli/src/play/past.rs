@@ -95,6 +95,9 @@ impl PastRun {
 
     /// The playbook as it was, read with the verbs of a hub; the files that it names are the run's own copies too.
     pub(crate) fn load(&self, world: &World) -> Result<Loaded, Trouble> {
+        if self.manifest.script {
+            return Ok(Loaded::Script(self.source()?));
+        }
         let find = |path: &Path| {
             let shown = path.display().to_string();
             // The playbook itself is the first; what was never read (a list of targets) is not asked for again.
@@ -184,6 +187,7 @@ impl PastRun {
             sim_reboot: text("reboot").and_then(|it| base::parse_duration(it).ok()).unwrap_or(plain.sim_reboot),
             scripts: text("scripts").map(PathBuf::from),
             sim_faults: text("faults").map(PathBuf::from),
+            hub_faults: text("hub_faults").map(PathBuf::from),
             sim_seed: number("seed").unwrap_or(plain.sim_seed),
         }
     }

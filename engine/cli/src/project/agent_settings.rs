@@ -10,6 +10,7 @@
 //!   errors: terse
 //!   announce: true
 //!   deadlines: { answer: 1m, work: 10m }
+//!   outbox: { disk: true, messages: 5000, bytes: 16777216 }   # what waits for the hub
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use agent::{AgentConfig, Board, Deadlines, ErrorDetail, Grants, ProgramGrant};
 use base::parse_duration;
 use serde::{Deserialize, Deserializer};
 
+use super::outbox_setting::OutboxSetting;
 use super::settings::{FILE, Settings};
 use crate::process::Trouble;
 
@@ -34,6 +36,7 @@ pub(crate) struct AgentSettings {
     errors: Errors,
     announce: bool,
     deadlines: Limits,
+    outbox: OutboxSetting,
 }
 
 /// A program and its arguments: words of one text, or a list.
@@ -101,7 +104,12 @@ impl AgentSettings {
         Some(board)
     }
 
-    /// Everything but the board.
+    /// What waits for the hub.
+    pub(crate) fn outbox(&self) -> OutboxSetting {
+        self.outbox
+    }
+
+    /// Everything but the board and the outbox.
     pub(crate) fn apply(&self, config: &mut AgentConfig) -> Result<(), Trouble> {
         config.grants = self.grants()?;
         config.announce = self.announce;

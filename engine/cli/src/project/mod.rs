@@ -2,7 +2,9 @@
 
 mod agent_settings;
 mod bundle;
+mod cases;
 mod files;
+mod outbox_setting;
 mod plugins;
 mod proxy;
 mod resolve;
@@ -10,7 +12,9 @@ mod settings;
 
 pub(crate) use agent_settings::AgentSettings;
 pub(crate) use bundle::write as write_bundle;
+pub(crate) use cases::{CasePath, case_files};
 pub(crate) use files::{BUILT_IN, Found, Handlers, handlers, playbook, read, starters};
+pub(crate) use outbox_setting::OutboxSetting;
 pub(crate) use plugins::{PLUGINS, script_plugins};
 pub(crate) use proxy::proxy_for;
 pub(crate) use resolve::{

@@ -123,14 +123,25 @@ fn from_endpoint(common: &Common, endpoint: &hub::Endpoint) -> Result<Chosen, Tr
 }
 
 /// A device's connection string, from a flag or the environment.
-pub(crate) fn device(flag: Option<&str>) -> Result<Option<(DeviceConnection, String)>, Trouble> {
+pub(crate) fn device(
+    flag: Option<&str>,
+    token_file: Option<&Path>,
+) -> Result<Option<(DeviceConnection, String)>, Trouble> {
     let from_variable = || std::env::var(DEVICE_VARIABLE).ok().filter(|value| !value.trim().is_empty());
     let (text, origin) = match (flag, from_variable()) {
         (Some(flag), _) => (flag.to_owned(), "--device-connection"),
         (None, Some(text)) => (text, DEVICE_VARIABLE),
         (None, None) => return Ok(None),
     };
-    let connection: DeviceConnection = text.parse().map_err(|error| unusable(&error, origin))?;
+    let parsed = match token_file {
+        None => text.parse(),
+        Some(file) => {
+            let token = super::read(file)?;
+            hide_all(token.text());
+            DeviceConnection::with_token(&text, token.text())
+        }
+    };
+    let connection: DeviceConnection = parsed.map_err(|error| unusable(&error, origin))?;
     match &connection.credential {
         DeviceCredential::Key(key) | DeviceCredential::Policy { key, .. } => hide(key.expose()),
         DeviceCredential::Signature(signature) => hide(signature.expose()),
@@ -163,6 +174,12 @@ pub(super) fn is_this_machine(host: &str) -> bool {
 /// A key must not come out again, whatever prints it.
 pub(crate) fn hide(key: &str) {
     Mask::process().add(key);
+}
+
+/// Hides a text, and every key in it.
+fn hide_all(text: &str) {
+    hide(text.trim());
+    wire::secrets_in(text).for_each(hide);
 }
 
 /// Hides every key that this process was given, used or not: what is typed in the wrong place is repeated by error messages, and

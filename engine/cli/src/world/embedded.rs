@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::{Agent, AgentConfig, AgentEvent, RunningAgent, ScriptPlace, SimConfig};
-use base::Clock;
-use hub::{Hub, HubConfig, RunningHub};
+use base::{Clock, Seed};
+use hub::{Hub, HubConfig, HubEvent, HubLog, RunningHub};
 use iothub::{HubClient, HubOptions};
 use net::tls::Roots;
 use runner::{HubInfo, Lines};
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use wire::DeviceId;
 
 use super::devices::identities;
-use super::faults::{deal_faults, unknown_methods};
+use super::faults::{deal_faults, read_hub_faults, unknown_methods};
 use super::screen::agent_line;
 use crate::args::SimArgs;
 use crate::process::{Trouble, chain, check_fleet};
@@ -52,7 +52,7 @@ impl Embedded {
             (1..=sim.sim).map(|number| format!("sim-{number}").parse().expect("an id of letters and digits")).collect();
         let names: Vec<&str> = ids.iter().map(DeviceId::as_str).collect();
         let faults = deal_faults(sim.sim_faults.as_deref(), sim.sim_seed, &names, &|text| lines.line(text))?;
-        let hub = Hub::start(HubConfig::embedded()).await.map_err(|error| Trouble::internal(chain(&error)))?;
+        let hub = Hub::start(hub_config(sim, lines)?).await.map_err(|error| Trouble::internal(chain(&error)))?;
         let client = client(&hub)?;
         let devices = identities(&client, &ids).await?;
         let (tell, reloads) = mpsc::channel(1);
@@ -83,6 +83,25 @@ impl Embedded {
         self.agent.stop(Duration::ZERO).await;
         self.hub.stop().await;
     }
+}
+
+/// A quiet hub, unless it is to go wrong: then each fault is a line, and the seed of the devices' faults is its own too.
+fn hub_config(sim: &SimArgs, lines: &Lines) -> Result<HubConfig, Trouble> {
+    let Some(file) = &sim.hub_faults else { return Ok(HubConfig::embedded()) };
+    let (profile, _) = read_hub_faults(file)?;
+    for told in profile.told() {
+        lines.line(&format!("fault   {told} (seed {})", sim.sim_seed));
+    }
+    let said = lines.clone();
+    let log = HubLog::new(move |event| match event {
+        HubEvent::FaultShown { id, identity, what, .. } => {
+            let who = identity.map_or_else(|| "service".to_owned(), |identity| identity.to_string());
+            said.line(&format!("{who}  fault {id}: {what}"));
+        }
+        HubEvent::FaultAsked { identity, said: asked } => said.line(&format!("{identity}  fault: {asked}")),
+        _ => {}
+    });
+    Ok(HubConfig { faults: Some(profile), seed: Seed(sim.sim_seed), log, ..HubConfig::embedded() })
 }
 
 /// Why an agent did not start, for people.

@@ -1,9 +1,10 @@
-//! The faults of simulated devices: reads the profile, says what it comes to, and notices a method that nobody answers.
+//! The faults of simulated devices and of local hubs: reads the profiles, says what they come to, and notices a method that nobody
+//! answers.
 
 use std::path::Path;
 
 use agent::{FaultPlan, FaultProfile};
-use base::{Seed, did_you_mean};
+use base::{Seed, Source, did_you_mean};
 
 use crate::process::{Exit, Trouble};
 use crate::project;
@@ -23,6 +24,17 @@ pub(crate) fn deal_faults(
     let plan = profile.deal(Seed(seed), ids).map_err(usage)?;
     say(&format!("faults  {} (seed {seed})", plan.summary()));
     Ok(plan)
+}
+
+/// Reads what is to go wrong with a local hub. It is configuration too.
+pub(crate) fn read_hub_faults(file: &Path) -> Result<(hub::FaultProfile, Source), Trouble> {
+    let source = project::read(file).map_err(|trouble| Trouble { exit: Exit::USAGE, ..trouble })?;
+    Ok((parse_hub_faults(&source)?, source))
+}
+
+/// The same from a text.
+pub(crate) fn parse_hub_faults(source: &Source) -> Result<hub::FaultProfile, Trouble> {
+    hub::FaultProfile::parse(source).map_err(|found| Trouble::new(Exit::USAGE, found))
 }
 
 /// Says which methods of a plan no handler answers: a slip of the hand would be a fault that never shows.

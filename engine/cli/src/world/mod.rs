@@ -10,7 +10,7 @@ mod wiring;
 
 pub(crate) use devices::{connection, device_trouble, identities, trouble};
 pub(crate) use embedded::{cannot_start, place};
-pub(crate) use faults::{deal_faults, unknown_methods};
+pub(crate) use faults::{deal_faults, parse_hub_faults, read_hub_faults, unknown_methods};
 pub(crate) use open::{Embed, World, client};
 pub(crate) use screen::{Screen, agent_line};
 pub(crate) use wiring::{expressions, vocabulary};

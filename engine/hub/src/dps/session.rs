@@ -140,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> DpsSession<S, B> {
 
     async fn ask(&self, wish: Wish) -> Result<RegistrationOperation, DpsError> {
         let password = Some(self.password.expose().as_bytes()).filter(|password| !password.is_empty());
-        let proof = Proof { password, certificate: self.certificate.as_ref() };
+        let proof = Proof { password, certificate: self.certificate.as_ref(), ..Proof::default() };
         let ask = Ask { id_scope: &self.username.id_scope, registration: &self.username.registration, proof, wish };
         let result = self.hub.backing.provision(ask).await;
         result.map_err(|refusal| {

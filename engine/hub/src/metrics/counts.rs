@@ -1,7 +1,8 @@
 //! The counters, and the ear that fills most of them: whatever happens in the hub is told as an event.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,6 +25,8 @@ pub(crate) struct Metrics {
     pub(super) services_throttled: Count,
     pub(super) methods: Count,
     pub(super) methods_failed: Count,
+    /// By kind: a few, and only where something was asked for.
+    faults: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// A number that only grows.
@@ -55,6 +58,7 @@ impl Metrics {
             services_throttled: Count::default(),
             methods: Count::default(),
             methods_failed: Count::default(),
+            faults: Mutex::default(),
         }
     }
 
@@ -79,6 +83,11 @@ impl Metrics {
             }
             HubEvent::Throttled { identity: Some(_), .. } => self.devices_throttled.add(1),
             HubEvent::Throttled { identity: None, .. } => self.services_throttled.add(1),
+            HubEvent::FaultShown { kind, .. } => {
+                let mut faults = self.faults.lock().expect("numbers only: nothing panics while they are held");
+                *faults.entry(kind).or_default() += 1;
+            }
+            HubEvent::FaultAsked { .. } => {}
             HubEvent::MethodCalled { outcome, .. } => {
                 self.methods.add(1);
                 self.methods_failed.add(u64::from(outcome.is_err()));
@@ -91,8 +100,17 @@ impl Metrics {
         self.calls.ended(name, status, took);
     }
 
-    pub(super) fn calls(&self) -> std::collections::BTreeMap<&'static str, Ended> {
+    pub(super) fn calls(&self) -> BTreeMap<&'static str, Ended> {
         self.calls.all()
+    }
+
+    /// How often faults have shown, by kind.
+    pub(super) fn faults(&self) -> BTreeMap<&'static str, u64> {
+        self.faults.lock().expect("numbers only: nothing panics while they are held").clone()
+    }
+
+    pub(super) fn faults_shown(&self) -> u64 {
+        self.faults().values().sum()
     }
 
     /// How long the hub has run.

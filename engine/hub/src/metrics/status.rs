@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Metrics;
 use crate::exchange::Exchange;
+use crate::faults::Faults;
 use crate::state::HubState;
 use crate::telemetry::TelemetryLog;
 
@@ -16,6 +17,7 @@ pub(crate) struct Watched {
     pub(crate) state: Arc<HubState>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) telemetry: Arc<TelemetryLog>,
+    pub(crate) faults: Arc<Faults>,
 }
 
 /// Numbers that are not counted but looked up.
@@ -32,6 +34,8 @@ pub(super) struct Gauges {
     pub(super) commits: u64,
     pub(super) changes: u64,
     pub(super) failures: u64,
+    /// Faults that were asked for and are not over.
+    pub(super) faults: usize,
 }
 
 impl Watched {
@@ -49,6 +53,7 @@ impl Watched {
             commits: store.commits,
             changes: store.changes,
             failures: store.failures,
+            faults: self.faults.len(),
         }
     }
 
@@ -83,6 +88,7 @@ impl Watched {
             },
             "messagesToDevices": { "waiting": gauges.waiting, "feedback": gauges.feedback },
             "throttled": { "devices": metrics.devices_throttled.get(), "services": metrics.services_throttled.get() },
+            "faults": { "active": gauges.faults, "shown": metrics.faults_shown() },
             "store": { "commits": gauges.commits, "changes": gauges.changes, "failures": gauges.failures },
         })
     }

@@ -67,6 +67,11 @@ impl Watched {
             ("who=\"service\"", metrics.services_throttled.get()),
         ];
         text.counter("throttled_total", "What was refused for the hub's limits.", &throttled);
+        text.gauge("faults", "Faults that were asked for and are not over.", gauges.faults);
+        text.head("faults_shown_total", "counter", "How often faults that were asked for have shown, by kind.");
+        for (kind, count) in metrics.faults() {
+            text.value("faults_shown_total", &format!("kind=\"{kind}\""), count);
+        }
         text.counter("store_commits_total", "Groups of changes brought to the disk.", &[("", gauges.commits)]);
         text.counter("store_changes_total", "Changes brought to the disk.", &[("", gauges.changes)]);
         text.counter("store_failures_total", "Groups of changes that the disk refused.", &[("", gauges.failures)]);

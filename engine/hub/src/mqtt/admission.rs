@@ -1,10 +1,13 @@
 //! From the first packet to a session or a refusal: what CONNECT must be, and which code says no.
 
+use std::time::Duration;
+
 use net::mqtt::{Connect, ConnectReturnCode, Incoming, MqttError, Packet};
 use net::tls::PeerCertificate;
 use wire::{Username, client_id};
 
 use super::telemetry::Message;
+use crate::faults::{Faults, Judging};
 use crate::seam::{Backing, Login, Proof};
 
 /// A CONNECT that was let in.
@@ -15,6 +18,8 @@ pub(super) struct Admission {
     pub(super) keep_alive: u16,
     pub(super) clean: bool,
     pub(super) will: Option<Message>,
+    /// The session ends so long after the login, as if its token had: a fault that was asked for.
+    pub(super) lives: Option<Duration>,
 }
 
 /// Why there is no session. With a code the client is told; without, the connection just closes.
@@ -35,13 +40,14 @@ impl Rejection {
 /// version of MQTT; and nothing to whoever does not begin with CONNECT.
 pub(super) fn judge<B: Backing>(
     backing: &B,
+    faults: &Faults,
     first: Result<Option<Incoming>, MqttError>,
     certificate: Option<&PeerCertificate>,
 ) -> Result<Admission, Rejection> {
     match first {
         Ok(Some(Incoming { packet: Packet::Connect(connect), flags })) => {
             let client_id = connect.client_id.clone();
-            admit(backing, &connect, flags.has_user, certificate).map_err(|reason| Rejection {
+            admit(backing, faults, &connect, flags.has_user, certificate).map_err(|reason| Rejection {
                 code: Some(ConnectReturnCode::NotAuthorized),
                 client_id: Some(client_id),
                 reason,
@@ -61,6 +67,7 @@ pub(super) fn judge<B: Backing>(
 
 fn admit<B: Backing>(
     backing: &B,
+    faults: &Faults,
     connect: &Connect,
     has_user: bool,
     certificate: Option<&PeerCertificate>,
@@ -72,9 +79,10 @@ fn admit<B: Backing>(
     }
     // An empty password is none: embedded SDKs send one with a client certificate.
     let password = Some(login.password.as_bytes()).filter(|password| !password.is_empty());
-    let proof = Proof { password, certificate };
+    let Judging { skew, lives } = faults.judging(Some(&username.identity));
+    let proof = Proof { password, certificate, skew };
     let login = backing.login(&username, &connect.client_id, proof).map_err(|refused| refused.reason)?;
     let will = connect.last_will.as_ref().map(|will| Message::will(&login.identity, will)).transpose()?;
     let Connect { keep_alive, clean_session: clean, .. } = *connect;
-    Ok(Admission { login, model_id: username.model_id, keep_alive, clean, will })
+    Ok(Admission { login, model_id: username.model_id, keep_alive, clean, will, lives })
 }

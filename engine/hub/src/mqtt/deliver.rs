@@ -9,7 +9,9 @@ use wire::DeviceFilter;
 use super::publish::broken;
 use super::session::Session;
 use super::settings::{IN_FLIGHT, UNSENT};
+use super::shown::Met;
 use super::window::Flight;
+use crate::faults::Point;
 use crate::link::Ending;
 use crate::seam::{Backing, Delivery};
 
@@ -34,7 +36,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
                 return Ok(());
             }
             for delivery in taken {
-                self.send(delivery, settle)?;
+                let met = self.met(Point::Delivery).await?;
+                if met == Met::Skip {
+                    return Ok(());
+                }
+                self.send(delivery, settle, met == Met::Twice)?;
             }
             if self.connection.queued() > UNSENT {
                 // First the device must take these.
@@ -44,14 +50,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
         }
     }
 
-    fn send(&mut self, delivery: Delivery, settled: bool) -> Result<(), Ending> {
+    fn send(&mut self, delivery: Delivery, settled: bool, twice: bool) -> Result<(), Ending> {
         let Delivery { sequence, topic, body, again } = delivery;
         if settled {
             return self.connection.queue_publish(&topic, &body).map_err(broken);
         }
         let flight = self.window.add(sequence, topic, body, Instant::now());
-        let packet = publish(flight, again);
-        self.connection.queue(&packet).map_err(broken)
+        self.connection.queue(&publish(flight, again)).map_err(broken)?;
+        if twice {
+            self.connection.queue(&publish(flight, true)).map_err(broken)?;
+        }
+        Ok(())
     }
 
     /// Sends once more what the device has had for so long that nobody can tell whether it arrived.
@@ -63,11 +72,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
     }
 
     /// The device has a message. One too many, or one for nothing, harms nobody.
-    pub(super) async fn acknowledged(&mut self, id: u16) {
+    pub(super) async fn acknowledged(&mut self, id: u16) -> Result<(), Ending> {
+        // What is lost stays under way, and is sent again.
+        if matches!(self.met(Point::DeliveryAck).await?, Met::DropReply) {
+            return Ok(());
+        }
         if let Some(sequence) = self.window.settle(id) {
             self.hub.backing.settle_message(&self.login.identity, sequence).await;
             self.link.message_waits();
         }
+        Ok(())
     }
 }
 

@@ -19,10 +19,11 @@ use super::listener::Mqtt;
 use super::session::Session;
 use super::settings::{FAREWELL, FAREWELL_BYTES, LIMITS, STRANGER};
 use crate::dps::DpsSession;
+use crate::faults::{Faulty, Strain};
 use crate::seam::Backing;
 
 /// What a device's packets come over: TLS, with the frames of a WebSocket or without.
-pub(crate) type DeviceStream = Carried<ServerStream<TcpStream>>;
+pub(crate) type DeviceStream = Carried<Faulty<ServerStream<TcpStream>>>;
 
 /// See the module's description.
 pub(crate) struct Door<B> {
@@ -49,8 +50,9 @@ impl<B: Backing> Door<B> {
         let hub = Arc::clone(&self.hub);
         self.run(peer, place, async move {
             let deadline = arrived + hub.settings.connect_deadline;
-            let certificate = PeerCertificate::of(stream.get_ref());
-            greet(&hub, stream, certificate, Some(peer), deadline).await
+            let certificate = PeerCertificate::of(stream.get_ref().get_ref());
+            let strain = Arc::clone(stream.get_ref().strain());
+            greet(&hub, stream, strain, certificate, Some(peer), deadline).await
         });
     }
 
@@ -103,6 +105,7 @@ pub(super) enum Entered<S, B> {
 pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
     hub: &Arc<Mqtt<B>>,
     stream: S,
+    strain: Arc<Strain>,
     certificate: Option<PeerCertificate>,
     peer: Option<SocketAddr>,
     deadline: Instant,
@@ -123,7 +126,7 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
                 }),
             }
         }
-        Ok(first) => judge(&*hub.backing, first, certificate.as_ref()),
+        Ok(first) => judge(&*hub.backing, &hub.faults, first, certificate.as_ref()),
         Err(_) => Err(Rejection::silent("it sent no CONNECT in time")),
     };
     let judged = match judged {
@@ -131,10 +134,14 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, B: Backing>(
         Ok(admission) => Box::pin(hub.turn(admission)).await,
         refused => refused,
     };
+    let judged = match judged {
+        Ok(admission) if !hub.faults.none() => Box::pin(hub.meet_connect(admission, &strain)).await,
+        judged => judged,
+    };
     match judged {
         Ok(admission) => {
             connection.set_limits(LIMITS);
-            Some(Entered::Session(Session::new(Arc::clone(hub), connection, admission)))
+            Some(Entered::Session(Session::new(Arc::clone(hub), connection, strain, admission)))
         }
         Err(Rejection { code, client_id, reason }) => {
             hub.refused(peer, client_id, reason);

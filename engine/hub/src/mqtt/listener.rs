@@ -18,6 +18,7 @@ use super::door::{DeviceStream, Door, Entered, greet};
 use super::settings::{ACCEPT_PAUSE, MqttSettings};
 use crate::dps::SESSIONS;
 use crate::exchange::Exchange;
+use crate::faults::{Faults, Faulty, Strain};
 use crate::quota::{Kind, Quotas};
 use crate::seam::{Backing, HubEvent, HubLog};
 
@@ -26,6 +27,7 @@ pub(crate) struct Mqtt<B> {
     pub(crate) backing: Arc<B>,
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) quotas: Arc<Quotas>,
+    pub(crate) faults: Arc<Faults>,
     pub(crate) log: HubLog,
     pub(crate) clock: Clock,
     pub(crate) settings: MqttSettings,
@@ -39,7 +41,7 @@ impl<B: Backing> Mqtt<B> {
     pub(crate) fn new(
         backing: Arc<B>,
         exchange: Arc<Exchange>,
-        quotas: Arc<Quotas>,
+        (quotas, faults): (Arc<Quotas>, Arc<Faults>),
         log: HubLog,
         clock: Clock,
         seed: Seed,
@@ -47,7 +49,7 @@ impl<B: Backing> Mqtt<B> {
     ) -> Arc<Self> {
         let random = Mutex::new(seed.of("mqtt").rng());
         let registering = Arc::new(Semaphore::new(SESSIONS));
-        Arc::new(Self { backing, exchange, quotas, log, clock, settings, registering, random })
+        Arc::new(Self { backing, exchange, quotas, faults, log, clock, settings, registering, random })
     }
 
     /// What an error is found by in the service's logs.
@@ -120,5 +122,7 @@ async fn enter<B: Backing>(
     };
     let certificate = PeerCertificate::of(&stream);
     let deadline = started + hub.settings.connect_deadline;
-    greet(hub, DeviceStream::Plain(stream), certificate, Some(peer), deadline).await
+    let strain = Arc::<Strain>::default();
+    let stream = Faulty::tcp(stream, Arc::clone(&strain));
+    greet(hub, DeviceStream::Plain(stream), strain, certificate, Some(peer), deadline).await
 }

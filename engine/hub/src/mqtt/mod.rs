@@ -9,6 +9,7 @@ mod listener;
 mod publish;
 mod session;
 mod settings;
+mod shown;
 mod subscriptions;
 mod telemetry;
 #[cfg(test)]
@@ -19,3 +20,4 @@ pub(crate) use door::{DeviceStream, Door};
 pub(crate) use keep_alive::silence;
 pub(crate) use listener::{Mqtt, serve};
 pub(crate) use settings::{LIMITS, MqttSettings};
+pub(crate) use shown::refusal;

@@ -6,7 +6,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use wire::{DeviceFilter, DeviceTopic, HubError, Identity, PropertyBag, TopicError, twin_error_body};
 
 use super::session::Session;
+use super::shown::{Met, refusal};
 use super::telemetry::{Flags, Message};
+use crate::faults::{Hearing, Point};
 use crate::link::{Answer, Ending};
 use crate::quota::{Kind, Refusal};
 use crate::seam::{Backing, HubEvent};
@@ -33,11 +35,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
         };
         match topic {
             DeviceTopic::Telemetry { identity, properties } => self.telemetry(&identity, properties, &publish).await,
-            DeviceTopic::MethodResponse { status, rid } => {
-                self.acknowledge(&publish)?;
-                self.link.answer(rid, Answer::Reply { status, payload: publish.payload.clone() });
-                Ok(())
-            }
+            DeviceTopic::MethodResponse { status, rid } => self.method_response(status, rid, &publish).await,
             DeviceTopic::TwinGet { rid } => self.twin_get(rid, &publish).await,
             DeviceTopic::TwinReported { rid, version: _ } => self.twin_reported(rid, &publish).await,
             DeviceTopic::MethodRequest { .. }
@@ -60,33 +58,60 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
             Ok(Some(at)) => Box::pin(self.hold(at)).await?,
             Err(refusal) => return Err(Ending::Throttled(refusal.error.message)),
         }
+        let met = self.met(Point::Telemetry).await?;
+        match met {
+            Met::Skip => return Ok(()),
+            Met::Reject(how) => return Err(Ending::Throttled(refusal(how).message)),
+            Met::Nothing | Met::DropReply | Met::Twice => {}
+        }
         self.hub.backing.note_activity(&self.login.identity);
-        self.report(message);
-        self.acknowledge(publish)
+        match self.hub.faults.hear(&self.login.identity, &message.properties, &message.body) {
+            Hearing::Ordinary => self.report(message),
+            Hearing::Done => {}
+            Hearing::Unanswered => return Ok(()),
+        }
+        if met == Met::DropReply { Ok(()) } else { self.acknowledge(publish) }
+    }
+
+    async fn method_response(&mut self, status: i32, rid: &str, publish: &Publish) -> Result<(), Ending> {
+        let met = self.met(Point::MethodReply).await?;
+        if met == Met::Skip {
+            return Ok(());
+        }
+        self.acknowledge(publish)?;
+        if met != Met::DropReply {
+            self.link.answer(rid, Answer::Reply { status, payload: publish.payload.clone() });
+        }
+        Ok(())
     }
 
     async fn twin_get(&mut self, rid: &str, publish: &Publish) -> Result<(), Ending> {
-        if !self.has_turn(Kind::TwinReads, rid, publish).await? {
+        let Some(answers) = self.has_turn(Kind::TwinReads, rid, publish).await? else { return Ok(()) };
+        let twin = self.hub.backing.twin_for_device(&self.login.identity);
+        if !answers {
             return Ok(());
         }
-        match self.hub.backing.twin_for_device(&self.login.identity) {
+        match twin {
             Ok(twin) => self.twin_answer(READ, rid, None, &twin),
             Err(error) => self.twin_refusal(rid, &error),
         }
     }
 
     async fn twin_reported(&mut self, rid: &str, publish: &Publish) -> Result<(), Ending> {
-        if !self.has_turn(Kind::TwinWrites, rid, publish).await? {
+        let Some(answers) = self.has_turn(Kind::TwinWrites, rid, publish).await? else { return Ok(()) };
+        let patched = self.hub.backing.patch_reported(&self.login.identity, &publish.payload).await;
+        if !answers {
             return Ok(());
         }
-        match self.hub.backing.patch_reported(&self.login.identity, &publish.payload).await {
+        match patched {
             Ok(version) => self.twin_answer(PATCHED, rid, Some(version), b""),
             Err(error) => self.twin_refusal(rid, &error),
         }
     }
 
-    /// Waits for the turn of a twin request and acknowledges it; one too many is answered, and this says no.
-    async fn has_turn(&mut self, kind: Kind, rid: &str, publish: &Publish) -> Result<bool, Ending> {
+    /// Waits for the turn of a twin request and acknowledges it; says whether it is to be answered, or nothing when it is not to be
+    /// done: one too many is answered here.
+    async fn has_turn(&mut self, kind: Kind, rid: &str, publish: &Publish) -> Result<Option<bool>, Ending> {
         match self.hub.quotas.take(kind, 1, publish.payload.len()) {
             Ok(None) => {}
             Ok(Some(at)) => Box::pin(self.hold(at)).await?,
@@ -95,11 +120,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
                 let (identity, reason) = (Some(self.login.identity.clone()), error.message.clone());
                 self.hub.log.say(HubEvent::Throttled { identity, reason });
                 self.twin_refusal(rid, &error)?;
-                return Ok(false);
+                return Ok(None);
             }
         }
+        let met = self.met(Point::TwinRequest).await?;
+        if met == Met::Skip {
+            return Ok(None);
+        }
         self.acknowledge(publish)?;
-        Ok(true)
+        if let Met::Reject(how) = met {
+            self.twin_refusal(rid, &refusal(how))?;
+            return Ok(None);
+        }
+        Ok(Some(met != Met::DropReply))
     }
 
     fn acknowledge(&mut self, publish: &Publish) -> Result<(), Ending> {

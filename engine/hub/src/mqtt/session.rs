@@ -20,6 +20,7 @@ use super::settings::{FAREWELL, STALL, TAKEOVER_WAIT, UNHEARD, UNSENT};
 use super::subscriptions::Subscriptions;
 use super::telemetry::Message;
 use super::window::Window;
+use crate::faults::{How, Strain};
 use crate::link::{Ending, Link};
 use crate::seam::{Backing, HubEvent, Login, Sender, Telemetry};
 
@@ -39,13 +40,14 @@ pub(super) struct Session<S, B> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
-    pub(super) fn new(hub: Arc<Mqtt<B>>, connection: Connection<S>, admission: Admission) -> Self {
-        let Admission { login, model_id, keep_alive, clean, will } = admission;
+    pub(super) fn new(hub: Arc<Mqtt<B>>, connection: Connection<S>, strain: Arc<Strain>, admission: Admission) -> Self {
+        let Admission { login, model_id, keep_alive, clean, will, lives } = admission;
         let sender =
             Arc::new(Sender { auth_method: login.auth_method, generation: Arc::clone(&login.generation), model_id });
         let until = login.expires.map(|expires| expires + hub.settings.expiry_grace);
+        let until = until.into_iter().chain(lives.map(|lives| hub.clock.now() + lives)).min();
         let patience = Patience::new(silence(keep_alive, hub.settings.longest_silence), until);
-        let (link, subscriptions) = (Arc::new(Link::default()), Subscriptions::default());
+        let (link, subscriptions) = (Arc::new(Link::new(strain)), Subscriptions::default());
         let window = Window::default();
         Self { hub, connection, link, login, subscriptions, sender, patience, window, clean, will }
     }
@@ -53,6 +55,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
     /// Lives until the end, and leaves nothing behind that belongs to this connection.
     pub(super) async fn run(mut self, peer: Option<SocketAddr>) {
         let (attached, previous) = Attached::enter(&self.hub, &self.login.identity, &self.link);
+        // After entering, so that no fault comes in between.
+        self.link.strain().go(self.hub.faults.pace(&self.login.identity));
         let ending = match self.begin(previous, peer).await {
             Ok(()) => self.serve().await,
             Err(ending) => ending,
@@ -63,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
         }
         let identity = self.login.identity.clone();
         self.hub.log.say(HubEvent::Disconnected { identity, why: ending.to_string() });
-        if !matches!(ending, Ending::Lost(_) | Ending::Slow) {
+        if !matches!(ending, Ending::Lost(_) | Ending::Slow | Ending::Fault(How::Reset)) {
             // A polite end is worth a moment; a peer that is gone already is no news.
             let _ = timeout(FAREWELL, self.part(&ending)).await;
         }
@@ -213,10 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, B: Backing> Session<S, B> {
             Packet::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe).await,
             Packet::PingReq => self.connection.queue(&Packet::PingResp).map_err(broken),
             Packet::Disconnect => Err(Ending::Disconnected),
-            Packet::PubAck(acknowledged) => {
-                Box::pin(self.acknowledged(acknowledged.pkid)).await;
-                Ok(())
-            }
+            Packet::PubAck(acknowledged) => Box::pin(self.acknowledged(acknowledged.pkid)).await,
             Packet::Connect(_) => Err(Ending::Broke("a second CONNECT".to_owned())),
             Packet::PubRec(_) | Packet::PubRel(_) | Packet::PubComp(_) => {
                 Err(Ending::Broke("quality of service 2".to_owned()))

@@ -23,6 +23,8 @@ pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
 pub(crate) const FAREWELL_BYTES: usize = 64 * 1024;
 /// How much a throttled device may go on saying to nobody: 16 of the largest messages, more than an SDK has under way.
 pub(crate) const UNHEARD: usize = 16 * D2C_BYTES;
+/// How long a connection that is to meet silence instead of a CONNACK is kept: SDKs give up after 60 s at the latest.
+pub(crate) const UNANSWERED: Duration = Duration::from_secs(60);
 /// Cloud-to-device messages under way to one device: as many as it may have under way to EdgeHub.
 pub(crate) const IN_FLIGHT: usize = 16;
 /// How long to wait after a failed `accept`: it fails when files run out, and asking again at once would spin.

@@ -83,12 +83,11 @@ impl Quotas {
 
     /// Waits for as long as an answer takes on its way.
     pub(crate) async fn travel(&self) {
-        let Latency { shortest, longest } = self.latency;
-        if longest.is_zero() {
+        if self.latency == Latency::default() {
             return;
         }
         let part = self.random.lock().expect("a generator is plain data: no panic while held").random::<f64>();
-        sleep(shortest + (longest - shortest).mul_f64(part)).await;
+        sleep(self.latency.at(part)).await;
     }
 }
 

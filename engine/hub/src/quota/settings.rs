@@ -62,6 +62,13 @@ pub struct Latency {
     pub(super) longest: Duration,
 }
 
+impl Latency {
+    /// That part of the way from the shortest to the longest.
+    pub(crate) fn at(self, part: f64) -> Duration {
+        self.shortest + (self.longest - self.shortest).mul_f64(part)
+    }
+}
+
 /// As it is read.
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,6 @@
 //! A connection of HTTP/2: many calls in flight beside each other, with bounds on what its client can hold open. For our own
 //! client; the SDKs speak HTTP/1.1. Knows no paths and no WebSocket.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -46,7 +45,7 @@ pub(super) async fn serve(
     let answer = service_fn(move |request| {
         let (service, certificate) = (Arc::clone(&service), certificate.clone());
         first.store(true, Ordering::Relaxed);
-        async move { Ok::<_, Infallible>(service.answer(request, peer, certificate.as_deref()).await) }
+        async move { service.answer(request, peer, certificate.as_deref()).await }
     });
     let mut http = Builder::new(streams);
     // A client that has said nothing for so long is asked whether it is there, and has so long to answer.

@@ -7,6 +7,7 @@ mod bulk;
 mod call;
 mod charge;
 mod devices;
+mod faults;
 mod http2;
 mod jobs;
 mod messages;

@@ -41,7 +41,7 @@ pub(super) async fn device(
 ) -> Result<Reply, Failure> {
     let (head, body) = request.into_parts();
     let authorization = head.headers.get(headers::AUTHORIZATION).map(|value| value.as_bytes().to_vec());
-    let proof = Proof { password: authorization.as_deref(), certificate };
+    let proof = Proof { password: authorization.as_deref(), certificate, ..Proof::default() };
     let lookup = matches!(path, DpsPath::Device(..));
     let (scope, id, wish) = match (path, head.method) {
         (DpsPath::Register(scope, id), Method::PUT) => {

@@ -1,5 +1,7 @@
 //! Answers: JSON, nothing, or an error in one of IoT Hub's shapes, each with the headers that clients look at.
 
+use super::faults::Severed;
+use crate::faults::How;
 use crate::quota::Refusal;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -23,6 +25,8 @@ pub(super) enum Failure {
     Provisioning(DpsError),
     /// Any of them, with the seconds after which to ask again.
     Later(Box<Failure>, u64),
+    /// No answer at all: a fault that was asked for.
+    Severed(How),
 }
 
 impl From<HubError> for Failure {
@@ -55,27 +59,28 @@ impl Failure {
             Self::Classic(error) | Self::Nested(error) => {
                 matches!(error.code, ErrorCode::THROTTLED | ErrorCode::QUOTA_EXCEEDED).then_some(error)
             }
-            Self::Framework(..) | Self::Provisioning(_) => None,
+            Self::Framework(..) | Self::Provisioning(_) | Self::Severed(_) => None,
             Self::Later(failure, _) => failure.too_much(),
         }
     }
 
     /// Errors carry their name in `iothub-errorcode`.
-    pub(super) fn reply(&self, tracking: &Tracking) -> Reply {
+    pub(super) fn reply(&self, tracking: &Tracking) -> Result<Reply, Severed> {
         let (error, body) = match self {
+            Self::Severed(how) => return Err(Severed(*how)),
             Self::Classic(error) => (error, error.body_a(tracking)),
             Self::Nested(error) => (error, error.body_b(tracking)),
             Self::Provisioning(error) => {
                 let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                return with_body(status, error.body(tracking).into());
+                return Ok(with_body(status, error.body(tracking).into()));
             }
-            Self::Framework(status, message) => return with_body(*status, framework_body(message).into()),
+            Self::Framework(status, message) => return Ok(with_body(*status, framework_body(message).into())),
             Self::Later(failure, seconds) => {
-                return header(failure.reply(tracking), headers::RETRY_AFTER, &seconds.to_string());
+                return Ok(header(failure.reply(tracking)?, headers::RETRY_AFTER, &seconds.to_string()));
             }
         };
         let status = StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        header(with_body(status, body.into()), headers::IOTHUB_ERRORCODE, error.code.name())
+        Ok(header(with_body(status, body.into()), headers::IOTHUB_ERRORCODE, error.code.name()))
     }
 }
 

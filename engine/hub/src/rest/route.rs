@@ -39,6 +39,9 @@ pub(super) enum Route {
     SendMessage,
     ReadTelemetry,
     Status,
+    ListFaults,
+    AddFaults,
+    ClearFaults,
     PurgeMessages,
     ReadFeedback,
     CompleteFeedback,
@@ -78,6 +81,9 @@ impl Route {
             (HubPath::StatisticsService, "GET") => Self::StatisticsService,
             (HubPath::OwnSend(_), "POST") => Self::SendMessage,
             (HubPath::OwnStatus, "GET") => Self::Status,
+            (HubPath::OwnFaults, "GET") => Self::ListFaults,
+            (HubPath::OwnFaults, "POST") => Self::AddFaults,
+            (HubPath::OwnFaults | HubPath::OwnFault(_), "DELETE") => Self::ClearFaults,
             (HubPath::OwnTelemetry, "GET") => Self::ReadTelemetry,
             (HubPath::Commands(_), "DELETE") => Self::PurgeMessages,
             (HubPath::Feedback, "GET") => Self::ReadFeedback,
@@ -118,6 +124,8 @@ impl Route {
             Self::SendMessage => "send_message",
             Self::ReadTelemetry => "read_telemetry",
             Self::Status => "status",
+            Self::ListFaults => "list_faults",
+            Self::AddFaults | Self::ClearFaults => "change_faults",
             Self::PurgeMessages => "purge_messages",
             Self::ReadFeedback => "read_feedback",
             Self::CompleteFeedback | Self::AbandonFeedback => "settle_feedback",
@@ -130,7 +138,11 @@ impl Route {
         match self {
             Self::GetTwin | Self::PatchTwin | Self::PutTwin | Self::InvokeMethod | Self::Query => &[ServiceConnect],
             Self::PutJob | Self::GetJob | Self::CancelJob | Self::ListJobs => &[ServiceConnect],
-            Self::SendMessage | Self::PurgeMessages | Self::ReadTelemetry | Self::Status => &[ServiceConnect],
+            Self::SendMessage | Self::PurgeMessages | Self::ReadTelemetry | Self::Status | Self::ListFaults => {
+                &[ServiceConnect]
+            }
+            // Whoever may break the hub may break its registry.
+            Self::AddFaults | Self::ClearFaults => &[RegistryWrite],
             Self::ReadFeedback | Self::CompleteFeedback | Self::AbandonFeedback => &[ServiceConnect],
             Self::ListDevices | Self::GetDevice | Self::ListModules | Self::GetModule => &[RegistryRead],
             Self::StatisticsDevices | Self::StatisticsService => &[RegistryRead],

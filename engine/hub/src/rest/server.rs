@@ -1,7 +1,6 @@
 //! HTTPS: accepts, shakes hands, serves HTTP/1.1 with bounds on everything a client can hold open. Knows no paths. HTTP/2 is
 //! beside it, in `http2`.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Service;
+use super::faults::Severed;
 use super::http2::{self, Streams};
 use super::websocket::Upgrade;
+use crate::faults::{Faulty, How, Strain};
 use crate::mqtt::{DeviceStream, Door};
 use crate::state::HubState;
 use crate::tls::HTTP_2;
@@ -132,22 +133,27 @@ async fn connection(
         return None;
     }
     let certificate = PeerCertificate::of(&stream).map(Arc::new);
-    let upgrade = Upgrade::default();
+    let (upgrade, strain) = (Upgrade::default(), Arc::<Strain>::default());
     let answer = service_fn({
-        let (service, upgrade) = (Arc::clone(&https.service), upgrade.clone());
+        let (service, upgrade, strain) = (Arc::clone(&https.service), upgrade.clone(), Arc::clone(&strain));
         move |mut request| {
             let (service, upgrade, certificate) = (Arc::clone(&service), upgrade.clone(), certificate.clone());
+            let strain = Arc::clone(&strain);
             async move {
                 match upgrade.handshake(&mut request) {
-                    Some(reply) => Ok::<_, Infallible>(reply),
-                    None => Ok(service.answer(request, peer, certificate.as_deref()).await),
+                    Some(reply) => Ok::<_, Severed>(reply),
+                    None => service.answer(request, peer, certificate.as_deref()).await.inspect_err(|Severed(how)| {
+                        if *how == How::Reset {
+                            strain.end_with_reset();
+                        }
+                    }),
                 }
             }
         }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES).max_headers(HEADERS);
-    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), answer).with_upgrades());
+    let mut serving = pin!(http.serve_connection(TokioIo::new(Faulty::tcp(stream, strain)), answer).with_upgrades());
     let served = tokio::select! {
         served = serving.as_mut() => served,
         () = stop.cancelled() => {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
 
 use super::call::{Call, check_version};
+use super::faults::{self, Answered, Severed};
 use super::reply::{Failure, Reply, header, json};
 use super::route::{Route, segments};
 use super::{
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::auth::Caller;
 use crate::exchange::Exchange;
+use crate::faults::{Faults, How};
 use crate::metrics::Watched;
 use crate::quota::Quotas;
 use crate::seam::{HubEvent, HubLog};
@@ -35,6 +37,7 @@ pub(crate) struct Service {
     pub(super) state: Arc<HubState>,
     pub(super) exchange: Arc<Exchange>,
     pub(super) quotas: Arc<Quotas>,
+    pub(super) faults: Arc<Faults>,
     pub(super) watched: Watched,
     pub(super) log: HubLog,
     mqtt_endpoint: HeaderValue,
@@ -46,23 +49,32 @@ impl Service {
     pub(crate) fn new(
         state: Arc<HubState>,
         exchange: Arc<Exchange>,
-        quotas: Arc<Quotas>,
+        (quotas, faults): (Arc<Quotas>, Arc<Faults>),
         watched: Watched,
         log: HubLog,
         mqtt_endpoint: &str,
         seed: Seed,
     ) -> Self {
         let mqtt_endpoint = HeaderValue::from_str(mqtt_endpoint).unwrap_or(HeaderValue::from_static(""));
-        Self { state, exchange, quotas, watched, log, mqtt_endpoint, ids: Mutex::new(seed.of("requests").rng()) }
+        Self {
+            state,
+            exchange,
+            quotas,
+            faults,
+            watched,
+            log,
+            mqtt_endpoint,
+            ids: Mutex::new(seed.of("requests").rng()),
+        }
     }
 
-    /// Always an answer.
+    /// Always an answer, unless a fault was asked for that leaves none.
     pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
         certificate: Option<&PeerCertificate>,
-    ) -> Reply {
+    ) -> Result<Reply, Severed> {
         let random = self.ids.lock().expect("a generator is plain data: no panic while held").random();
         let tracking = Tracking::new(random, self.state.clock().now());
         let (began, mut name) = (Instant::now(), NO_OPERATION);
@@ -72,12 +84,12 @@ impl Service {
                 if let Some(error) = failure.too_much() {
                     self.log.say(HubEvent::Throttled { identity: None, reason: error.message.clone() });
                 }
-                failure.reply(&tracking)
+                failure.reply(&tracking)?
             }
         };
         self.watched.metrics.called(name, reply.status().as_u16(), began.elapsed());
         reply.headers_mut().insert(headers::MQTT_ENDPOINT, self.mqtt_endpoint.clone());
-        header(reply, headers::MS_REQUEST_ID, &tracking.id)
+        Ok(header(reply, headers::MS_REQUEST_ID, &tracking.id))
     }
 
     /// `name` becomes the operation's, once it is known that the caller may ask for it.
@@ -93,7 +105,8 @@ impl Service {
         }
         let (head, body) = request.into_parts();
         let authorization = head.headers.get(headers::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
-        let now = self.state.clock().unix_seconds();
+        let skew = faults::skew(self, head.uri.path());
+        let now = self.state.clock().unix_seconds().saturating_add_signed(skew);
         let judged = self.state.auth().judge(authorization, now);
         let caller = judged.map_err(|reason| self.unauthorized(peer, reason.to_string()))?;
 
@@ -110,8 +123,13 @@ impl Service {
         let call = Call { headers: head.headers, parameters, body };
         Box::pin(async {
             self.quotas.travel().await;
+            let answered = match self.faults.none() {
+                true => Answered::Yes,
+                false => faults::meet(self, route, path.identity()).await?,
+            };
             charge::before(&self.quotas, route, &call).await?;
-            self.dispatch(route, head.method, path, call).await
+            let reply = self.dispatch(route, head.method, path, call).await;
+            if answered == Answered::Lost { Err(Failure::Severed(How::Close)) } else { reply }
         })
         .await
     }
@@ -142,6 +160,10 @@ impl Service {
             (Route::PutAuthority, HubPath::Authority(name)) => authorities::put(self, &name, call).await,
             (Route::DeleteAuthority, HubPath::Authority(name)) => authorities::delete(self, &name).await,
             (Route::Status, _) => Ok(json(self.watched.document().to_string())),
+            (Route::ListFaults, _) => Ok(faults::list(self)),
+            (Route::AddFaults, _) => faults::add(self, call).await,
+            (Route::ClearFaults, HubPath::OwnFault(id)) => faults::clear(self, Some(&id)),
+            (Route::ClearFaults, _) => faults::clear(self, None),
             (Route::ReadTelemetry, _) => telemetry::read(self, &call).await,
             (Route::SendMessage, HubPath::OwnSend(id)) => messages::send(self, &id, call).await,
             (Route::PurgeMessages, HubPath::Commands(id)) => messages::purge(self, &id).await,

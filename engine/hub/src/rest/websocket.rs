@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use wire::{HubPath, WEBSOCKET_PROTOCOL, framework_body};
 
 use super::reply::{Reply, with_body};
+use crate::faults::Faulty;
 use crate::mqtt::DeviceStream;
 
 /// The version of the WebSocket protocol, the only one there is.
@@ -52,7 +53,7 @@ impl Upgrade {
     pub(super) async fn stream(&self) -> Option<DeviceStream> {
         let upgrade = self.0.lock().expect("a place for plain data: no panic while held").take()?;
         let upgraded = upgrade.await.inspect_err(|error| tracing::debug!(%error, "no WebSocket after all")).ok()?;
-        let parts = upgraded.downcast::<TokioIo<ServerStream<TcpStream>>>().ok()?;
+        let parts = upgraded.downcast::<TokioIo<Faulty<ServerStream<TcpStream>>>>().ok()?;
         let frames = WsStream::new(parts.io.into_inner(), Side::Server, parts.read_buf);
         Some(DeviceStream::Framed(Box::new(frames)))
     }

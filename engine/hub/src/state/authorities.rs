@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::rfc3339_millis;
 use base64::Engine as _;
@@ -156,9 +157,11 @@ impl HubState {
         identity: &Identity,
         record: &Record,
         certificate: &PeerCertificate,
+        skew: i64,
     ) -> Result<(), Refused> {
         let refused = |reason: String| Err(Refused { reason });
-        let now = self.clock.now();
+        let by = Duration::from_secs(skew.unsigned_abs());
+        let now = if skew < 0 { self.clock.now() - by } else { self.clock.now() + by };
         if !certificate.is_valid_at(now) {
             return refused("its certificate is not valid now".into());
         }

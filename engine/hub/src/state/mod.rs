@@ -16,6 +16,7 @@ mod messages;
 mod open;
 mod provisioning;
 mod record;
+mod registered;
 mod registry;
 mod rows;
 mod rules;

@@ -214,6 +214,11 @@ impl Registry {
         self.devices.get(device).map(|device| &device.modules).into_iter().flatten()
     }
 
+    /// How many devices.
+    pub(crate) fn total(&self) -> usize {
+        self.devices.len()
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         let disabled = self.devices.values().filter(|device| !device.entry.record.is_enabled()).count();
         Counts { total: self.devices.len(), disabled }

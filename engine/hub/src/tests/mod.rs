@@ -1,6 +1,7 @@
 //! The hub from the outside: through TLS sockets, as SDKs see it.
 
 mod calls;
+mod faults;
 mod gate;
 mod jobs;
 mod kept;

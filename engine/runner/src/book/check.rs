@@ -17,6 +17,8 @@ use super::{Node, keys, names};
 pub struct Known {
     /// vars, registered names, `device`, `item`, facts and so on.
     pub names: BTreeSet<String>,
+    /// Those among them that a step registered: `changed` is about these.
+    pub registered: BTreeSet<String>,
     /// Names that only a later step registers, with the place where it says so, for the message.
     pub later: BTreeMap<String, Place>,
     /// Names with a fixed set of members (`env`, `secret`): what `env.NAME` may say.

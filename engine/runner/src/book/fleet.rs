@@ -92,7 +92,8 @@ fn word<T: Copy>(node: &Node, words: &[(&str, T)], walk: &mut Walk<'_>) -> Optio
     None
 }
 
-fn serial(node: &Node, walk: &mut Walk<'_>) -> Vec<Size> {
+/// Sizes of waves, or of a block's batches.
+pub(super) fn serial(node: &Node, walk: &mut Walk<'_>) -> Vec<Size> {
     let sizes: Vec<_> = match &node.kind {
         NodeKind::List(items) => items.iter().filter_map(|item| size(item, walk)).collect(),
         _ => size(node, walk).into_iter().collect(),

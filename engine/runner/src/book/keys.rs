@@ -21,6 +21,7 @@ pub(super) const STEP: &[&str] = &[
     "tags",
     "run_once",
     "throttle",
+    "serial",
     "offline",
     "no_log",
     "vars",

@@ -21,8 +21,36 @@ pub(super) fn check(expression: &Expression, check: &mut Check<'_>) -> bool {
         };
         check.push(finding, expression.at(*offset, offset + name.len()));
     }
+    good &= good && changes(expression, check);
     let place = check.source.place(expression.span());
     good & paths(expression.paths(), &place, check)
+}
+
+/// `changed(x)`: a step must have registered `x`, or it is this attempt's `result`.
+fn changes(expression: &Expression, check: &mut Check<'_>) -> bool {
+    let text = expression.expr().text().to_owned();
+    let mut good = true;
+    for call in expression.expr().calls().iter().filter(|call| call.name == "changed" && !call.method) {
+        let [argument] = call.args.as_slice() else { continue };
+        let name = text[argument.span().start..].chars();
+        let name: String = name.take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let behind = text[argument.span().start + name.len()..].trim_start();
+        let whole = behind.starts_with(')') && is_name(&name);
+        if whole && (name == "result" || check.known.registered.contains(&name)) {
+            continue;
+        }
+        good = false;
+        let known = &check.known.registered;
+        let finding = Diagnostic::error("`changed` is about what a step registered, as a whole");
+        let help = match known.iter().find(|known| text[argument.span().start..].starts_with(known.as_str())) {
+            Some(known) => format!("`changed({known})`"),
+            None if known.is_empty() => "give the step a `register: reply`, then `changed(reply)`".to_owned(),
+            None => format!("known here: {}", known.iter().cloned().collect::<Vec<_>>().join(", ")),
+        };
+        let (start, end) = (argument.span().start, argument.span().end);
+        check.push(finding.help(help), expression.at(start, end.max(start + 1)));
+    }
+    good
 }
 
 /// Remembers what is read, and checks the members of names that have a fixed set of them. `false`, with findings at `place`,

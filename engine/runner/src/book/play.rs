@@ -238,6 +238,8 @@ pub struct Step {
     pub run_once: bool,
     /// `throttle`: at most so many devices in this step at once.
     pub throttle: Option<usize>,
+    /// `serial` of a block: its devices go through in batches of these sizes.
+    pub serial: Vec<Size>,
     /// `offline`.
     pub offline: Offline,
     /// `no_log`.
@@ -273,6 +275,7 @@ impl Step {
             tags: Vec::new(),
             run_once: false,
             throttle: None,
+            serial: Vec::new(),
             offline: Offline::Fail,
             no_log: false,
             vars: IndexMap::new(),

@@ -51,7 +51,8 @@ fn play(node: &Node, walk: &mut Walk<'_>) -> Play {
     }
     play.before = runner_steps(entries, "before", None, walk);
     let before = registered(&walk.known.names, &known.names);
-    walk.known = known;
+    let before_registered = std::mem::replace(&mut walk.known, known).registered;
+    walk.known.registered.extend(before_registered);
     walk.known.names.extend(before.iter().cloned());
     device_steps(&mut play, entries, walk);
     walk.known.names.extend(before);
@@ -119,6 +120,7 @@ fn names(play: &mut Play, entries: &[(Key, Node)], walk: &mut Walk<'_>) {
     walk.reserved = ALWAYS.iter().chain(PASSING).chain(walk.facts).map(|name| (*name).to_owned()).collect();
     walk.known.names = ALWAYS.iter().chain(walk.facts).map(|name| (*name).to_owned()).collect();
     walk.known.members = BTreeMap::new();
+    walk.known.registered.clear();
     if let Some(list) = find("env").and_then(|node| walk.decode::<OneOrMany<Arc<str>>>(node)) {
         walk.known.members.insert("env".into(), list.0.iter().map(ToString::to_string).collect());
         play.env = list.0;

@@ -140,6 +140,7 @@ fn step_property(key: &str, defs: &mut Map<String, Value>) -> Option<Value> {
         "register" => json!({ "type": "string", "pattern": NAME }),
         "loop" => json!({ "anyOf": [{ "type": "array" }, { "type": "string", "pattern": TEMPLATE }] }),
         "retries" => json!({ "type": "integer", "minimum": 0 }),
+        "serial" => serial(),
         "throttle" => json!({ "type": "integer", "minimum": 1 }),
         "backoff" => json!({ "type": "number", "minimum": 1 }),
         "delay" => reference("duration"),
@@ -152,6 +153,10 @@ fn step_property(key: &str, defs: &mut Map<String, Value>) -> Option<Value> {
         "when" | "if" | "until" | "ignore_errors" | "failed_when" | "changed_when" => reference("expression"),
         _ => return None,
     })
+}
+
+fn serial() -> Value {
+    json!({ "anyOf": [reference("size"), { "type": "array", "items": reference("size") }] })
 }
 
 /// The schema of a key of a play.
@@ -167,7 +172,7 @@ fn play_property(key: &str, defs: &mut Map<String, Value>) -> Option<Value> {
         "targets" | "hosts" => json!({ "anyOf": [
             reference("text"), { "type": "array", "items": reference("text") }, of::<TargetKeys>("targets", defs),
         ] }),
-        "serial" => json!({ "anyOf": [reference("size"), { "type": "array", "items": reference("size") }] }),
+        "serial" => serial(),
         "forks" => json!({ "type": "integer", "minimum": 1 }),
         "rollout" => of::<RolloutKeys>("rollout", defs),
         "abort_if" => of::<AbortKeys>("abort_if", defs),

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::walk::Walk;
 use super::{
-    Body, DurationText, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Step, Template, doubts, included,
-    keys, verbs,
+    Body, DurationText, Expression, Filled, Key, Node, NodeKind, Offline, OneOrMany, Step, Template, doubts, fleet,
+    included, keys, verbs,
 };
 
 /// Names that only exist while an attempt of a step is judged.
@@ -125,6 +125,7 @@ impl Reading {
             "run_once" => self.step.run_once = walk.decode(value).unwrap_or_default(),
             "no_log" => self.step.no_log = walk.decode(value).unwrap_or_default(),
             "throttle" => self.step.throttle = one_or_more(walk.decode(value), value, walk),
+            "serial" => self.step.serial = fleet::serial(value, walk),
             "offline" => self.step.offline = offline(value, walk).unwrap_or_default(),
             "register" => self.register(value, walk),
             // `block`, `rescue` and `always` are read together, verbs by `verb`.
@@ -280,9 +281,21 @@ impl Reading {
             let finding = Diagnostic::error(format!("`{}` stands between attempts, and there is only one", key.text));
             walk.push(finding.help("add `retries: 3` or `until: ..`"), key.span);
         }
+        if let (Body::Verb { verb, .. }, Some((key, _))) =
+            (&self.step.body, entries.iter().find(|(key, _)| &*key.text == "serial"))
+            && self.good
+        {
+            let finding = Diagnostic::error("`serial` stands beside a `block`: its devices go through it in batches");
+            let help =
+                format!("for {verb} alone `throttle: 1` lets one device at a time do it; or put it into a `block`");
+            let play = "for the waves of the whole play it stands in the play, beside `steps`";
+            walk.push(finding.help(help).help(play), key.span);
+            self.good = false;
+        }
         self.step.facts = walk.facts_of(&self.used);
         if let Some(name) = &self.step.register {
             walk.known.names.insert(name.to_string());
+            walk.known.registered.insert(name.to_string());
         }
         if self.good {
             doubts::step(&self.step, entries, walk);

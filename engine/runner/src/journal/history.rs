@@ -44,6 +44,8 @@ pub struct CallLine {
     pub n: u32,
     /// Its name, where it is not as written.
     pub name: Option<String>,
+    /// Of a call that a script made: its place in the order of what the script did.
+    pub place: Option<String>,
     /// `ok`, `failed`, ..; none while its end is not known.
     pub outcome: Option<String>,
     /// Why it failed or was skipped.
@@ -96,6 +98,9 @@ pub struct WaveLine {
     pub reason: Option<String>,
 }
 
+/// Device, step, its run, and of a script's calls the place.
+type Key = (Arc<str>, usize, u32, Option<Box<str>>);
+
 /// What happened in a run.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -119,7 +124,7 @@ pub struct History {
     size: Option<usize>,
     paused: bool,
     open: bool,
-    at: HashMap<(Arc<str>, usize, u32), usize>,
+    at: HashMap<Key, usize>,
 }
 
 impl History {
@@ -229,11 +234,12 @@ impl History {
     fn step(&mut self, record: &Record) {
         let Some(step) = record.step else { return };
         let id = record.device.clone().unwrap_or_else(|| "".into());
-        let key = (Arc::clone(&id), step, record.n);
+        let key = (Arc::clone(&id), step, record.n, record.deed.clone());
         let calls = &mut self.devices.entry(id).or_default().calls;
         let known = self.at.get(&key).copied().filter(|at| record.kind != Kind::Call || calls[*at].outcome.is_none());
         let at = known.unwrap_or_else(|| {
-            calls.push(CallLine { at: record.at.to_string(), step, n: record.n, ..CallLine::default() });
+            let place = record.deed.as_deref().map(str::to_owned);
+            calls.push(CallLine { at: record.at.to_string(), step, n: record.n, place, ..CallLine::default() });
             self.at.insert(key, calls.len() - 1);
             calls.len() - 1
         });

@@ -19,7 +19,7 @@ pub struct RunManifest {
     pub at: String,
     /// The playbook or script, as it was found.
     pub file: String,
-    /// Whether it is a runner script: those cannot be resumed.
+    /// Whether it is a runner script.
     pub script: bool,
     /// Which hub, and how to find it again.
     pub hub: HubOrigin,
@@ -183,9 +183,9 @@ impl KeptVar {
 }
 
 impl RunManifest {
-    /// Whether a run like this can be gone on with at all: not a script, and not a hub that ended with its process.
+    /// Whether a run like this can be gone on with at all: not on a hub that ended with its process.
     pub fn can_be_resumed(&self) -> bool {
-        !self.script && self.hub.found != HubOrigin::PROCESS
+        self.hub.found != HubOrigin::PROCESS
     }
 
     /// As it may be written: secrets that are known by now are not in it.

@@ -1,7 +1,7 @@
 //! What a journal says that earlier processes did: the plays, their devices in order, their waves, who has ended. Built line by
 //! line; of devices that have ended only how they ended is kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use base::parse_time;
 use serde_json::Value;
 
+use super::past_deeds::PastDeeds;
 use super::past_device::{PastDevice, PastEnd};
 use super::record::Kept;
 use super::{Kind, Record};
@@ -27,6 +28,10 @@ pub(crate) struct PastWave {
     /// A person has allowed what had failed until then.
     pub(crate) forgiven: Option<Vec<usize>>,
     pub(crate) aborted: Option<String>,
+    /// Blocks with `serial`: the batch that is let in, from 0.
+    pub(crate) batches: BTreeMap<usize, usize>,
+    /// Why the play ends with one of them.
+    pub(crate) tripped: Option<String>,
 }
 
 /// How a device ended.
@@ -54,9 +59,15 @@ pub(crate) struct PastPlay {
     pub(crate) once: BTreeMap<usize, PastEnd>,
     /// Who was about to give one.
     pub(crate) owners: BTreeMap<usize, Arc<str>>,
+    /// Of a runner script: what it did.
+    pub(crate) deeds: PastDeeds,
+    is_script: bool,
     /// How it ended: the exit code and the reason.
     pub(crate) done: Option<(u8, Option<String>)>,
 }
+
+/// The outcome of a play's line that stands for a runner script.
+pub(crate) const SCRIPT: &str = "script";
 
 /// What earlier processes did.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +92,14 @@ impl PastPlay {
         }
     }
 
+    /// The devices of a wave that were in a block when the process ended.
+    pub(crate) fn inside(&self, wave: usize, block: usize) -> BTreeSet<Arc<str>> {
+        let before: usize = self.sizes.iter().take(wave).sum();
+        let size = self.sizes.get(wave).copied().unwrap_or(0);
+        let targets = self.targets.iter().skip(before).take(size).map(|target| &target.id);
+        targets.filter(|id| self.devices.get(*id).is_some_and(|it| it.is_inside(block))).cloned().collect()
+    }
+
     pub(crate) fn wave(&self, index: usize) -> PastWave {
         self.waves.get(&index).cloned().unwrap_or_default()
     }
@@ -90,6 +109,9 @@ impl PastPlay {
             && record.kind != Kind::Device
         {
             return self.take_wave(wave.saturating_sub(1), record);
+        }
+        if let Some(place) = record.deed.as_deref().filter(|_| self.is_script) {
+            return self.deeds.take(place, &record);
         }
         match (record.kind, record.device.clone(), record.step) {
             (Kind::Device, Some(device), _) => self.take_end(device, &record),
@@ -137,6 +159,11 @@ impl PastPlay {
                 }
                 None => wave.verified = true,
             },
+            Kind::Batch => match (record.text, record.step) {
+                (Some(why), _) => wave.tripped = Some(why.into()),
+                (None, Some(step)) => drop(wave.batches.insert(step, record.n as usize)),
+                (None, None) => {}
+            },
             Kind::Passed => wave.passed = true,
             Kind::Approved => match record.sizes {
                 Some(forgiven) => wave.forgiven = Some(forgiven),
@@ -171,7 +198,9 @@ impl Past {
                 let vars = record.value.as_ref().map(Kept::value).unwrap_or_default();
                 let vars = vars.as_object().cloned().unwrap_or_default().into_iter().collect();
                 let sizes = record.sizes.unwrap_or_default();
-                let play = PastPlay { targets: std::mem::take(&mut self.coming), sizes, vars, ..PastPlay::default() };
+                let targets = std::mem::take(&mut self.coming);
+                let is_script = record.outcome.as_deref() == Some(SCRIPT);
+                let play = PastPlay { targets, sizes, vars, is_script, ..PastPlay::default() };
                 self.plays.insert(index, Rc::new(play));
                 self.now = Some(index);
             }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use base::parse_time;
 use serde_json::Value;
 
+use super::past_deeds::PastDeeds;
 use super::record::Kept;
 use super::{Kind, Record};
 use crate::Outcome;
@@ -72,6 +73,8 @@ pub(crate) enum PastList {
 pub(crate) struct PastDevice {
     steps: HashMap<(usize, u32), PastStep>,
     lists: HashMap<(usize, u32), PastList>,
+    /// What the present attempt of a script did.
+    deeds: HashMap<(usize, u32), PastDeeds>,
     /// Variables of its own.
     pub(crate) vars: Option<Value>,
 }
@@ -81,8 +84,17 @@ impl PastDevice {
         self.steps.get(&(step, n))
     }
 
+    /// Whether it was in this block when the process ended.
+    pub(crate) fn is_inside(&self, block: usize) -> bool {
+        self.steps.iter().any(|((step, _), past)| *step == block && past.entered && past.end.is_none())
+    }
+
     pub(crate) fn list(&self, step: usize, visit: u32) -> Option<&PastList> {
         self.lists.get(&(step, visit))
+    }
+
+    pub(crate) fn deeds(&self, step: usize, n: u32) -> Option<&PastDeeds> {
+        self.deeds.get(&(step, n))
     }
 
     pub(super) fn take(&mut self, record: &Record) {
@@ -92,6 +104,12 @@ impl PastDevice {
         }
         let Some(step) = record.step else { return };
         let key = (step, record.n);
+        if let Some(place) = &record.deed {
+            return self.deeds.entry(key).or_default().take(place, record);
+        }
+        if matches!(record.kind, Kind::Again | Kind::Step) {
+            self.deeds.remove(&key);
+        }
         if record.kind == Kind::List {
             let list = match &record.value {
                 Some(items) => items.value().as_array().cloned().map(PastList::Items),

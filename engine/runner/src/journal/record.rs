@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Soak,
     /// A wave's verify is done.
     Verified,
+    /// A block with `serial` lets its next batch in, or the play ends with the last one: why.
+    Batch,
     /// A wave is done with: the next one may begin.
     Passed,
     /// A person is asked, and nobody can answer.
@@ -47,6 +49,8 @@ pub(crate) enum Kind {
     Again,
     /// A step ended on a device.
     Step,
+    /// What a script saw that it could see differently another time: the time, a fact, the run's devices.
+    Seen,
     /// A device began a `run_once` step for all.
     OnceBegun,
     /// A `run_once` step's result, for all.
@@ -216,6 +220,12 @@ pub(crate) struct Record {
     /// Of these, spent waiting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) waited: Option<f64>,
+    /// Something that a script did: its place in the order of all that the script does (`3`, `3[1].2`). Then `name` is what it
+    /// is, `text` where the script says it, and `args` stands for its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) deed: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) args: Option<Box<str>>,
     /// How many devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<usize>,
@@ -252,6 +262,8 @@ impl Record {
             text: None,
             seconds: None,
             waited: None,
+            deed: None,
+            args: None,
             size: None,
             sizes: None,
             exit: None,

@@ -1,29 +1,45 @@
-//! Between a plugin's script and the step that runs it: the script's calls wait as messages, the step answers them one by one
-//! with its own device, scope and inventory. The script's side may outlive the step's; then its calls fail.
+//! The script's side of the bridge between a script and the step that runs it: its calls wait as messages, the step answers them
+//! one by one (`serve`). It may outlive the step's side; then its calls fail.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Source, format_duration};
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
-use script::{Budget, Dynamic, Expressions, Script, ScriptError};
+use base::Source;
+use script::{Expressions, ScriptError};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
-use crate::run::fact_failed;
 use crate::scripted::caught;
-use crate::{Class, Effect, Failure, Outcome, Progress, Ready, Registry, Skip, StepContext};
+use crate::{Class, Deed, Effect, Failure, Look, Outcome, Ready, Registry, Sight, StepContext, Told, Watch};
 
 /// A script asks one thing at a time; its branches a few.
 const QUEUE: usize = 16;
 
+/// A verb that is to run.
+pub(super) struct Asked {
+    pub(super) deed: Deed,
+    pub(super) ready: Box<dyn Ready>,
+    pub(super) effect: Effect,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// What came of it.
+pub(super) type Came = Result<Value, Failure>;
+
 /// What a script asks of its step.
-enum Request {
-    Call(Box<dyn Ready>, Effect, Option<Duration>, oneshot::Sender<Result<Value, Failure>>),
-    Look(oneshot::Sender<Result<Value, Failure>>),
+pub(super) enum Request {
+    Call(Box<Asked>, oneshot::Sender<Came>),
+    /// Looks at the device's first fact; without somebody who looks for many, at its source.
+    Look(Option<Rc<dyn Watch>>, Look, oneshot::Sender<Result<Option<Sight>, Failure>>),
+    /// Whether an earlier process knows what came of something that only looks.
+    Told(Deed, oneshot::Sender<Told>),
+    /// What came of something that waited.
+    Waited(Deed, Outcome),
+    /// What the script saw.
+    Seen(Deed, Value),
 }
 
 /// The script's side: the context of its call.
@@ -33,18 +49,26 @@ pub(super) struct Bridge {
     pub(super) device: Arc<str>,
     pub(super) registry: Registry,
     pub(super) expressions: Expressions,
+    /// The fact that a wait with a closure looks at.
+    pub(super) fact: Option<&'static str>,
     /// A rehearsal: nothing that changes is sent.
     pub(super) check_mode: bool,
+    /// What it does is written down.
+    pub(super) keeps: bool,
+    /// Ends the script, whatever it catches.
+    pub(super) cut: CancellationToken,
     /// What a rehearsal would have sent.
-    planned: RefCell<Vec<String>>,
+    pub(super) planned: RefCell<Vec<String>>,
     /// The script's places are places of the playbook.
     in_playbook: bool,
     source: Source,
     requests: mpsc::Sender<Request>,
-    inbox: RefCell<Option<mpsc::Receiver<Request>>>,
-    printed: RefCell<Vec<String>>,
+    pub(super) inbox: RefCell<Option<mpsc::Receiver<Request>>>,
+    pub(super) printed: RefCell<Vec<String>>,
     /// The failure that was thrown last: what is not caught is this one, not its shadow in the script.
     last: RefCell<Option<Failure>>,
+    /// Why it was cut off.
+    pub(super) stopped: RefCell<Option<Failure>>,
 }
 
 impl Bridge {
@@ -62,7 +86,10 @@ impl Bridge {
             device: Arc::clone(&step.target.id),
             registry: registry.clone(),
             expressions: step.expressions.clone(),
+            fact: step.inventory.fact_names().first().copied(),
             check_mode: step.check_mode,
+            keeps: step.deeds.is_some_and(crate::Deeds::keeps),
+            cut: step.cancel.child_token(),
             planned: RefCell::default(),
             in_playbook: false,
             source: source.clone(),
@@ -70,6 +97,7 @@ impl Bridge {
             inbox: RefCell::new(Some(inbox)),
             printed: RefCell::default(),
             last: RefCell::default(),
+            stopped: RefCell::default(),
         }
     }
 
@@ -83,36 +111,81 @@ impl Bridge {
     }
 
     /// A verb's value.
-    pub(super) async fn call(
-        &self,
-        ready: Box<dyn Ready>,
-        effect: Effect,
-        timeout: Option<Duration>,
-    ) -> Result<Value, Failure> {
-        self.ask(|answer| Request::Call(ready, effect, timeout, answer)).await
+    pub(super) async fn call(&self, asked: Asked) -> Came {
+        self.noted(self.ask(|answer| Request::Call(Box::new(asked), answer)).await?)
     }
 
     /// What a rehearsal would send; each thing once, for a loop of a thousand calls is one line.
-    fn plan(&self, text: String) {
+    pub(super) fn plan(&self, text: String) {
         let mut planned = self.planned.borrow_mut();
         if !planned.contains(&text) {
             planned.push(text);
         }
     }
 
-    /// The device's first fact, read at its source.
-    pub(super) async fn look(&self) -> Result<Value, Failure> {
-        self.ask(Request::Look).await
+    /// Looks at the device.
+    pub(super) async fn look(&self, watch: Option<Rc<dyn Watch>>, look: Look) -> Result<Option<Sight>, Failure> {
+        let seen = self.ask(|answer| Request::Look(watch, look, answer)).await?;
+        self.noted(seen)
     }
 
-    async fn ask(
-        &self,
-        request: impl FnOnce(oneshot::Sender<Result<Value, Failure>>) -> Request,
-    ) -> Result<Value, Failure> {
+    /// Something that only waits: what an earlier process knows of it, else what comes of it now.
+    pub(super) async fn wait(&self, deed: Deed, wait: impl Future<Output = Came>) -> Came {
+        if !self.keeps {
+            return self.noted(wait.await);
+        }
+        if let Some(outcome) = self.told(&deed).await? {
+            return self.noted(came(outcome));
+        }
+        let value = wait.await;
+        if self.cut.is_cancelled() {
+            return value;
+        }
+        let outcome = match &value {
+            Ok(value) => Outcome::read(value.clone()),
+            Err(failure) => Outcome::Failed(failure.clone()),
+        };
+        // Nobody reads it any more when the step has ended.
+        let _ = self.requests.send(Request::Waited(deed, outcome)).await;
+        self.noted(value)
+    }
+
+    /// Something that the script sees and that would be different later.
+    pub(super) async fn see(&self, deed: Deed, value: impl FnOnce() -> Value) -> Came {
+        if !self.keeps {
+            return Ok(value());
+        }
+        if let Some(Outcome::Done { value, .. }) = self.told(&deed).await? {
+            return Ok(value);
+        }
+        let value = value();
+        let _ = self.requests.send(Request::Seen(deed, value.clone())).await;
+        Ok(value)
+    }
+
+    async fn told(&self, deed: &Deed) -> Result<Option<Outcome>, Failure> {
+        match self.ask(|answer| Request::Told(deed.clone(), answer)).await? {
+            Told::New => Ok(None),
+            Told::Again(outcome) => Ok(Some(outcome)),
+            Told::Stop(failure) => Err(self.stop(failure)),
+        }
+    }
+
+    /// The script ends here.
+    pub(super) fn stop(&self, failure: Failure) -> Failure {
+        self.stopped.borrow_mut().get_or_insert_with(|| failure.clone());
+        self.cut.cancel();
+        failure
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Failure> {
         let (answer, answered) = oneshot::channel();
         let gone = || Failure::new(Class::Failed, "the step has ended");
         self.requests.send(request(answer)).await.map_err(|_| gone())?;
-        let result = answered.await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())
+    }
+
+    fn noted<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(failure) = &result {
             *self.last.borrow_mut() = Some(failure.clone());
         }
@@ -120,7 +193,7 @@ impl Bridge {
     }
 
     /// What an uncaught error of the script means for the step.
-    fn failed(&self, error: &ScriptError) -> Failure {
+    pub(super) fn failed(&self, error: &ScriptError) -> Failure {
         let thrown = caught(error);
         let message = thrown["message"].as_str().unwrap_or(&error.message);
         let mut failure = match self.last.borrow_mut().take() {
@@ -142,100 +215,10 @@ impl Bridge {
     }
 }
 
-/// Runs the script to its end and serves what it asks for.
-pub(super) async fn run(
-    script: &Script,
-    bridge: Bridge,
-    variables: Vec<(String, Dynamic)>,
-    step: &StepContext<'_>,
-) -> Result<Outcome, Failure> {
-    let bridge = Rc::new(bridge);
-    let mut inbox = bridge.inbox.borrow_mut().take().expect("a bridge is made for one run");
-    let budget = Budget::runner().cancelled_by(step.cancel.clone());
-    let mut running = script.run(variables, Rc::clone(&bridge) as _, budget);
-    let mut calls = FuturesUnordered::new();
-    let result = loop {
-        tokio::select! {
-            biased;
-            Some(()) = calls.next(), if !calls.is_empty() => {}
-            result = &mut running => break result,
-            Some(request) = inbox.recv() => calls.push(serve(step, &bridge, request)),
-        }
-        say(&bridge, step);
-    };
-    say(&bridge, step);
-    let planned = bridge.planned.take();
-    if !planned.is_empty() {
-        // What comes after a call that was not made may well fail.
-        let rest = if result.is_err() { "; the rest depends on it" } else { "" };
-        return Ok(Outcome::Skipped(Skip::Check(format!("{}{rest}", planned.join("; ")))));
-    }
-    let value = result.map(|value| script::to_json(&value)).map_err(|error| bridge.failed(&error))?;
-    // The step's line shows what came of the whole, not of the last call inside.
-    (step.progress)(Progress::Says(short(&value)));
-    Ok(Outcome::Done { value, changed: bridge.effect == Effect::Changes })
-}
-
-/// Longer values would push everything else off the line.
-const WIDEST: usize = 80;
-
-fn short(value: &Value) -> String {
-    let text = if value.is_null() { String::new() } else { value.to_string() };
-    match text.char_indices().nth(WIDEST) {
-        Some((end, _)) => format!("{}..", &text[..end]),
-        None => text,
-    }
-}
-
-fn say(bridge: &Bridge, step: &StepContext<'_>) {
-    bridge.printed.borrow_mut().drain(..).for_each(|line| (step.say)("info", line));
-}
-
-async fn serve(step: &StepContext<'_>, bridge: &Bridge, request: Request) {
-    // Nobody listens any more when the branch that asked has ended.
-    match request {
-        Request::Look(answer) => {
-            let seen = match step.inventory.fact_names().first() {
-                Some(fact) => step.inventory.fact(&step.target.id, fact).await.map(|it| it.value).map_err(fact_failed),
-                None => Ok(Value::Null),
-            };
-            let _ = answer.send(seen);
-        }
-        Request::Call(ready, effect, timeout, answer) => {
-            let _ = answer.send(call(step, bridge, (&*ready, effect), timeout).await);
-        }
-    }
-}
-
-/// One verb, on the step's own device.
-async fn call(
-    step: &StepContext<'_>,
-    bridge: &Bridge,
-    (ready, effect): (&dyn Ready, Effect),
-    timeout: Option<Duration>,
-) -> Result<Value, Failure> {
-    let inner = StepContext { timeout, failed_when: None, run: Arc::clone(&step.run), ..*step };
-    if step.check_mode && !ready.rehearses() && (effect == Effect::Changes || ready.waits()) {
-        if effect == Effect::Changes {
-            let preview = ready.preview(&inner);
-            bridge.plan(if preview.is_empty() { "would change the device".to_owned() } else { preview });
-        }
-        return Ok(Value::Null);
-    }
-    let outcome = match timeout.filter(|_| !ready.waits() && ready.gathers().is_none()) {
-        None => ready.run(&inner).await,
-        Some(limit) => tokio::time::timeout(limit, ready.run(&inner)).await.unwrap_or_else(|_| {
-            let in_doubt = !ready.repeatable();
-            let message = format!("did not end within {}", format_duration(limit));
-            Failure { in_doubt, ..Failure::new(Class::Timeout, message) }.into()
-        }),
-    };
+/// An outcome as a script gets it.
+pub(super) fn came(outcome: Outcome) -> Came {
     match outcome {
         Outcome::Done { value, .. } => Ok(value),
-        Outcome::Skipped(Skip::Check(text)) => {
-            bridge.plan(text);
-            Ok(Value::Null)
-        }
         Outcome::Skipped(_) => Ok(Value::Null),
         Outcome::Failed(failure) => Err(failure),
     }

@@ -5,16 +5,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use base::{Clock, Diagnostics, Source, Span};
+use futures_util::future::LocalBoxFuture;
 use rhai::{EvalAltResult, FnPtr, Module, NativeCallContext};
 use script::{Caller, Dynamic, ScriptHost, context, wait};
 use serde_json::{Map, Value};
 
-use super::bridge::Bridge;
+use super::bridge::{Asked, Bridge};
 use crate::book::{Check, Known, Node};
 use crate::scripted::{
-    Answer, BESIDE_POSITIONAL, Native, Wait, device_id, duration, literal, parallel, refuse, register, split, throw,
+    Answer, BESIDE_POSITIONAL, Keeper, Native, Wait, deed, device_id, duration, literal, parallel, refuse, register,
+    split, throw, times, title, watch,
 };
-use crate::{Action, Class, Effect, Failure, Ready, Registry};
+use crate::{Action, Class, Deed, Effect, Failure, Look, Ready, Registry, Sight};
 
 /// What an options map may say beside a verb's own parameters.
 pub(super) const BESIDE: [&str; 1] = ["timeout"];
@@ -29,6 +31,7 @@ pub(super) fn host(registry: &Registry, clock: &Clock) -> ScriptHost {
     }
     (1..=3).for_each(|count| register(&mut module, "wait_until", count, wait_until as Native));
     (2..=3).for_each(|count| register(&mut module, "parallel", count, parallel as Native));
+    times::<Bridge>(&mut module, clock);
     ScriptHost::builder(clock)
         .module(module)
         .on_print(|context, text| {
@@ -63,9 +66,10 @@ fn verb(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> Answer {
         own(ncc, &bridge, args.remove(0))?;
     }
     let fail = |failure: &Failure| throw(ncc, failure, None);
+    let (named, arguments) = (title(&*action, &args), Value::Array(args.clone()));
     let (ready, effect, timeout) = prepare(&bridge, &*action, args).map_err(|failure| fail(&failure))?;
-    let asking = Rc::clone(&bridge);
-    let answer = wait(ncc, async move { asking.call(ready, effect, timeout).await })?;
+    let asked = Asked { deed: deed(ncc, &named, &arguments), ready, effect, timeout };
+    let answer = wait(ncc, async move { bridge.call(asked).await })?;
     answer.map(|value| script::from_json(&value)).map_err(|failure| fail(&failure))
 }
 
@@ -111,14 +115,45 @@ fn wait_until(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> An
     }
     let closure =
         args.next().and_then(Dynamic::try_cast::<FnPtr>).ok_or_else(|| refuse(ncc, "wait_until wants a closure"))?;
+    // The script itself waits: nobody else touches its variables meanwhile.
     let handler = caller.shared(&closure)?;
-    let options = args.next().map_or(Value::Null, |options| script::to_json(&options));
+    let options = args.next().map(|options| script::to_json(&options)).unwrap_or_default();
     let settings = Wait::new(None, &options).map_err(|failure| throw(ncc, &failure, None))?;
     let settings = if bridge.check_mode { settings.once() } else { settings };
-    let asking = Rc::clone(&bridge);
-    let answer = wait(ncc, async move { settings.looks(async || asking.look().await, &caller, &handler).await });
+    let deed = deed(ncc, "wait_until", &options);
+    // Of a closure that looks for itself nobody reads the device.
+    let looks = at > 0 || handler.parameters() != Some(0);
+    let watch = bridge.fact.filter(|_| looks).and_then(|fact| watch(&bridge.registry, fact, &bridge.device));
+    let answer = wait(ncc, async move {
+        let place = std::sync::Arc::clone(&deed.place);
+        let see = async |look: Look| match looks {
+            true => bridge.look(watch.clone(), look).await,
+            false => {
+                tokio::time::sleep_until(look.due).await;
+                Ok(Some(Sight { value: Value::Null, sure: true }))
+            }
+        };
+        bridge.wait(deed, settings.looks(see, &caller, &handler, &place)).await
+    });
     // Only now: what it captured may need the script's stack to be dropped.
     drop(closure);
-    let answer = answer?;
-    answer.map(|value| script::from_json(&value)).map_err(|failure| throw(ncc, &failure, None))
+    answer?.map(|value| script::from_json(&value)).map_err(|failure| throw(ncc, &failure, None))
+}
+
+impl Keeper for Bridge {
+    fn keeps(&self) -> bool {
+        self.keeps
+    }
+
+    fn seen(self: Rc<Self>, deed: Deed, value: Value) -> LocalBoxFuture<'static, Result<Value, Failure>> {
+        Box::pin(async move { self.see(deed, || value).await })
+    }
+
+    fn waited(
+        self: Rc<Self>,
+        deed: Deed,
+        work: LocalBoxFuture<'static, Result<Value, Failure>>,
+    ) -> LocalBoxFuture<'static, Result<Value, Failure>> {
+        Box::pin(async move { self.wait(deed, work).await })
+    }
 }

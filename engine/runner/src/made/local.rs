@@ -4,8 +4,9 @@
 use base::{Diagnostics, Source, Span};
 use script::Script;
 
-use super::bridge::{Bridge, run};
+use super::bridge::Bridge;
 use super::functions::{BESIDE, host};
+use super::serve::run;
 use crate::book::{Check, Node, known_name, own_text};
 use crate::scripted::check as check_calls;
 use crate::{Class, Effect, Failure, Outcome, Registry, StepContext};

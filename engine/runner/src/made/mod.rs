@@ -6,6 +6,7 @@ mod functions;
 mod local;
 mod manifest;
 mod plugin;
+mod serve;
 mod verb;
 
 pub use local::LocalScript;

@@ -7,10 +7,11 @@ use script::{Expressions, Script};
 use serde_json::{Map, Value, json};
 use std::cell::OnceCell;
 
-use super::bridge::{Bridge, run};
+use super::bridge::Bridge;
 use super::functions::{BESIDE, host};
 use super::manifest::{EffectWord, Kind, VerbManifest};
 use super::plugin::kept;
+use super::serve::run;
 use crate::book::{Check, Node, Template};
 use crate::scripted::check as check_calls;
 use crate::{Action, Class, Effect, Failure, Outcome, Ready, Registry, StepContext};
@@ -206,6 +207,10 @@ impl Ready for Made {
 
     fn repeatable(&self) -> bool {
         self.effect == Effect::Reads
+    }
+
+    fn scripted(&self) -> bool {
+        true
     }
 
     fn rehearses(&self) -> bool {

@@ -68,7 +68,7 @@ impl Console {
 
     fn play(&self, event: &RunEvent) {
         let RunEvent::PlayStarted { name, file, devices, first, steps, estimate, .. } = event else { return };
-        *self.state.borrow_mut() = State::begin(*devices, first, steps, *estimate);
+        *self.state.borrow_mut() = State::begin(*devices, first, steps, estimate.as_ref().map(|it| it.least));
         let count = match devices {
             // A script that names its devices itself.
             0 => String::new(),
@@ -77,8 +77,9 @@ impl Console {
         };
         // Below a second nobody is kept waiting.
         let estimate = estimate
-            .filter(|time| time.as_secs() > 0)
-            .map(|time| format!(", about {} by the hub's quota", line::whole(time)));
+            .as_ref()
+            .filter(|it| it.least.as_secs() > 0)
+            .map(|it| format!(", about {} at {}", line::whole(it.least), it.by));
         self.err(&format!("play    {name}  ({file}{count}{})\n", estimate.unwrap_or_default()));
     }
 

@@ -72,7 +72,7 @@ impl Document {
                 self.head.insert("hub".into(), json!({ "title": hub.title, "local": hub.local }));
             }
             RunEvent::PlayStarted { name, file, devices, waves, estimate, .. } => {
-                let estimate = estimate.map(seconds);
+                let estimate = estimate.as_ref().map(|it| seconds(it.least));
                 self.plays.push(json!({
                     "name": name, "file": file, "size": devices, "waves": waves, "estimate": estimate, "devices": [],
                 }));
@@ -157,8 +157,12 @@ fn body(event: &RunEvent) -> Value {
             json!({ "run": run, "hub": { "title": hub.title, "local": hub.local } })
         }
         RunEvent::PlayStarted { play, name, file, devices, waves, estimate, .. } => {
-            let estimate = estimate.map(seconds);
-            json!({ "play": play, "name": name, "file": file, "devices": devices, "waves": waves, "estimate": estimate })
+            let by = estimate.as_ref().map(|it| &it.by);
+            let estimate = estimate.as_ref().map(|it| seconds(it.least));
+            json!({
+                "play": play, "name": name, "file": file, "devices": devices, "waves": waves, "estimate": estimate,
+                "estimate_by": by,
+            })
         }
         RunEvent::WaveStarted { index, of, size } => json!({ "index": index, "of": of, "size": size }),
         RunEvent::DeviceStarted { device, wave } => json!({ "device": device, "wave": wave }),

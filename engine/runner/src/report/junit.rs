@@ -2,33 +2,25 @@
 //! own. Elements and attributes are those of the schema that Jenkins checks with, so others read them too.
 
 use base::rfc3339_millis;
-use quick_xml::Writer;
-use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
 use super::line::one_line;
 use super::record::{DeviceRecord, PlayRecord, RunRecord, StepRecord, Text, Word};
+use super::xml::{Written, Xml, seconds};
 
 /// A message is an attribute: servers show it as a title.
 const MESSAGE: usize = 300;
 
-type Written = std::io::Result<()>;
-
 /// The whole document.
 pub(super) fn render(record: &RunRecord) -> std::io::Result<Vec<u8>> {
-    let mut junit = Junit { record, xml: Writer::new_with_indent(Vec::new(), b' ', 1) };
+    let mut junit = Junit { record, xml: Xml::new()? };
     junit.document()?;
-    let mut bytes = junit.xml.into_inner();
-    bytes.push(b'\n');
-    Ok(bytes)
+    Ok(junit.xml.done())
 }
 
 struct Junit<'r> {
     record: &'r RunRecord,
-    xml: Writer<Vec<u8>>,
+    xml: Xml,
 }
-
-/// Attributes of an element.
-type Attributes<'a> = &'a [(&'a str, &'a str)];
 
 impl Junit<'_> {
     fn document(&mut self) -> Written {
@@ -39,20 +31,19 @@ impl Junit<'_> {
             failures += bad(play);
         }
         let errors = usize::from(early.is_some());
-        self.xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
         let name = self.record.plays.first().map_or("run", |play| self.record.texts.get(play.file));
         let (tests, failures, errors) = ((tests + errors).to_string(), failures.to_string(), errors.to_string());
         let time = seconds(self.record.took);
         let attributes =
             [("name", name), ("tests", &*tests), ("failures", &*failures), ("errors", &*errors), ("time", &*time)];
-        self.open("testsuites", &attributes)?;
+        self.xml.open("testsuites", &attributes)?;
         for play in &self.record.plays {
             self.suite(play)?;
         }
         if let Some(why) = early {
             self.ended_early(&why)?;
         }
-        self.close("testsuites")
+        self.xml.close("testsuites")
     }
 
     /// Why the run as a whole is not what was asked for, when it is not: CI must not be green then.
@@ -82,13 +73,13 @@ impl Junit<'_> {
         let time = seconds(self.record.took);
         let attributes =
             [("name", "run"), ("tests", "1"), ("failures", "0"), ("errors", "1"), ("skipped", "0"), ("time", &*time)];
-        self.open("testsuite", &attributes)?;
+        self.xml.open("testsuite", &attributes)?;
         self.properties(None)?;
-        self.open("testcase", &[("name", "run"), ("classname", "run"), ("time", &time)])?;
+        self.xml.open("testcase", &[("name", "run"), ("classname", "run"), ("time", &time)])?;
         let (kind, message) = (format!("exit {}", self.record.exit), one_line(why, MESSAGE));
-        self.text("error", &[("type", &kind), ("message", &message)], why)?;
-        self.close("testcase")?;
-        self.close("testsuite")
+        self.xml.text("error", &[("type", &kind), ("message", &message)], why)?;
+        self.xml.close("testcase")?;
+        self.xml.close("testsuite")
     }
 
     fn suite(&mut self, play: &PlayRecord) -> Written {
@@ -109,16 +100,16 @@ impl Junit<'_> {
             ("timestamp", &*timestamp),
             ("file", texts.get(play.file)),
         ];
-        self.open("testsuite", &attributes)?;
+        self.xml.open("testsuite", &attributes)?;
         self.properties(Some(play))?;
         for device in &play.devices {
             self.case(play, device)?;
         }
         if !play.own.is_empty() {
             let lines: Vec<String> = play.own.iter().map(|step| self.step_line(step)).collect();
-            self.text("system-out", &[], &lines.join("\n"))?;
+            self.xml.text("system-out", &[], &lines.join("\n"))?;
         }
-        self.close("testsuite")
+        self.xml.close("testsuite")
     }
 
     fn properties(&mut self, play: Option<&PlayRecord>) -> Written {
@@ -130,17 +121,17 @@ impl Junit<'_> {
         properties.extend(waves.as_deref().map(|waves| ("waves", waves)));
         let steps = play.map(|play| play.steps.len().to_string());
         properties.extend(steps.as_deref().map(|steps| ("steps", steps)));
-        self.open("properties", &[])?;
+        self.xml.open("properties", &[])?;
         for (name, value) in properties {
-            self.xml.write_event(Event::Empty(element("property", &[("name", name), ("value", value)])))?;
+            self.xml.empty("property", &[("name", name), ("value", value)])?;
         }
-        self.close("properties")
+        self.xml.close("properties")
     }
 
     fn case(&mut self, play: &PlayRecord, device: &DeviceRecord) -> Written {
         let texts = &self.record.texts;
         let (name, class, time) = (texts.get(device.id), texts.get(play.name), seconds(device.took));
-        self.open("testcase", &[("name", name), ("classname", class), ("time", &time)])?;
+        self.xml.open("testcase", &[("name", name), ("classname", class), ("time", &time)])?;
         let error = texts.or_empty(device.error);
         if device.outcome.is_bad() {
             let message = match device.culprit() {
@@ -149,19 +140,19 @@ impl Junit<'_> {
             };
             let detail = self.failure_text(device, &message);
             let attributes = [("type", device.outcome.text()), ("message", &one_line(&message, MESSAGE))];
-            self.text("failure", &attributes, &detail)?;
+            self.xml.text("failure", &attributes, &detail)?;
         } else if is_skipped(device) {
             let attributes = [("type", device.outcome.text()), ("message", &*one_line(error, MESSAGE))];
-            self.xml.write_event(Event::Empty(element("skipped", &attributes)))?;
+            self.xml.empty("skipped", &attributes)?;
         }
         // What failed on the way: of a device that is ok in the end, and of one that is not.
         let retried = if device.outcome.is_bad() { "rerunFailure" } else { "flakyFailure" };
         for (step, attempt, why) in device.retried() {
             let message = format!("{}: attempt {attempt}: {}", texts.get(step.name), texts.get(why));
-            self.text(retried, &[("type", "retried"), ("message", &one_line(&message, MESSAGE))], &message)?;
+            self.xml.text(retried, &[("type", "retried"), ("message", &one_line(&message, MESSAGE))], &message)?;
         }
-        self.text("system-out", &[], &self.log(device))?;
-        self.close("testcase")
+        self.xml.text("system-out", &[], &self.log(device))?;
+        self.xml.close("testcase")
     }
 
     /// Step and reason, then place and help.
@@ -210,21 +201,6 @@ impl Junit<'_> {
     fn name(&self, text: Text) -> &str {
         self.record.texts.get(text)
     }
-
-    fn open(&mut self, name: &str, attributes: Attributes<'_>) -> Written {
-        self.xml.write_event(Event::Start(element(name, attributes)))
-    }
-
-    fn close(&mut self, name: &str) -> Written {
-        self.xml.write_event(Event::End(BytesEnd::new(name)))
-    }
-
-    fn text(&mut self, name: &str, attributes: Attributes<'_>, text: &str) -> Written {
-        self.xml.write_event(Event::Start(element(name, attributes)))?;
-        // Not as an event of its own beside others: nothing may be indented inside.
-        self.xml.write_event(Event::Text(BytesText::new(&allowed(text))))?;
-        self.xml.write_event(Event::End(BytesEnd::new(name)))
-    }
 }
 
 fn bad(play: &PlayRecord) -> usize {
@@ -234,23 +210,4 @@ fn bad(play: &PlayRecord) -> usize {
 /// Neither ok nor failed.
 fn is_skipped(device: &DeviceRecord) -> bool {
     device.outcome != Word::Ok && !device.outcome.is_bad()
-}
-
-fn element<'a>(name: &'a str, attributes: Attributes<'_>) -> BytesStart<'a> {
-    let mut element = BytesStart::new(name);
-    for (name, value) in attributes {
-        element.push_attribute((*name, &*allowed(value)));
-    }
-    element
-}
-
-/// XML 1.0 forbids most control characters, even escaped.
-fn allowed(text: &str) -> String {
-    let fine = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
-    text.chars().map(|c| if fine(c) { c } else { '\u{fffd}' }).collect()
-}
-
-/// Seconds with milliseconds.
-fn seconds(millis: u64) -> String {
-    format!("{}.{:03}", millis / 1_000, millis % 1_000)
 }

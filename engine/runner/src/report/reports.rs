@@ -24,6 +24,14 @@ pub struct ReportError {
     pub fatal: bool,
 }
 
+/// Writes a report that is no run's, whole or not at all; folders on the way are created.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_report(file: &ReportFile, bytes: &[u8]) -> Result<(), ReportError> {
+    prepare(&file.path).and_then(|()| replace(&file.path, bytes)).map_err(|source| failed(file, source))
+}
+
 /// Records a run and writes the reports that were asked for.
 pub struct Reports {
     files: Vec<ReportFile>,

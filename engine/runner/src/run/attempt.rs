@@ -2,7 +2,6 @@
 //! block that an attempt is. Never repeats a call whose reply is unknown, unless the verb says that it does no harm.
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -62,7 +61,7 @@ impl Device<'_> {
         let Some(limit) = limit else { return self.repeat(step, frame, nest, None).await };
         let waits = matches!(&step.body, Body::Verb { ready, .. } if ready.waits() || ready.gathers().is_some());
         let allowed = if waits { limit + LAST_WORD } else { limit };
-        match self.within(allowed, self.repeat(step, frame, nest, Some(limit))).await {
+        match self.clock.within(allowed, self.repeat(step, frame, nest, Some(limit))).await {
             Some(tried) => tried,
             None => {
                 let in_doubt = self.in_call.take();
@@ -73,23 +72,6 @@ impl Device<'_> {
                 let failure =
                     Failure { in_doubt, value: json!({ "lost": in_doubt }), ..Failure::new(Class::Timeout, message) };
                 Ok(Tried { again: !in_doubt, ..Tried::once(failure.into()) })
-            }
-        }
-    }
-
-    /// The future's result, or nothing when it takes longer. Time spent waiting for the device to come online is not counted.
-    async fn within<T>(&self, allowed: Duration, work: impl Future<Output = T>) -> Option<T> {
-        let (start, waited) = (Instant::now(), self.time_waited());
-        let deadline = || start + allowed + self.time_waited().saturating_sub(waited);
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return Some(done),
-                () = tokio::time::sleep_until(deadline()) => {}
-            }
-            if deadline() <= Instant::now() {
-                return None;
             }
         }
     }
@@ -213,6 +195,7 @@ impl Device<'_> {
             check_mode: self.play.options.check,
             files: &self.play.options.files,
             run: self.play.options.run.clone(),
+            deeds: None,
         };
         if let Some(sentence) = ready.asks(&context) {
             return match sentence {
@@ -222,6 +205,7 @@ impl Device<'_> {
         }
         let outcome = match self.rehearsal(&**ready, effect, &context) {
             Some(outcome) => outcome,
+            None if ready.scripted() => self.scripted(step, &**ready, effect, &context).await?,
             None => match (&self.member, ready.gathers().filter(|_| !context.check_mode)) {
                 (Some(member), Some(_)) => self.served(member, ready, effect, frame.place(), &context).await?,
                 _ => self.perform(&**ready, effect, &context).await?,
@@ -242,16 +226,17 @@ impl Device<'_> {
         if ready.waits() {
             self.fork.release();
             self.about_to_call(effect).await?;
-            let since = Instant::now();
+            let (since, stood) = (Instant::now(), self.time_waited());
             let ended = tokio::select! {
                 biased;
                 outcome = ready.run(context) => Ok(outcome),
                 () = self.stop.cancelled() => Err(End::Stopped),
             };
-            self.idled.set(self.idled.get() + since.elapsed());
+            let queued = self.time_waited().saturating_sub(stood);
+            self.idled.set(self.idled.get() + since.elapsed().saturating_sub(queued));
             return ended;
         }
-        self.fork.hold().await;
+        self.hold_fork().await;
         // It may have been stopped while it queued.
         self.go_on()?;
         self.about_to_call(effect).await?;
@@ -305,6 +290,7 @@ impl Device<'_> {
         nest: &Nest<'_>,
         repeats: bool,
     ) -> Result<Tried, End> {
+        let before = self.changes.get();
         let inner = nest.inside(step, None);
         let goes_on = (repeats || step.ignore_errors.is_some()).then_some(Caught::GoesOn);
         let caught = if rescue.is_empty() { goes_on } else { Some(Caught::Rescue) };
@@ -324,7 +310,7 @@ impl Device<'_> {
             }
         }
         match result {
-            Ok(value) => Ok(Tried::once(Outcome::read(value))),
+            Ok(value) => Ok(Tried::once(Outcome::Done { value, changed: self.changes.get() != before })),
             Err(End::Failed(broken)) => Ok(Tried {
                 again: broken.again,
                 ..Tried { inner: Some(broken.clone()), ..Tried::once(broken.failure.into()) }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::batches::Inside;
+use super::clock::StepClock;
 use super::exit::Ended;
 use super::fork::Fork;
 use super::frame::Frame;
@@ -20,7 +23,7 @@ use super::play::PlayRun;
 use super::scope::{DeviceScope, Kind, Names};
 use super::trail::Trail;
 use crate::book::{Expression, Step};
-use crate::{Class, Failure, InventoryError, RunEvent, Skip, Target};
+use crate::{Class, Deed, Failure, InventoryError, RunEvent, Skip, Target};
 
 /// What is told of a failure that `no_log` hides.
 pub(super) const HIDDEN: &str = "failed; why is hidden (no_log)";
@@ -43,16 +46,20 @@ pub(super) struct Device<'a> {
     pub(super) names: Names,
     /// Where it is, and what earlier processes have written of it.
     pub(super) trail: Trail,
+    /// Of a runner script: the call that its one step is.
+    pub(super) deed: Option<Deed>,
     /// Facts read for the present step.
     pub(super) facts: RefCell<BTreeMap<Arc<str>, Value>>,
     /// A call that must not be repeated blindly is in flight.
     pub(super) in_call: Cell<bool>,
+    /// Steps that changed something, so far: a block compares.
+    pub(super) changes: Cell<u32>,
     /// A verb that changes has run.
     pub(super) called: Cell<bool>,
-    /// It is not connected, and waited for since then.
-    pub(super) waited_since: Cell<Option<Instant>>,
-    /// Time spent on earlier such waits.
-    pub(super) waited: Cell<Duration>,
+    /// Its places in blocks with `serial`.
+    pub(super) batches: RefCell<Vec<Rc<Inside>>>,
+    /// What the deadlines of its steps go by.
+    pub(super) clock: Arc<StepClock>,
     /// Time spent in verbs that wait.
     pub(super) idled: Cell<Duration>,
     /// The present step's progress is not to be shown.
@@ -154,6 +161,7 @@ impl<'a> Device<'a> {
             play,
             trail: Trail::new(play.past.as_ref().and_then(|past| past.device(Some(&target.id)))),
             target,
+            deed: None,
             on_runner: false,
             wave,
             fork: Fork::new(Arc::clone(&play.forks), permit),
@@ -163,9 +171,10 @@ impl<'a> Device<'a> {
             names: Names::default(),
             facts: RefCell::default(),
             in_call: Cell::new(false),
+            changes: Cell::new(0),
             called: Cell::new(false),
-            waited_since: Cell::new(None),
-            waited: Cell::new(Duration::ZERO),
+            batches: RefCell::default(),
+            clock: StepClock::new(),
             idled: Cell::new(Duration::ZERO),
             hidden: Cell::new(false),
         }
@@ -189,7 +198,20 @@ impl<'a> Device<'a> {
         Self { halt: stop.clone(), stop, ..Self::runner(play) }
     }
 
-    /// Time spent waiting: to come online, and in verbs that wait.
+    /// All time that no step's deadline counts: waiting for it to come online, and queueing.
+    pub(super) fn time_waited(&self) -> Duration {
+        self.clock.stood()
+    }
+
+    /// Takes a fork; queueing for one is nobody's time.
+    pub(super) async fn hold_fork(&self) {
+        if !self.fork.is_held() {
+            let _still = self.clock.stop();
+            self.fork.hold().await;
+        }
+    }
+
+    /// Time spent waiting: to come online, for its turn, and in verbs that wait.
     pub(super) fn all_waited(&self) -> Duration {
         self.time_waited() + self.idled.get()
     }
@@ -204,7 +226,7 @@ impl<'a> Device<'a> {
         let started = Instant::now();
         let frame = Frame::default();
         let result = match self.own_vars(&frame).await {
-            Ok(()) => self.steps(steps, &frame, Nest::outermost(self.play)).await.map(|_| ()),
+            Ok(()) => self.clock.over(self.steps(steps, &frame, Nest::outermost(self.play))).await.map(|_| ()),
             Err(failure) => Err(self.vars_failed(failure)),
         };
         let result = match result {
@@ -294,7 +316,7 @@ impl<'a> Device<'a> {
         if self.on_runner || self.facts.borrow().contains_key(fact) {
             return Ok(());
         }
-        self.fork.hold().await;
+        self.hold_fork().await;
         let read = self.play.inventory().fact(&self.target.id, fact).await.map_err(fact_failed)?;
         self.facts.borrow_mut().insert(fact.into(), read.value);
         Ok(())

@@ -5,7 +5,7 @@ use crate::{Class, Counts, Failure};
 pub(super) const INTERNAL: u8 = 1;
 pub(super) const USAGE: u8 = 2;
 pub(super) const INVALID: u8 = 3;
-pub(super) const FAILED: u8 = 4;
+pub(crate) const FAILED: u8 = 4;
 pub(super) const UNREACHABLE: u8 = 5;
 pub(super) const ABORTED: u8 = 6;
 pub(crate) const HUB: u8 = 7;

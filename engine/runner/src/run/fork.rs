@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::deeds::Turn;
+
 /// Calls in flight when neither the play nor `-f` says a number: enough to hide a network's latency, few enough for any hub.
 pub(super) const DEFAULT_FORKS: usize = 100;
 
@@ -21,14 +23,24 @@ impl Fork {
         Self { forks, held: RefCell::new(held) }
     }
 
+    pub(super) fn is_held(&self) -> bool {
+        self.held.borrow().is_some()
+    }
+
     /// Gives the fork back, before a wait.
     pub(super) fn release(&self) {
         self.held.borrow_mut().take();
     }
 
+    /// One more, for one call.
+    pub(super) async fn turn(&self) -> Turn {
+        // The semaphore is never closed: it lives as long as the play.
+        Turn::of(Arc::clone(&self.forks).acquire_owned().await.ok())
+    }
+
     /// Takes one again; waits for its turn.
     pub(super) async fn hold(&self) {
-        if self.held.borrow().is_some() {
+        if self.is_held() {
             return;
         }
         // The semaphore is never closed: it lives as long as the play.

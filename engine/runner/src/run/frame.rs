@@ -14,6 +14,9 @@ pub(super) enum Name {
     Own(Arc<str>),
 }
 
+/// This attempt's value.
+const RESULT: &str = "result";
+
 impl Name {
     fn is(&self, name: &str) -> bool {
         match self {
@@ -52,6 +55,8 @@ pub(super) struct Frame<'a> {
     outer: Option<&'a dyn Lookup>,
     round: Cell<Option<(usize, usize)>>,
     names: RefCell<Vec<(Name, Value)>>,
+    /// Whether this attempt changed something: what `changed(result)` says.
+    changed: Cell<Option<bool>>,
 }
 
 impl<'a> Frame<'a> {
@@ -82,6 +87,12 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Puts this attempt's value in sight, and whether it changed something.
+    pub(super) fn set_result(&self, value: Value, changed: bool) {
+        self.changed.set(Some(changed));
+        self.set(RESULT, value);
+    }
+
     /// Takes a name's value back, out of this frame.
     pub(super) fn take(&self, name: &str) -> Value {
         let mut names = self.names.borrow_mut();
@@ -96,7 +107,13 @@ impl Lookup for Frame<'_> {
     fn find(&self, name: &str) -> Option<Dynamic> {
         let names = self.names.borrow();
         match names.iter().find(|(known, _)| known.is(name)) {
-            Some((_, value)) => Some(script::from_json(value)),
+            Some((_, value)) => {
+                let value = script::from_json(value);
+                Some(match self.changed.get() {
+                    Some(changed) if name == RESULT => script::mark_change(value, changed),
+                    _ => value,
+                })
+            }
             None => self.outer?.find(name),
         }
     }

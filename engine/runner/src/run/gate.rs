@@ -61,6 +61,20 @@ impl<'r> Driver<'r, '_> {
         }
     }
 
+    /// Whether nobody has succeeded, in the first wave or in those behind it that began while its last devices were waited for.
+    fn nobody(&mut self, index: usize, ok: usize) -> Option<String> {
+        let first = index == 0 || std::mem::take(&mut self.undecided);
+        if !first || ok > 0 || self.play.tally.borrow().ok > 0 {
+            return None;
+        }
+        // A device that is waited for may still be the one: it holds no wave.
+        self.undecided = self.play.waves.borrow().iter().any(|wave| wave.waiting > 0);
+        (!self.undecided).then(|| match index {
+            0 => "nobody in the first wave succeeded".to_owned(),
+            _ => format!("nobody in the first {} waves succeeded", index + 1),
+        })
+    }
+
     async fn gate(&mut self, between: Option<&'r BetweenWaves>, past: &PastWave, index: usize) -> Result<(), String> {
         let play = self.play;
         let gate = between.and_then(|between| between.gate.as_ref());
@@ -71,8 +85,10 @@ impl<'r> Driver<'r, '_> {
             let tally = &play.waves.borrow()[index].tally;
             (tally.all_failed(), tally.ok)
         };
-        if index == 0 && ok == 0 && gate.is_none() {
-            return Err("nobody in the first wave succeeded".to_owned());
+        if gate.is_none()
+            && let Some(why) = self.nobody(index, ok)
+        {
+            return Err(why);
         }
         if gate.is_none() && play.play.abort_if.is_none() && failed > 0 {
             return Err(format!(

@@ -26,7 +26,7 @@ impl Device<'_> {
     }
 
     async fn worked(&self, step: &Step, value: Value, mut changed: bool, frame: &Frame<'_>) -> Outcome {
-        frame.set("result", value);
+        frame.set_result(value, changed);
         let failure = match &step.failed_when {
             Some(failed) => self.holds(failed, frame).await.map(|holds| holds.then_some("`failed_when` is true")),
             None => Ok(None),
@@ -50,7 +50,7 @@ impl Device<'_> {
     }
 
     async fn replied(&self, step: &Step, mut failure: Failure, frame: &Frame<'_>) -> Outcome {
-        frame.set("result", std::mem::take(&mut failure.value));
+        frame.set_result(std::mem::take(&mut failure.value), true);
         let verdict = match &step.failed_when {
             Some(failed) => self.holds(failed, frame).await,
             None => Ok(true),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::attempt::Tried;
+use super::deeds::line as deed_line;
 use super::device::{Broken, Device, DeviceEnd, End};
 use super::nest::Nest;
 use super::step::Came;
@@ -18,7 +19,10 @@ use crate::{Class, Effect, Outcome, Skip};
 impl Device<'_> {
     fn line(&self, kind: Kind, mark: Mark) -> Record {
         let device = (!self.on_runner).then(|| Arc::clone(&self.target.id));
-        Record { device, step: Some(mark.step), n: mark.n, ..Record::new(kind) }
+        let line = self.deed.as_ref().map_or_else(|| Record::new(kind), |deed| deed_line(kind, deed));
+        // All that a runner script does is one step's; its places tell it apart.
+        let step = Some(if self.deed.is_some() { 0 } else { mark.step });
+        Record { device, step, n: mark.n, ..line }
     }
 
     fn call_line(&self) -> Record {
@@ -63,9 +67,13 @@ impl Device<'_> {
         self.play.note(|| Record { attempt, ..self.line(Kind::Again, mark) }.text(reason));
     }
 
-    /// A block was entered although its `when` might be false the next time.
+    /// A block or a script was entered although its `when` might be false the next time, or others queue for it.
     pub(super) fn keep_entered(&self, step: &Step, mark: Mark) {
-        if matches!(step.body, Body::Block { .. }) && step.when.is_some() {
+        let goes_in = match &step.body {
+            Body::Block { .. } => true,
+            Body::Verb { ready, .. } => ready.scripted(),
+        };
+        if goes_in && (step.when.is_some() || !step.serial.is_empty()) {
             self.play.note(|| self.line(Kind::Enter, mark));
         }
     }
@@ -112,7 +120,8 @@ impl Device<'_> {
             let block = matches!(step.body, Body::Block { .. });
             let sets = matches!(&step.body, Body::Verb { ready, .. } if ready.sets());
             // A block's value is its last step's, which is in that step's line.
-            let keep = !block && (step.register.is_some() || sets || nest.wanted || step.run_once);
+            let keep =
+                self.deed.is_some() || !block && (step.register.is_some() || sets || nest.wanted || step.run_once);
             let tried_at_all = !matches!(tried.outcome, Outcome::Skipped(Skip::When)) && !tried.untried;
             let other_name = self.play.is_script() || **name != *self.play.book.steps[step.index].0;
             Record {
@@ -141,7 +150,9 @@ impl Device<'_> {
         self.play.note(|| {
             let line = self.line(Kind::Once, Mark { step: step.index, n: 0 });
             match result {
-                Ok(Came::Value(value)) => line.outcome(&Outcome::read(value.clone()), true, hidden),
+                Ok(Came::Value(value, changed)) => {
+                    line.outcome(&Outcome::Done { value: value.clone(), changed: *changed }, true, hidden)
+                }
                 Ok(Came::Nothing | Came::Left) => line.outcome(&Outcome::Skipped(Skip::When), false, hidden),
                 Ok(Came::Withheld) => Record { withheld: true, outcome: Some("ok".into()), ..line },
                 Err(broken) => {

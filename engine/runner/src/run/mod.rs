@@ -1,10 +1,14 @@
 //! Execution: a run is plays, a play is waves of devices, a device walks through steps, a step is attempts. Everything lives
 //! on one lane; a device not yet started is only its `Target`.
 
+mod account;
 mod approval;
 mod attempt;
+mod batches;
 mod budget;
 mod check_script;
+mod clock;
+mod deeds;
 mod device;
 mod ended;
 mod events;
@@ -35,10 +39,15 @@ mod values;
 mod wave;
 mod waves;
 
+pub(crate) use account::{Account, Verdict};
 pub use check_script::check_script;
+pub use clock::{Still, stand_still, stood_still, within};
+pub(crate) use deeds::line as deed_line;
 pub(crate) use device::fact_failed;
 pub(crate) use events::Events;
-pub(crate) use exit::{Ended, HUB, Tally};
+pub(crate) use exit::{Ended, FAILED, HUB, Tally};
 pub(crate) use locks::folder as locks_folder;
+pub(crate) use past::{doubt_words, doubts_sentence};
+pub(crate) use recall::unknown;
 pub use runner::Runner;
 pub(crate) use scripts::{CallEnd, run_step};

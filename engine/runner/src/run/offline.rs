@@ -8,6 +8,7 @@ use base::Backoff;
 use tokio::time::Instant;
 
 use super::attempt::Tried;
+use super::clock::Still;
 use super::device::{Device, End};
 use super::frame::Frame;
 use super::gather::Member;
@@ -22,30 +23,26 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Keeps a device counted as waited for; ends with it, however the wait ends.
-struct Waiting<'a, 'p>(&'a Device<'p>);
+struct Waiting<'a, 'p> {
+    device: &'a Device<'p>,
+    _still: Still,
+}
 
 impl<'a, 'p> Waiting<'a, 'p> {
     fn new(device: &'a Device<'p>) -> Self {
         device.play.waiting(device.wave, true);
-        device.waited_since.set(Some(Instant::now()));
-        Self(device)
+        device.stand_aside();
+        Self { device, _still: device.clock.stop() }
     }
 }
 
 impl Drop for Waiting<'_, '_> {
     fn drop(&mut self) {
-        self.0.play.waiting(self.0.wave, false);
-        self.0.waited.set(self.0.time_waited());
-        self.0.waited_since.set(None);
+        self.device.play.waiting(self.device.wave, false);
     }
 }
 
 impl Device<'_> {
-    /// All time spent waiting for it to come online: no step's deadline counts it.
-    pub(super) fn time_waited(&self) -> Duration {
-        self.waited.get() + self.waited_since.get().map_or(Duration::ZERO, |since| since.elapsed())
-    }
-
     /// One run of a verb, with `offline` applied: the step's own, else that of the block around.
     pub(super) async fn online(
         &self,

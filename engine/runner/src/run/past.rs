@@ -11,7 +11,7 @@ use super::device::DeviceEnd;
 use super::exit;
 use super::play::PlayRun;
 use crate::Target;
-use crate::journal::{Journal, Kept, Kind, PastDeviceEnd, PastEnd, PastWave, Record, masked};
+use crate::journal::{Journal, Kept, Kind, PastDeviceEnd, PastEnd, PastWave, Record, SCRIPT, masked};
 
 /// So many calls in doubt are named in the recap; `show` names them all.
 const NAMED: usize = 5;
@@ -94,22 +94,30 @@ impl PlayRun<'_> {
 
     /// A call of which nobody knows whether it was carried out.
     pub(super) fn doubt(&self, device: &Arc<str>, step: &Arc<str>, when: SystemTime) {
-        let text = format!("{device} `{step}` ({})", rfc3339_millis(when));
-        self.doubts.borrow_mut().push(text);
+        self.doubts.borrow_mut().push(doubt_words(device, step, when));
     }
 
     /// The sentence of the recap about calls in doubt.
     pub(super) fn doubts(&self) -> Option<String> {
-        let doubts = self.doubts.borrow();
-        let calls = match doubts.len() {
-            0 => return None,
-            1 => "1 call is in doubt, do not send it again blindly".to_owned(),
-            count => format!("{count} calls are in doubt, do not send them again blindly"),
-        };
-        let more = if doubts.len() > NAMED { ", .. (iotplay show names them all)" } else { "" };
-        let named: Vec<&str> = doubts.iter().take(NAMED).map(String::as_str).collect();
-        Some(format!("{calls}: {}{more}", named.join(", ")))
+        doubts_sentence(&self.doubts.borrow())
     }
+}
+
+/// A call in doubt, as the recap names it.
+pub(crate) fn doubt_words(device: &str, call: &str, when: SystemTime) -> String {
+    format!("{device} `{call}` ({})", rfc3339_millis(when))
+}
+
+/// The sentence about calls in doubt; nothing when there is none.
+pub(crate) fn doubts_sentence(doubts: &[String]) -> Option<String> {
+    let calls = match doubts.len() {
+        0 => return None,
+        1 => "1 call is in doubt, do not send it again blindly".to_owned(),
+        count => format!("{count} calls are in doubt, do not send them again blindly"),
+    };
+    let more = if doubts.len() > NAMED { ", .. (iotplay show names them all)" } else { "" };
+    let named: Vec<&str> = doubts.iter().take(NAMED).map(String::as_str).collect();
+    Some(format!("{calls}: {}{more}", named.join(", ")))
 }
 
 /// The lines with which a play begins: its targets in order, then the play itself.
@@ -133,6 +141,12 @@ pub(super) fn begin(
         value: Kept::of(&kept(vars)),
         ..Record::new(Kind::Play)
     });
+}
+
+/// The line with which a runner script begins.
+pub(super) fn begin_script(journal: &Journal, name: &str) {
+    let (name, outcome) = (Some(masked(name)), Some(SCRIPT.into()));
+    journal.append(Record { play: Some(0), name, outcome, size: Some(0), ..Record::new(Kind::Play) });
 }
 
 /// Those that hold no secret; the others are evaluated again.

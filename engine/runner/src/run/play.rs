@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::batches::Lines;
 use super::device::{Broken, DeviceEnd};
 use super::events::Events;
 use super::exit::{self, Ended, Tally, graver};
@@ -77,6 +78,10 @@ pub(super) struct PlayRun<'a> {
     /// Devices of an earlier process that had begun a `run_once` step.
     pub(super) owners: RefCell<BTreeMap<usize, Arc<str>>>,
     pub(super) moved_once: Notify,
+    /// Who goes through blocks with `serial`.
+    pub(super) lines: RefCell<Lines>,
+    /// Why the play ends with a batch of such a block.
+    pub(super) tripped: RefCell<Option<String>>,
     /// Calls in doubt, as the recap names them.
     pub(super) doubts: RefCell<Vec<String>>,
 }
@@ -142,6 +147,8 @@ impl<'a> PlayRun<'a> {
             paused: Cell::new(false),
             owners: RefCell::new(owners),
             moved_once: Notify::new(),
+            lines: RefCell::default(),
+            tripped: RefCell::default(),
             doubts: RefCell::default(),
         }
     }
@@ -252,6 +259,7 @@ impl<'a> PlayRun<'a> {
     /// It counts, and is said.
     pub(super) fn count(&self, end: DeviceEnd) {
         self.active.borrow_mut().remove(&end.id);
+        self.lines.borrow().values().for_each(|line| drop(line.forget(&end.id)));
         self.tally.borrow_mut().add(end.ended);
         if let Some(wave) = self.waves.borrow_mut().get_mut(end.wave) {
             wave.tally.add(end.ended);

@@ -78,11 +78,16 @@ impl Device<'_> {
         let outcome = end.outcome.clone();
         self.probed(step, &outcome);
         match outcome {
-            Outcome::Done { value, .. } => Ok(match walked.map(|tried| tried.outcome) {
-                Some(Outcome::Done { value, .. }) => Came::Value(value),
-                _ if end.withheld => Came::Withheld,
-                _ => Came::Value(value),
-            }),
+            Outcome::Done { value, changed } => {
+                if changed {
+                    self.has_changed();
+                }
+                Ok(match walked.map(|tried| tried.outcome) {
+                    Some(Outcome::Done { value, .. }) => Came::Value(value, changed),
+                    _ if end.withheld => Came::Withheld,
+                    _ => Came::Value(value, changed),
+                })
+            }
             Outcome::Skipped(skip @ Skip::Offline { rest: true }) => Err(End::Skip(skip)),
             Outcome::Skipped(Skip::When) => Ok(Came::Left),
             Outcome::Skipped(skip) => {
@@ -97,7 +102,7 @@ impl Device<'_> {
                 let inner = walked.and_then(|tried| tried.inner);
                 let broken = inner.unwrap_or_else(|| Box::new(self.broken(step, failure, name, end.again)));
                 if end.ignored {
-                    return Ok(Came::Value(json!({ "failed": true, "error": broken.value() })));
+                    return Ok(Came::Value(json!({ "failed": true, "error": broken.value() }), false));
                 }
                 Err(End::Failed(broken))
             }
@@ -191,7 +196,8 @@ pub(super) fn rest(of: std::time::Duration, since: Option<SystemTime>, now: Syst
     of.saturating_sub(spent)
 }
 
-fn unknown(when: SystemTime) -> Failure {
+/// The failure of a call that was in flight when the run was interrupted.
+pub(crate) fn unknown(when: SystemTime) -> Failure {
     let message = format!(
         "was being called at {} when the run was interrupted, and no reply is known. It may have carried the call out.",
         rfc3339_millis(when)

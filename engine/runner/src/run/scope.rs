@@ -54,24 +54,36 @@ impl DeviceScope<'_> {
 
 /// The values that a device has come to: registered ones, those that `set` gave, and variables of its own.
 #[derive(Default)]
-pub(super) struct Names(RefCell<BTreeMap<Arc<str>, (Value, Kind)>>);
+pub(super) struct Names(RefCell<BTreeMap<Arc<str>, Held>>);
+
+struct Held {
+    value: Value,
+    kind: Kind,
+}
 
 /// Where a name came from: only registered ones are reported.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Var,
-    Registered,
+    /// Registered; whether its step changed something.
+    Registered(bool),
     /// Registered by a `no_log` step: seen by expressions, never reported.
-    Hidden,
+    Hidden(bool),
 }
 
 impl Names {
     pub(super) fn get(&self, name: &str) -> Option<Dynamic> {
-        self.0.borrow().get(name).map(|(value, _)| script::from_json(value))
+        let names = self.0.borrow();
+        let held = names.get(name)?;
+        let value = script::from_json(&held.value);
+        Some(match held.kind {
+            Kind::Var => value,
+            Kind::Registered(changed) | Kind::Hidden(changed) => script::mark_change(value, changed),
+        })
     }
 
     pub(super) fn set(&self, name: &Arc<str>, value: Value, kind: Kind) {
-        self.0.borrow_mut().insert(Arc::clone(name), (value, kind));
+        self.0.borrow_mut().insert(Arc::clone(name), Held { value, kind });
     }
 
     pub(super) fn forget(&self, name: &str) {
@@ -81,15 +93,15 @@ impl Names {
     /// What was registered, for reports; leaves nothing behind.
     pub(super) fn take(&self) -> Value {
         let names = std::mem::take(&mut *self.0.borrow_mut());
-        let shown = names.into_iter().filter(|(_, (_, kind))| *kind == Kind::Registered);
-        Value::Object(shown.map(|(name, (value, _))| (name.to_string(), value)).collect::<Map<_, _>>())
+        let shown = names.into_iter().filter(|(_, held)| matches!(held.kind, Kind::Registered(_)));
+        Value::Object(shown.map(|(name, held)| (name.to_string(), held.value)).collect::<Map<_, _>>())
     }
 
     /// The variables that all devices share, with the device's own over them: `vars`.
     pub(super) fn vars(&self, shared: &IndexMap<&str, Value>) -> Value {
         let names = self.0.borrow();
-        let own = names.iter().filter(|(_, (_, kind))| *kind == Kind::Var);
+        let own = names.iter().filter(|(_, held)| held.kind == Kind::Var);
         let shared = shared.iter().map(|(name, value)| (*name, value));
-        all(shared.chain(own.map(|(name, (value, _))| (name.as_ref(), value))))
+        all(shared.chain(own.map(|(name, held)| (name.as_ref(), &held.value))))
     }
 }

@@ -24,7 +24,9 @@ use crate::book::{Book, Play, Step};
 use crate::journal::Record;
 use crate::plan::{self, Asked};
 use crate::scripted::{Session, uncaught_class, uncaught_details};
-use crate::{Action, Class, Effect, ExtraVar, Failure, Reporter, RunEvent, RunOptions, RunResult, Target};
+use crate::{
+    Action, Class, Deed, Effect, ExtraVar, Failure, Reporter, Resume, RunEvent, RunOptions, RunResult, Target,
+};
 
 /// How one step that a script asked for has ended.
 pub(crate) enum CallEnd {
@@ -41,6 +43,7 @@ pub(crate) async fn run_step(
     step: Step,
     name: &Arc<str>,
     target: Option<Target>,
+    deed: Deed,
 ) -> (CallEnd, Duration) {
     let book = Book {
         source: session.source.clone(),
@@ -57,12 +60,14 @@ pub(crate) async fn run_step(
         Some(target) => Device::new(&run, target, 0, None),
         None => Device::runner(&run),
     };
+    let device = Device { deed: Some(deed), ..device };
     let frame = Frame::default();
-    let ended = device.step_value(&step, &frame, &Nest::quiet(&run)).await;
+    let ended = device.clock.over(device.step_value(&step, &frame, &Nest::quiet(&run))).await;
     if let (true, Some((code, reason))) = (run.halted.is_cancelled(), run.ending()) {
         // The script must not go on as if it had been answered.
         session.end(code, reason);
     }
+    session.doubt(run.doubts.take());
     let end = match ended {
         Ok(Some(value)) => CallEnd::Value(value),
         Ok(None) | Err(End::Skip(_) | End::Stopped) => CallEnd::Skipped,
@@ -81,13 +86,16 @@ impl Runner {
         events.say(&RunEvent::RunStarted { run: options.run.clone(), hub: self.inventory.hub() });
         let (exit, reason) = self.script(&session).await;
         let counts = session.tally().counts();
-        let (exit, reason) = match conclude_journal(&session, exit, reason.as_deref()).await {
+        let held = [exit::INTERNAL, exit::HUB, exit::INTERRUPTED].contains(&exit);
+        let resume = held.then_some(Resume::Plain);
+        let (exit, reason) = match conclude_journal(&session, exit, resume, reason.as_deref()).await {
             Ok(()) => (exit, reason),
             Err(why) => (exit::INTERNAL, Some(why)),
         };
         let interrupted = options.cancel.is_cancelled() && exit == exit::INTERRUPTED;
         events.say(&RunEvent::RunEnded { counts, took: started.elapsed(), exit, reason: reason.clone() });
-        RunResult { exit, counts, reason, interrupted, resume: None }
+        let begun = options.journal.as_ref().is_some_and(|journal| journal.is_begun());
+        RunResult { exit, counts, reason, interrupted, resume: resume.filter(|_| begun) }
     }
 
     /// Reads it, asks when it must, runs it: the exit code, and why it ended early.
@@ -116,7 +124,9 @@ impl Runner {
                 events.stopped(Diagnostic::error(format!("{error}. Nothing was sent")));
                 return (exit::USAGE, None);
             }
-            past::begin(journal, (0, &stem(&session.source)), &[], &[], &serde_json::Map::new());
+            if journal.past().play(0).is_none() {
+                past::begin_script(journal, &stem(&session.source));
+            }
         }
         events.say(&RunEvent::PlayStarted {
             play: 0,
@@ -129,7 +139,10 @@ impl Runner {
             estimate: None,
         });
         let result = with_ticks(events, execute(session, &script)).await;
-        let end = conclude(session, result);
+        let mut end = conclude(session, result);
+        if let Some(doubts) = session.doubts() {
+            end.1 = Some(end.1.map_or(doubts.clone(), |reason| format!("{reason}\n{doubts}")));
+        }
         session.devices_ended();
         events.say(&RunEvent::PlayEnded { counts: session.tally().counts() });
         end
@@ -215,14 +228,19 @@ async fn execute(session: &Rc<Session>, script: &Script) -> ScriptResult<Dynamic
     script.run(vec![("vars".to_owned(), vars)], Rc::clone(session) as _, budget).await
 }
 
-/// The last line of a script's journal: it can be shown, not resumed.
-async fn conclude_journal(session: &Session, exit: u8, reason: Option<&str>) -> Result<(), String> {
+/// The last line of a script's journal, and everything on disk.
+async fn conclude_journal(
+    session: &Session,
+    exit: u8,
+    resume: Option<Resume>,
+    reason: Option<&str>,
+) -> Result<(), String> {
     let Some(journal) = past::journal(&session.options).filter(|journal| journal.is_begun()) else { return Ok(()) };
     let counts = session.tally().counts();
     journal.append(Record {
         size: Some(counts.ok + counts.failed + counts.unreachable + counts.skipped),
         sizes: Some(vec![counts.ok, counts.failed, counts.unreachable, counts.skipped]),
-        ..Record::end(None, exit, reason)
+        ..Record::end(resume, exit, reason)
     });
     journal.close().await
 }
@@ -246,6 +264,9 @@ fn conclude(session: &Session, result: ScriptResult<Dynamic>) -> (u8, Option<Str
         return (exit::INTERRUPTED, Some("interrupted".to_owned()));
     }
     let ending = session.ending();
+    if let (None, Some(failure)) = (&ending, session.left_out()) {
+        return (exit::FAILED, Some(failure.message));
+    }
     match (result, ending) {
         (_, Some((code, reason))) => (code, Some(reason)),
         (Ok(_), None) if session.options.check && session.options.fail_on_change && session.would_change() => {

@@ -2,39 +2,11 @@
 
 use std::rc::Rc;
 
-use tokio::time::Instant;
-
 use super::device::{Device, End};
 use super::frame::Place;
 use super::gather::Member;
 use crate::batch::{Seat, unserved};
 use crate::{Effect, Outcome, Ready, RunEvent, StepContext};
-
-/// The time that a device waits for others is not its step's: the clock stands still until this is dropped.
-struct Still<'d, 'p> {
-    device: &'d Device<'p>,
-    /// It stood still before: whoever stopped it starts it again.
-    nested: bool,
-}
-
-impl<'d, 'p> Still<'d, 'p> {
-    fn new(device: &'d Device<'p>) -> Self {
-        let nested = device.waited_since.get().is_some();
-        if !nested {
-            device.waited_since.set(Some(Instant::now()));
-        }
-        Self { device, nested }
-    }
-}
-
-impl Drop for Still<'_, '_> {
-    fn drop(&mut self) {
-        if !self.nested {
-            self.device.waited.set(self.device.time_waited());
-            self.device.waited_since.set(None);
-        }
-    }
-}
 
 impl Device<'_> {
     /// One run of a verb that serves many.
@@ -47,7 +19,7 @@ impl Device<'_> {
         context: &StepContext<'_>,
     ) -> Result<Outcome, End> {
         let Some(verb) = ready.gathers() else { return Ok(unserved()) };
-        self.fork.hold().await;
+        self.hold_fork().await;
         self.go_on()?;
         let share = match verb.share(context).await {
             Ok(share) => share,
@@ -55,7 +27,8 @@ impl Device<'_> {
         };
         self.about_to_call(Effect::Reads).await?;
         self.fork.release();
-        let mut still = Some(Still::new(self));
+        // The time that it waits for others is not its step's.
+        let mut still = Some(self.clock.stop());
         let sitting = member.sit(place, ready, Seat::new(self.target.clone(), share, context.timeout));
         let (mut begun, mut stopping) = (false, false);
         loop {
@@ -77,7 +50,7 @@ impl Device<'_> {
             if news.runs {
                 still = None;
             } else if still.is_none() {
-                still = Some(Still::new(self));
+                still = Some(self.clock.stop());
             }
             if news.begun && !std::mem::replace(&mut begun, true) {
                 self.keep_begun(effect);

@@ -25,8 +25,8 @@ use crate::{Class, Failure, Outcome, RunEvent, Skip};
 /// What a step came to when the device goes on.
 #[derive(Clone)]
 pub(super) enum Came {
-    /// A value, to be registered.
-    Value(Value),
+    /// A value, to be registered; whether something was changed for it.
+    Value(Value, bool),
     /// A value that is not in the journal: whoever asks for it cannot go on.
     Withheld,
     /// Skipped.
@@ -64,7 +64,7 @@ impl Device<'_> {
     ) -> Result<Option<Value>, End> {
         self.go_on()?;
         match self.items(step, frame, nest).await? {
-            Came::Value(value) => Ok(Some(value)),
+            Came::Value(value, _) => Ok(Some(value)),
             Came::Nothing | Came::Withheld | Came::Left => Ok(None),
         }
     }
@@ -88,7 +88,10 @@ impl Device<'_> {
         if let (Came::Withheld, Some(name)) = (&came, &step.register) {
             self.trail.withhold(name);
         }
-        let Came::Value(value) = came else { return Ok(Value::Null) };
+        let Came::Value(value, changed) = came else { return Ok(Value::Null) };
+        if changed {
+            self.has_changed();
+        }
         if let Body::Verb { ready, .. } = &step.body
             && ready.sets()
         {
@@ -97,12 +100,17 @@ impl Device<'_> {
         match &step.register {
             None => Ok(value),
             Some(name) => {
-                let kind = if nest.hides(step) { Kind::Hidden } else { Kind::Registered };
+                let kind = if nest.hides(step) { Kind::Hidden(changed) } else { Kind::Registered(changed) };
                 let last = if wanted { value.clone() } else { Value::Null };
                 self.names.set(name, value, kind);
                 Ok(last)
             }
         }
+    }
+
+    /// A step has changed something: the blocks around have, too.
+    pub(super) fn has_changed(&self) {
+        self.changes.set(self.changes.get().saturating_add(1));
     }
 
     /// The members of what `set` gives (of each item, with `loop`) become names.
@@ -190,6 +198,20 @@ impl Device<'_> {
         if self.trail.is_retracing() {
             return Err(End::Stopped);
         }
+        let inside = self.enter(step).await?;
+        let came = self.in_turn(step, (frame, nest), visit, known).await;
+        self.leave(inside, &came, nest);
+        came
+    }
+
+    /// The step in its turn, or once per item.
+    async fn in_turn(
+        &self,
+        step: &Step,
+        (frame, nest): (&Frame<'_>, &Nest<'_>),
+        visit: u32,
+        known: Option<&Vec<Value>>,
+    ) -> Result<Came, End> {
         let _turn = self.turn(step).await;
         self.facts.borrow_mut().clear();
         let limit = match self.limit(step, frame).await {
@@ -219,14 +241,17 @@ impl Device<'_> {
         limit: Option<Duration>,
     ) -> Result<Came, End> {
         let mut values = Vec::with_capacity(list.len());
-        let (mut first, mut withheld): (Option<Box<Broken>>, bool) = (None, false);
+        let (mut first, mut withheld, mut changed): (Option<Box<Broken>>, bool, bool) = (None, false, false);
         for (index, item) in list.into_iter().enumerate() {
             self.go_on()?;
             let inner = Frame::inside(frame);
             inner.round(step.index, index + 1);
             inner.set("item", item);
             match self.one(step, &inner, nest, limit).await {
-                Ok(Came::Value(value)) => values.push(value),
+                Ok(Came::Value(value, one)) => {
+                    values.push(value);
+                    changed |= one;
+                }
                 Ok(Came::Nothing | Came::Left) => values.push(Value::Null),
                 Ok(Came::Withheld) => withheld = true,
                 Err(End::Failed(broken)) if broken.failure.class != Class::Hub => {
@@ -239,7 +264,7 @@ impl Device<'_> {
         match first {
             Some(broken) => Err(End::Failed(broken)),
             None if withheld => Ok(Came::Withheld),
-            None => Ok(Came::Value(Value::Array(values))),
+            None => Ok(Came::Value(Value::Array(values), changed)),
         }
     }
 
@@ -258,6 +283,7 @@ impl Device<'_> {
         }
         self.fork.release();
         let _rest = self.member.as_ref().map(Member::rest);
+        let _still = self.clock.stop();
         turns.acquire_owned().await.ok()
     }
 
@@ -393,7 +419,12 @@ impl Device<'_> {
         self.probed(step, &tried.outcome);
         let tried = self.ended(step, nest, tried, name, took, ignored);
         match tried.outcome {
-            Outcome::Done { value, .. } => Ok(Came::Value(value)),
+            Outcome::Done { value, changed } => {
+                if changed {
+                    self.has_changed();
+                }
+                Ok(Came::Value(value, changed))
+            }
             Outcome::Skipped(skip @ Skip::Offline { rest: true }) => Err(End::Skip(skip)),
             Outcome::Skipped(Skip::When) => Ok(Came::Left),
             Outcome::Skipped(_) => Ok(Came::Nothing),
@@ -405,7 +436,7 @@ impl Device<'_> {
                     Box::new(Broken { caught, hidden, ..self.broken(step, failure, Arc::clone(name), tried.again) })
                 });
                 if ignored {
-                    return Ok(Came::Value(json!({ "failed": true, "error": broken.value() })));
+                    return Ok(Came::Value(json!({ "failed": true, "error": broken.value() }), false));
                 }
                 Err(End::Failed(broken))
             }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::journal::{PastDevice, PastEnd, PastList, PastStep};
+use crate::journal::{PastDeeds, PastDevice, PastEnd, PastList, PastStep};
 
 /// One run of a step on a device: loop items and repeated blocks count up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +67,11 @@ impl Trail {
 
     pub(super) fn end(&self, mark: Mark) -> Option<&PastEnd> {
         self.step(mark)?.end.as_ref()
+    }
+
+    /// What the present attempt of a script did.
+    pub(super) fn deeds(&self, mark: Mark) -> Option<&PastDeeds> {
+        self.past.as_ref()?.deeds(mark.step, mark.n)
     }
 
     pub(super) fn list(&self, step: usize, visit: u32) -> Option<&PastList> {

@@ -44,6 +44,8 @@ pub(super) struct Driver<'r, 'a> {
     pub(super) kept: (Vec<Target>, usize),
     /// Where the devices of the present wave meet.
     group: usize,
+    /// Nobody has succeeded yet, and somebody is waited for who may.
+    pub(super) undecided: bool,
 }
 
 /// A wave's devices that are not started yet.
@@ -71,6 +73,7 @@ impl<'r, 'a> Driver<'r, 'a> {
             forgiven: BTreeMap::new(),
             kept: (Vec::new(), 0),
             group: 0,
+            undecided: false,
         }
     }
 
@@ -99,11 +102,16 @@ impl<'r, 'a> Driver<'r, 'a> {
         play.waves.borrow_mut().push(super::wave::Wave::new(index + 1, sizes.len(), all.len()));
         let between = play.play.between_waves.as_ref();
         let looked_at = between.is_some_and(|between| !between.verify.is_empty()) || !play.play.on_abort.is_empty();
+        if let Some(why) = past.tripped.clone() {
+            play.tripped.borrow_mut().get_or_insert(why);
+        }
         self.kept = (if looked_at { all.clone() } else { Vec::new() }, index);
         let mut coming = self.restored(all, index).into_iter().peekable();
         self.group = play.gather.open(index + 1, coming.len());
         if past.passed {
             // Only those that are waited for are left of it.
+            let allowed = past.approved || past.forgiven.is_some();
+            self.undecided |= index == 0 && !allowed && play.tally.borrow().ok == 0;
             let left = coming.peek().is_some();
             let tripped = if left { self.start_all(&mut coming, index, None).await } else { None };
             return self.passed(tripped, coming).await;
@@ -266,6 +274,9 @@ impl<'r, 'a> Driver<'r, 'a> {
 
     /// Whether `abort_if` is met now, by what is counted in all or in this wave.
     fn spent(&mut self, index: usize) -> Option<String> {
+        if let Some(why) = self.play.tripped() {
+            return Some(why);
+        }
         let abort = self.play.play.abort_if.as_ref()?;
         let forgiven = self.forgiven.get(if abort.per_wave { &index } else { &0 }).copied().unwrap_or_default();
         let tally = self.counted(index).since(&forgiven);
@@ -281,6 +292,9 @@ impl<'r, 'a> Driver<'r, 'a> {
 
     /// The same after something that went on beside the waves: any of them may have lost a device in it.
     pub(super) fn spent_anywhere(&mut self) -> Option<String> {
+        if let Some(why) = self.play.tripped() {
+            return Some(why);
+        }
         let abort = self.play.play.abort_if.as_ref()?;
         let waves = if abort.per_wave { self.kept.1 + 1 } else { 1 };
         (0..waves).find_map(|index| self.spent(index))

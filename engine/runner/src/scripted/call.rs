@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::session::Session;
 use crate::book::{Body, Check, Filled, Known, Node, Offline, Retries, Step, Template};
 use crate::run::{CallEnd, run_step};
-use crate::{Action, Class, Effect, Failure, Target};
+use crate::{Action, Class, Deed, Effect, Failure, Manner, Target};
 
 /// What stands beside a verb in a playbook and in the options map here.
 pub(crate) const BESIDE: [&str; 5] = ["timeout", "retries", "delay", "backoff", "offline"];
@@ -23,6 +23,16 @@ pub(super) struct Prepared {
     name: Arc<str>,
 }
 
+impl Prepared {
+    /// How it is done.
+    pub(super) fn manner(&self) -> Manner {
+        match &self.step.body {
+            Body::Verb { ready, effect, .. } => Manner::of(&**ready, *effect),
+            Body::Block { .. } => Manner::looking(),
+        }
+    }
+}
+
 /// Makes a step of a verb from its arguments: those given by place, then an options map.
 pub(super) fn prepare(
     session: &Session,
@@ -30,12 +40,8 @@ pub(super) fn prepare(
     arguments: Vec<Value>,
     span: Span,
 ) -> Result<Prepared, Failure> {
+    let name = title(&**action, &arguments);
     let (parameters, beside) = split(&**action, arguments)?;
-    let detail = action.positional().first().and_then(|first| parameters.get(*first)).and_then(Value::as_str);
-    let name = match detail {
-        Some(detail) if action.on_device() => format!("{} {detail}", action.name()),
-        _ => action.name().to_owned(),
-    };
     let (index, name) = session.step(&name);
     let ready = check(session, &**action, &parameters, span)?;
     let effect = ready.effect().unwrap_or_else(|| action.effect());
@@ -49,6 +55,15 @@ pub(super) fn prepare(
         ..Step::new(index, name_of_step, session.source.clone(), span)
     };
     Ok(Prepared { step, name })
+}
+
+/// A call as people know it: `invoke_method ping`.
+pub(crate) fn title(action: &dyn Action, arguments: &[Value]) -> String {
+    let detail = action.positional().first().and_then(|_| arguments.first()).and_then(Value::as_str);
+    match detail {
+        Some(detail) if action.on_device() => format!("{} {detail}", action.name()),
+        _ => action.name().to_owned(),
+    }
 }
 
 fn check(
@@ -164,6 +179,7 @@ pub(super) async fn perform(
     session: &Rc<Session>,
     prepared: Prepared,
     target: Option<Target>,
+    deed: Deed,
 ) -> Result<Value, Failure> {
     let device = target.as_ref().map(|target| Arc::clone(&target.id));
     let changes = matches!(&prepared.step.body, Body::Verb { effect: Effect::Changes, .. });
@@ -171,11 +187,11 @@ pub(super) async fn perform(
         session.begin(device);
     }
     let started = Instant::now();
-    let (end, waited) = run_step(session, prepared.step, &prepared.name, target).await;
+    let (end, waited) = run_step(session, prepared.step, &prepared.name, target, deed).await;
     match end {
         CallEnd::Value(value) => {
             if let Some(device) = device {
-                session.note(&device, None, started.elapsed(), waited);
+                session.note_end(&device, None, started.elapsed(), waited);
             }
             Ok(value)
         }
@@ -187,7 +203,7 @@ pub(super) async fn perform(
         }
         CallEnd::Failed(failure) => {
             if let Some(device) = device {
-                session.note(&device, Some(&failure), started.elapsed(), waited);
+                session.note_end(&device, Some(&failure), started.elapsed(), waited);
             }
             if failure.class == Class::Hub {
                 session.end(crate::run::HUB, format!("the hub refused or is away: {}", failure.message));

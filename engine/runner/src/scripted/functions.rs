@@ -9,6 +9,8 @@ use rhai::{EvalAltResult, FnPtr, FuncRegistration, Module, NativeCallContext, Rh
 use script::{Dynamic, ScriptHost, context, wait};
 use serde_json::{Value, json};
 
+use super::call::title;
+use super::keeper::{Keeper as _, deed, times};
 use super::parallel::parallel;
 use super::session::Session;
 use super::thrown::{refuse, throw};
@@ -32,6 +34,7 @@ pub(crate) fn host(registry: &Registry, clock: &base::Clock) -> ScriptHost {
     (1..=3).for_each(|count| register(&mut module, "wait_until", count, wait_until));
     (0..=1).for_each(|count| register(&mut module, "devices", count, devices));
     (2..=3).for_each(|count| register(&mut module, "parallel", count, parallel));
+    times::<Session>(&mut module, clock);
     ScriptHost::builder(clock)
         .module(module)
         .on_print(|context, text| {
@@ -77,17 +80,11 @@ fn verb(ncc: &NativeCallContext<'_>, name: &str, args: Vec<Dynamic>) -> Answer {
     let mut args: Vec<Value> = args.into_iter().map(|arg| script::to_json(&arg)).collect();
     let id = if action.on_device() { Some(device_id(ncc, args.remove(0))?) } else { None };
     let span = span(ncc, &session);
+    let deed = deed(ncc, &title(&*action, &args), &json!([id, args]));
     let prepared =
         call::prepare(&session, &action, args, span).map_err(|failure| throw(ncc, &failure, id.as_deref()))?;
-    let running = Rc::clone(&session);
     let device = id.clone();
-    let result = wait(ncc, async move {
-        let target = match device {
-            Some(id) => Some(target(&running, &id).await?),
-            None => None,
-        };
-        call::perform(&running, prepared, target).await
-    })?;
+    let result = wait(ncc, async move { session.call(prepared, device, deed).await })?;
     result.map(|value| script::from_json(&value)).map_err(|failure| throw(ncc, &failure, id.as_deref()))
 }
 
@@ -127,13 +124,19 @@ fn devices(ncc: &NativeCallContext<'_>, _: &str, args: Vec<Dynamic>) -> Answer {
             Err(_) => return Err(refuse(ncc, "devices(condition): the condition is a text")),
         },
     };
-    let found = wait(ncc, async move { select(&session, condition).await })?;
-    match found {
-        Ok(targets) => {
-            Ok(targets.iter().map(as_value).map(|value| script::from_json(&value)).collect::<Vec<_>>().into())
-        }
-        Err(failure) => Err(throw(ncc, &failure, None)),
+    let deed = deed(ncc, "devices", &json!(condition));
+    let own = condition.is_none();
+    let asked = Rc::clone(&session);
+    let work = async move {
+        let found = select(&asked, condition).await?;
+        Ok(Value::Array(found.iter().map(as_value).collect()))
+    };
+    let found = wait(ncc, Rc::clone(&session).waited(deed, Box::pin(work)))?;
+    let found = found.map_err(|failure| throw(ncc, &failure, None))?;
+    if own {
+        session.set_targets(found.as_array().into_iter().flatten().filter_map(as_target).collect());
     }
+    Ok(script::from_json(&found))
 }
 
 async fn select(session: &Session, condition: Option<String>) -> Result<Vec<Target>, Failure> {
@@ -157,6 +160,13 @@ async fn select(session: &Session, condition: Option<String>) -> Result<Vec<Targ
         found.retain(|target| own.iter().any(|known| known.id == target.id));
     }
     Ok(found)
+}
+
+/// The run's own targets as the script has them, also when an earlier process has chosen them.
+fn as_target(value: &Value) -> Option<Target> {
+    let mut attributes = value.as_object()?.clone();
+    let id = attributes.remove("id")?;
+    Some(Target { id: id.as_str()?.into(), attributes: std::sync::Arc::new(Value::Object(attributes)) })
 }
 
 fn as_value(target: &Target) -> Value {

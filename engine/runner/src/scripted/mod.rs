@@ -4,6 +4,8 @@
 mod call;
 mod check;
 mod functions;
+mod keeper;
+mod kept;
 mod parallel;
 mod session;
 mod thrown;
@@ -13,9 +15,10 @@ pub(crate) use functions::host;
 pub(crate) use session::Session;
 pub(crate) use thrown::{class as uncaught_class, details as uncaught_details};
 // What the scripts of plugins share with runner scripts.
-pub(crate) use call::{BESIDE, duration, literal, split};
+pub(crate) use call::{BESIDE, duration, literal, split, title};
 pub(crate) use check::check;
 pub(crate) use functions::{Answer, BESIDE_POSITIONAL, Native, device_id, register};
+pub(crate) use keeper::{Keeper, deed, times};
 pub(crate) use parallel::parallel;
 pub(crate) use thrown::{caught, refuse, throw};
-pub(crate) use wait::Wait;
+pub(crate) use wait::{Wait, watch};

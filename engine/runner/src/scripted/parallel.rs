@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 use futures_util::future::FutureExt as _;
 use rhai::{EvalAltResult, FnPtr, NativeCallContext};
-use script::{Caller, Dynamic, ScriptError, wait};
+use script::{Caller, Dynamic, ScriptError, place, wait};
 use serde_json::{Value, json};
 
 use super::session::Session;
@@ -22,6 +22,7 @@ pub(crate) fn parallel(
 ) -> Result<Dynamic, Box<EvalAltResult>> {
     let asked = script::context::<Session>(ncc).and_then(|session| session.options.forks);
     let caller = Caller::of(ncc)?;
+    let place = place(ncc).unwrap_or_default();
     let mut args = args.into_iter();
     let (Some(list), Some(closure)) = (args.next(), args.next()) else {
         return Err(refuse(ncc, "parallel(list, |d| .., #{ forks })"));
@@ -41,10 +42,10 @@ pub(crate) fn parallel(
     };
     let handler = caller.handler(&closure)?;
     let results = wait(ncc, async move {
-        let branches = list.into_iter().map(|item| {
-            let (caller, handler) = (caller.clone(), handler.clone());
+        let branches = list.into_iter().enumerate().map(|(number, item)| {
+            let (caller, handler, place) = (caller.clone(), handler.clone(), place.clone());
             async move {
-                let result = caller.call(&handler, vec![script::from_json(&item)]).await;
+                let result = caller.call_at(&handler, vec![script::from_json(&item)], (&place, number)).await;
                 branch(item, result)
             }
             .boxed_local()

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::plan::{self, Planned};
-use crate::run::{Ended, Events, Tally};
+use crate::run::{Account, Ended, Events, Tally, doubts_sentence};
 use crate::{Failure, Inventory, Registry, Reporter, RunEvent, RunOptions, Selection, Target};
 
 /// What the functions of one script share.
@@ -33,6 +33,10 @@ pub(crate) struct Session {
     /// Why the run ends, whatever the script makes of it.
     ending: RefCell<Option<(u8, String)>>,
     would_change: Cell<bool>,
+    /// What it did in an earlier process.
+    pub(super) account: Account,
+    /// Calls of which nobody knows whether they were carried out.
+    doubts: RefCell<Vec<String>>,
 }
 
 /// What the calls of one device have come to.
@@ -58,6 +62,7 @@ impl Session {
         options: &RunOptions,
         reporters: &[Rc<dyn Reporter>],
     ) -> Self {
+        let past = options.journal.as_ref().and_then(|journal| journal.past().play(0));
         Self {
             source,
             registry,
@@ -71,6 +76,8 @@ impl Session {
             ends: RefCell::default(),
             ending: RefCell::default(),
             would_change: Cell::new(false),
+            account: past.map(|past| Account::new(past.deeds.own())).unwrap_or_default(),
+            doubts: RefCell::default(),
         }
     }
 
@@ -140,7 +147,7 @@ impl Session {
     }
 
     /// A call of a device has ended: well, or so.
-    pub(crate) fn note(&self, device: &Arc<str>, failure: Option<&Failure>, took: Duration, waited: Duration) {
+    pub(crate) fn note_end(&self, device: &Arc<str>, failure: Option<&Failure>, took: Duration, waited: Duration) {
         let mut ends = self.ends.borrow_mut();
         let calls = ends.entry(Arc::clone(device)).or_default();
         calls.ended = Some(failure.map_or(Ended::Ok, Ended::of));
@@ -190,7 +197,30 @@ impl Session {
         tally
     }
 
+    /// Calls in doubt, as the recap names them.
+    pub(crate) fn doubt(&self, doubts: impl IntoIterator<Item = String>) {
+        self.doubts.borrow_mut().extend(doubts);
+    }
+
+    pub(crate) fn doubts(&self) -> Option<String> {
+        doubts_sentence(&self.doubts.borrow())
+    }
+
+    /// What is wrong when the script has ended without something that it did before.
+    pub(crate) fn left_out(&self) -> Option<Failure> {
+        self.account.left_out("")
+    }
+
+    /// The run's own targets, as an earlier process had them.
+    pub(super) fn set_targets(&self, targets: Vec<Target>) {
+        *self.targets.borrow_mut() = Some(targets.into());
+    }
+
+    /// What a script prints again on its way to where it was interrupted was said then.
     pub(crate) fn print(&self, text: &str) {
+        if self.account.retells("") {
+            return;
+        }
         self.events().say(&RunEvent::Said { device: None, level: "info", text: text.to_owned() });
     }
 }

@@ -8,19 +8,24 @@ use base::format_duration;
 use rhai::{EvalAltResult, FnPtr, NativeCallContext};
 use script::{Caller, Dynamic, Handler, wait};
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::call::duration;
 use super::functions::{device_id, session, target};
+use super::keeper::deed;
 use super::session::Session;
 use super::thrown::{caught, refuse, throw};
 use crate::run::fact_failed;
-use crate::{Class, Failure, Outcome, RunEvent, Skip};
+use crate::{Class, Deed, Failure, Look, Outcome, Registry, RunEvent, Sight, Skip, Watch};
 
 /// How long when `timeout` does not say.
 const TIMEOUT: Duration = Duration::from_secs(300);
 /// Between two looks when `every` does not say: slow enough for one device, soon enough for a person.
 const EVERY: Duration = Duration::from_secs(2);
+/// A look may come so much of its pause too early, when others are looked at then: one round for many.
+const EARLY: f64 = 0.25;
+/// The last look may take so long beyond the deadline.
+const LAST_LOOK: Duration = Duration::from_secs(3);
 /// `backoff` ends here: each device is looked at at least once a minute.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -29,7 +34,7 @@ pub(super) const OPTIONS: &[&str] = &["timeout", "every", "backoff", "max", "on_
 
 /// The options map, and whom it is about.
 pub(crate) struct Wait {
-    device: Option<String>,
+    pub(super) device: Option<String>,
     timeout: Duration,
     every: Duration,
     backoff: f64,
@@ -54,7 +59,8 @@ pub(super) fn wait_until(ncc: &NativeCallContext<'_>, args: Vec<Dynamic>) -> Res
     let handler = caller.shared(&closure)?;
     let settings = Wait::new(device, &options).map_err(|failure| throw(ncc, &failure, None))?;
     let device = settings.device.clone();
-    let result = wait(ncc, async move { settings.run(&session, &caller, &handler).await });
+    let deed = deed(ncc, "wait_until", &json!([device, options]));
+    let result = wait(ncc, async move { session.wait(settings, deed, (&caller, &handler)).await });
     // Only now: what it captured may need the script's stack to be dropped.
     drop(closure);
     let result = result?;
@@ -95,7 +101,12 @@ impl Wait {
     }
 
     /// Waits, and says so as a step does.
-    async fn run(self, session: &Rc<Session>, caller: &Caller, handler: &Handler) -> Result<Value, Failure> {
+    pub(super) async fn run(
+        self,
+        session: &Rc<Session>,
+        deed: &Deed,
+        (caller, handler): (&Caller, &Handler),
+    ) -> Result<Value, Failure> {
         let id: Option<Arc<str>> = match &self.device {
             Some(device) => Some(target(session, device).await?.id),
             None => None,
@@ -113,11 +124,8 @@ impl Wait {
         let outcome = if session.options.check {
             Outcome::Skipped(Skip::Check("would wait".into()))
         } else {
-            let see = async || match (id.as_deref(), session.inventory.fact_names().first()) {
-                (Some(id), Some(fact)) => Ok(session.inventory.fact(id, fact).await.map_err(fact_failed)?.value),
-                _ => Ok(Value::Null),
-            };
-            match self.looks(see, caller, handler).await {
+            let eyes = Eyes::new(session, id.as_ref());
+            match self.looks(async |look| eyes.look(look).await, caller, handler, &deed.place).await {
                 Ok(value) => Outcome::read(value),
                 Err(failure) => Outcome::Failed(failure),
             }
@@ -142,48 +150,60 @@ impl Wait {
             Outcome::Skipped(_) => Ok(Value::Null),
             Outcome::Done { value, .. } => {
                 if let Some(id) = &id {
-                    session.note(id, None, started.elapsed(), started.elapsed());
+                    session.note_end(id, None, started.elapsed(), started.elapsed());
                 }
                 Ok(value)
             }
             Outcome::Failed(failure) => {
                 if let Some(id) = &id {
-                    session.note(id, Some(&failure), started.elapsed(), started.elapsed());
+                    session.note_end(id, Some(&failure), started.elapsed(), started.elapsed());
                 }
                 Err(failure)
             }
         }
     }
 
-    /// Looks with `see` until the closure says true; gives what was seen.
+    /// Looks with `see` until the closure says true; gives what was seen. What a hint promises is confirmed at the source.
     pub(crate) async fn looks(
         &self,
-        see: impl AsyncFn() -> Result<Value, Failure>,
+        see: impl AsyncFn(Look) -> Result<Option<Sight>, Failure>,
         caller: &Caller,
         handler: &Handler,
+        place: &str,
     ) -> Result<Value, Failure> {
-        let deadline = Instant::now() + self.timeout;
-        let mut pause = self.every;
-        let mut looks = 0_u32;
+        let now = Instant::now();
+        let mut look = Look { due: now, early: Duration::ZERO, deadline: now + self.timeout, direct: false };
+        let (mut pause, mut looks, mut asked) = (self.every, 0_u32, 0_usize);
         loop {
-            let twin = see().await?;
-            looks += 1;
-            if self.ask(caller, handler, &twin).await? {
-                return Ok(twin);
+            let Ok(seen) = timeout_at(look.deadline + LAST_LOOK, see(look)).await else { return self.late(looks) };
+            if let Some(mut seen) = seen? {
+                looks += 1;
+                asked += 1;
+                let mut holds = self.ask(caller, handler, &seen.value, (place, asked)).await?;
+                if holds && !seen.sure {
+                    seen = see(look.directly()).await?.unwrap_or(seen);
+                    asked += 1;
+                    holds = self.ask(caller, handler, &seen.value, (place, asked)).await?;
+                }
+                if holds {
+                    return Ok(seen.value);
+                }
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return if self.goes_on { Ok(Value::Null) } else { Err(self.late(looks)) };
+            let now = Instant::now();
+            if now >= look.deadline {
+                return self.late(looks);
             }
-            tokio::time::sleep(pause.min(left)).await;
+            // The last look is at the deadline, not before.
+            look.early = if now + pause < look.deadline { pause.mul_f64(EARLY) } else { Duration::ZERO };
+            look.due = (now + pause).min(look.deadline);
             pause = pause.mul_f64(self.backoff).min(self.longest.max(self.every));
         }
     }
 
     /// One look. A closure without a parameter is the general form, with a device or without.
-    async fn ask(&self, caller: &Caller, handler: &Handler, twin: &Value) -> Result<bool, Failure> {
+    async fn ask(&self, caller: &Caller, handler: &Handler, twin: &Value, at: (&str, usize)) -> Result<bool, Failure> {
         let args = if handler.parameters() == Some(0) { Vec::new() } else { vec![script::from_json(twin)] };
-        let answer = caller.call(handler, args).await.map_err(|error| {
+        let answer = caller.call_at(handler, args, at).await.map_err(|error| {
             let thrown = caught(&error);
             let at = error.place.as_ref().map(|place| format!(" ({})", place.label())).unwrap_or_default();
             let message = thrown["message"].as_str().unwrap_or_default();
@@ -198,8 +218,44 @@ impl Wait {
         })
     }
 
-    fn late(&self, looks: u32) -> Failure {
+    fn late(&self, looks: u32) -> Result<Value, Failure> {
+        if self.goes_on {
+            return Ok(Value::Null);
+        }
         let message = format!("did not get there within {}; looked {looks} times", format_duration(self.timeout));
-        Failure { value: json!({ "lost": false }), ..Failure::new(Class::Timeout, message) }
+        Err(Failure { value: json!({ "lost": false }), ..Failure::new(Class::Timeout, message) })
     }
+}
+
+/// How a runner script looks at a device: in the rounds of all that wait; by itself where there are none.
+struct Eyes<'a> {
+    session: &'a Session,
+    device: Option<&'a Arc<str>>,
+    fact: Option<&'static str>,
+    watch: Option<Rc<dyn Watch>>,
+}
+
+impl<'a> Eyes<'a> {
+    fn new(session: &'a Session, device: Option<&'a Arc<str>>) -> Self {
+        let fact = session.inventory.fact_names().first().copied();
+        let watch = device.zip(fact).and_then(|(device, fact)| watch(&session.registry, fact, device));
+        Self { session, device, fact, watch }
+    }
+
+    async fn look(&self, look: Look) -> Result<Option<Sight>, Failure> {
+        if let Some(watch) = &self.watch {
+            return watch.look(&*self.session.inventory, look).await;
+        }
+        sleep_until(look.due).await;
+        let value = match (self.device, self.fact) {
+            (Some(id), Some(fact)) => self.session.inventory.fact(id, fact).await.map_err(fact_failed)?.value,
+            _ => Value::Null,
+        };
+        Ok(Some(Sight { value, sure: true }))
+    }
+}
+
+/// What looks at a device together with all others, if a verb brings it.
+pub(crate) fn watch(registry: &Registry, fact: &'static str, device: &Arc<str>) -> Option<Rc<dyn Watch>> {
+    registry.get("wait_until").and_then(|action| action.watch(fact, device))
 }

@@ -128,10 +128,13 @@ async fn the_estimate_is_said_at_the_start_and_bounds_the_guess() {
         first: Vec::new(),
         steps: std::iter::once("Ping".into()).collect(),
         waves: 1,
-        estimate: Some(Duration::from_secs(400)),
+        estimate: Some(iotplay_runner::Estimate {
+            least: Duration::from_secs(400),
+            by: "40 methods/s, the hub's quota (S1, 1 unit)".into(),
+        }),
     });
     tokio::time::advance(Duration::from_secs(30)).await;
     console.tick();
-    let expected = "play    Ping  (ping.yaml, 1000 devices, about 400 s by the hub's quota)\n\n  ...      0 of 1000   ok 0   about 370 s left   30 s\n";
+    let expected = "play    Ping  (ping.yaml, 1000 devices, about 400 s at 40 methods/s, the hub's quota (S1, 1 unit))\n\n  ...      0 of 1000   ok 0   about 370 s left   30 s\n";
     assert_eq!(err.text(), expected);
 }

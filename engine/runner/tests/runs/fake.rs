@@ -12,6 +12,7 @@ use iotplay_runner::{Registry, Reporter, RunEvent, RunOptions, RunResult, Runner
 use script::Expressions;
 use serde_json::Value;
 
+use super::deeds::Steps;
 use super::together::Many;
 use super::verbs::Fakes;
 use super::world::FakeInventory;
@@ -83,7 +84,7 @@ pub(crate) struct Ran {
 }
 
 pub(crate) fn registry(world: &Shared) -> Registry {
-    Registry::new(&[&Fakes(Rc::clone(world)), &Many(Rc::clone(world))])
+    Registry::new(&[&Fakes(Rc::clone(world)), &Many(Rc::clone(world)), &Steps])
 }
 
 pub(crate) fn book(world: &Shared, text: &str) -> Book {

@@ -69,7 +69,7 @@ pub(super) fn lines(text: &str) -> Vec<Value> {
 }
 
 /// A world whose replies depend on nothing but the call: `NAME-2` fails twice, `oN-2` is offline twice.
-fn fleet() -> Shared {
+pub(super) fn fleet() -> Shared {
     let world = world((0..4).map(|n| format!("d{n}")));
     let seen: std::cell::RefCell<BTreeMap<(String, String), u64>> = std::cell::RefCell::default();
     for fake in world.borrow_mut().devices.values_mut() {
@@ -93,13 +93,14 @@ fn fleet() -> Shared {
     world
 }
 
-/// Whom a line is about: device, step, run; the runner's own device is null.
+/// Whom a line is about: device, step, run, and of a script what it did; the runner's own device is null.
 fn place(line: &Value) -> (String, u64, u64) {
-    (line["device"].to_string(), line["step"].as_u64().unwrap_or(0), line["n"].as_u64().unwrap_or(0))
+    let deed = line["deed"].as_str().unwrap_or_default();
+    (format!("{} {deed}", line["device"]), line["step"].as_u64().unwrap_or(0), line["n"].as_u64().unwrap_or(0))
 }
 
 /// Calls without an end in these lines.
-fn open_calls(lines: &[Value]) -> BTreeSet<(String, u64, u64)> {
+pub(super) fn open_calls(lines: &[Value]) -> BTreeSet<(String, u64, u64)> {
     let mut open = BTreeSet::new();
     for line in lines {
         match line["kind"].as_str() {
@@ -146,7 +147,7 @@ async fn cut_and_resume(text: &str, every: usize) -> usize {
 }
 
 /// No call is written down twice but after a failed attempt, or when it had not been sent.
-fn twice(lines: &[Value], cut: usize, text: &str, journal: &str) {
+pub(super) fn twice(lines: &[Value], cut: usize, text: &str, journal: &str) {
     let mut called = BTreeSet::new();
     for line in lines {
         match line["kind"].as_str() {
@@ -176,7 +177,7 @@ fn values(whole: &Ran, again: &Ran, cut: usize, text: &str) {
     }
 }
 
-fn lane(work: impl Future<Output = usize>) -> usize {
+pub(super) fn lane(work: impl Future<Output = usize>) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.expect("a runtime").block_on(work)
 }
@@ -184,7 +185,7 @@ fn lane(work: impl Future<Output = usize>) -> usize {
 /// What the gate has time for; `PROPTEST_CASES` for more.
 const CASES: u32 = 6;
 
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
 }
 

@@ -21,6 +21,53 @@ async fn names_in_scope() {
     assert_eq!(said(text).await, ["1 2 3 d enabled r1 1 1"]);
 }
 
+/// Runs a play on one device `d` and gives what failed.
+async fn failures(text: &str) -> Vec<String> {
+    let ran = run(&world(["d"]), text).await;
+    assert_eq!(ran.result.exit, 4);
+    ran.events.failures()
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_tells_whether_the_step_that_registered_changed_something() {
+    let call = |beside: &str| format!("  - invoke_method: {{ name: m }}\n    register: r\n{beside}");
+    let ping = "  - get_twin:\n    register: r\n";
+    let log = "  - log: ${{ changed(r) }}\n";
+    for (steps, expected) in [
+        (call(""), "true"),
+        (ping.to_owned(), "false"),
+        (call("    changed_when: false\n"), "false"),
+        (format!("{ping}    changed_when: result.id == 'd'\n"), "true"),
+        (call("    loop: [1, 2]\n    changed_when: item == 2\n"), "true"),
+        (call("    loop: [1, 2]\n    changed_when: item == 3\n"), "false"),
+        (call("    run_once: true\n"), "true"),
+        (call("    no_log: true\n"), "true"),
+        (call("    failed_when: changed(result)\n    ignore_errors: true\n"), "false"),
+        (format!("{ping}    failed_when: changed(result)\n"), "false"),
+        ("  - block:\n      - get_twin:\n      - log: x\n    register: r\n".to_owned(), "false"),
+        ("  - block:\n      - invoke_method: { name: m }\n      - log: x\n    register: r\n".to_owned(), "true"),
+        (
+            "  - block:\n      - invoke_method: { name: m }\n      - fail: x\n    rescue:\n      - log: x\n    register: r\n"
+                .to_owned(),
+            "true",
+        ),
+    ] {
+        let text = format!("steps:\n{steps}{log}");
+        assert_eq!(said(&text).await.last().map(String::as_str), Some(expected), "{text}");
+    }
+    let text = "steps:\n  - invoke_method: { name: m }\n    register: r\n  - get_twin:\n    when: changed(r)\n    register: s\n  - log: ${{ changed(s) }}\n";
+    assert_eq!(said(text).await, ["false"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_is_about_whole_registered_values() {
+    let hidden = "steps:\n  - get_twin:\n    register: r\n  - set: { s: '${{ r }}' }\n  - log: ${{ [r.reported].map(|x| x.changed()) }}\n";
+    assert!(failures(hidden).await[0].contains("what a step registered"), "{:?}", failures(hidden).await);
+    let skipped =
+        "steps:\n  - invoke_method: { name: m }\n    when: false\n    register: r\n  - log: ${{ changed(r) }}\n";
+    assert!(failures(skipped).await[0].contains("`r` has no value"), "{:?}", failures(skipped).await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn extra_vars_take_the_type_of_their_default() {
     let world = world(["d"]);
@@ -171,6 +218,38 @@ async fn once_per_run_and_so_many_at_once() {
     assert_eq!(world.borrow().order.len(), 21);
     assert_eq!(world.borrow().most_in_flight, 3);
     assert_eq!(ran.events.said(), vec!["0"; 20]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_does_not_count_the_time_in_a_queue() {
+    let minute = Duration::from_secs(60);
+    for (steps, works, exit) in [
+        ("  - invoke_method: { name: m }\n    timeout: 2s\n", 1, 0),
+        ("  - invoke_method: { name: m }\n    timeout: 2s\n", 3, 4),
+        ("  - block:\n      - invoke_method: { name: m }\n    timeout: 2s\n", 1, 0),
+        ("  - block:\n      - invoke_method: { name: m }\n    timeout: 2s\n", 3, 4),
+        ("  - invoke_method: { name: m }\n    timeout: 2s\n    offline: { wait: 1h }\n", 1, 0),
+    ] {
+        let world = world(["a"]);
+        replies(&world, "a", [Reply::Queued(minute, Duration::from_secs(works))]);
+        let ran = run(&world, &format!("steps:\n{steps}")).await;
+        assert_eq!(ran.result.exit, exit, "{steps} {works} {:?}", ran.events.failures());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_the_time_until_a_throttle_or_a_fork_lets_it_go_on() {
+    for text in [
+        "steps:\n  - block:\n      - invoke_method: { name: m }\n        throttle: 1\n    timeout: 2s\n",
+        "forks: 1\nsteps:\n  - block:\n      - sleep: 100ms\n      - invoke_method: { name: m }\n    timeout: 2s\n",
+    ] {
+        let world = world((0..10).map(|n| format!("d{n}")));
+        for n in 0..10 {
+            replies(&world, &format!("d{n}"), [Reply::After(Duration::from_secs(1), json!(n))]);
+        }
+        let ran = run(&world, text).await;
+        assert_eq!((ran.result.exit, ran.result.counts.ok), (0, 10), "{text} {:?}", ran.events.failures());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! Whole runs over fake verbs and fake devices, in paused time: semantics, exit codes, the screen, scale.
 
+mod batches;
 mod crowd;
+mod deeds;
 mod fake;
 mod fleet;
 mod gather;

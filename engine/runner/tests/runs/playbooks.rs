@@ -19,6 +19,8 @@ pub(crate) enum Made {
     Ping,
     /// A name from what was registered last.
     Set,
+    /// A call that says whether the step that registered last changed something.
+    Changed,
     /// Waits a while.
     Sleep,
     /// Looks at the device.
@@ -28,7 +30,7 @@ pub(crate) enum Made {
     /// Waits until the device is there.
     Online { tries: u8 },
     /// A block with what stands beside it.
-    Block { block: Vec<Made>, rescue: Vec<Made>, always: Vec<Made>, retries: u8, when: bool },
+    Block { block: Vec<Made>, rescue: Vec<Made>, always: Vec<Made>, retries: u8, when: bool, serial: bool },
 }
 
 fn leaf() -> impl Strategy<Value = Made> {
@@ -40,6 +42,7 @@ fn leaf() -> impl Strategy<Value = Made> {
         1 => Just(Made::Twin),
         1 => Just(Made::Ping),
         1 => Just(Made::Set),
+        1 => Just(Made::Changed),
         1 => Just(Made::Sleep),
         1 => Just(Made::Wait),
         1 => any::<bool>().prop_map(|ignored| Made::Fail { ignored }),
@@ -50,8 +53,16 @@ fn leaf() -> impl Strategy<Value = Made> {
 fn step() -> impl Strategy<Value = Made> {
     leaf().prop_recursive(2, 12, 3, |inner| {
         let some = |most| prop::collection::vec(inner.clone(), 0..most);
-        (prop::collection::vec(inner.clone(), 1..3), some(2), some(2), 0u8..2, any::<bool>())
-            .prop_map(|(block, rescue, always, retries, when)| Made::Block { block, rescue, always, retries, when })
+        (prop::collection::vec(inner.clone(), 1..3), some(2), some(2), 0u8..2, any::<bool>(), any::<bool>()).prop_map(
+            |(block, rescue, always, retries, when, serial)| Made::Block {
+                block,
+                rescue,
+                always,
+                retries,
+                when,
+                serial,
+            },
+        )
     })
 }
 
@@ -66,6 +77,8 @@ pub(crate) fn playbook() -> impl Strategy<Value = String> {
             if random {
                 text.push_str("targets: { query: d, order: random }\n");
             }
+            // Who goes through a block in batches may fail there.
+            text.push_str("abort_if: { failed: 100 }\n");
             text.push_str("before:\n  - invoke_method: { name: before }\nsteps:\n");
             let mut writer = Writer { text, count: 0, last: None };
             writer.steps(&steps, 1);
@@ -138,6 +151,10 @@ impl Writer {
                 let last = self.last.map_or_else(|| "base".to_owned(), |last| format!("r{last}"));
                 line(self, true, &format!("set: {{ s{number}: \"${{{{ {last} }}}}\" }}"));
             }
+            Made::Changed => {
+                let last = self.last.map_or_else(|| "1".to_owned(), |last| format!("changed(r{last})"));
+                line(self, true, &format!("ping: {{ name: p{number}-0, payload: \"${{{{ {last} }}}}\" }}"));
+            }
             Made::Sleep => line(self, true, "sleep: 2s"),
             Made::Wait => line(self, true, "wait_until: twin.version == 0"),
             Made::Fail { ignored } => {
@@ -151,8 +168,11 @@ impl Writer {
                 line(self, true, &format!("invoke_method: {{ name: o{number}-{tries} }}"));
                 line(self, false, "offline: { wait: 1h }");
             }
-            Made::Block { block, rescue, always, retries, when } => {
+            Made::Block { block, rescue, always, retries, when, serial } => {
                 self.block([block, rescue, always], *retries, *when, depth);
+                if *serial {
+                    self.line(depth, false, "serial: [1, rest]");
+                }
             }
         }
     }

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use futures_util::FutureExt as _;
 use iotplay_runner::{Confirm, RunOptions};
 
+use serde_json::Value;
+
 use super::fake::{Reply, Shared, options, replies, run_with, world};
 
 const CALL: &str = "steps:\n  - invoke_method: { name: m }\n";
@@ -148,6 +150,43 @@ async fn a_budget_stops_new_devices_inside_a_wave() {
     let calls = world.borrow().order.len();
     assert!((3..=4).contains(&calls), "{calls}");
     assert_eq!(ran.result.counts.skipped + ran.result.counts.failed, 50);
+}
+
+/// `a` is not connected, the others answer as told; the wave's fate and how often the last device was called.
+async fn first_wave(text: &str, b: Reply, c: Reply) -> (u8, Option<String>, usize) {
+    let world = world(["a", "b", "c", "d"]);
+    replies(&world, "a", std::iter::repeat_n(Reply::Offline, 200));
+    replies(&world, "b", [b]);
+    replies(&world, "c", [c]);
+    let ran = run_with(&world, text, &options()).await;
+    let called = world.borrow().devices["d"].calls;
+    (ran.result.exit, ran.result.reason, called)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_wave_in_which_somebody_is_waited_for_has_not_failed_yet() {
+    let no = || Reply::Status(500, Value::Null);
+    let yes = || Reply::Status(200, Value::Null);
+    let play = |between: &str, more: &str| {
+        format!(
+            "serial: [2, 1, rest]\nabort_if: {{ failed: 50 }}\n{between}steps:\n{more}  - invoke_method: {{ name: m }}\n    \
+             offline: {{ wait: 1m }}\n"
+        )
+    };
+    // It holds no wave: the next ones go on, and somebody in them succeeds.
+    let (exit, reason, called) = first_wave(&play("", ""), no(), yes()).await;
+    assert_eq!((exit, called), (4, 1), "{reason:?}");
+    // Its time was over before the wave was judged.
+    let soaked = play("between_waves: { soak: 5m }\n", "");
+    let (exit, reason, called) = first_wave(&soaked, no(), yes()).await;
+    assert_eq!((exit, called), (6, 0));
+    assert!(reason.unwrap().contains("nobody in the first wave succeeded"));
+    // Its time was over while the second wave went on, and nobody in that succeeded either.
+    let slow = play("", "  - sleep: 2m\n    when: device.id == 'c'\n");
+    let (exit, reason, called) = first_wave(&slow, no(), no()).await;
+    assert_eq!((exit, called), (6, 0));
+    assert!(reason.unwrap().contains("nobody in the first 2 waves succeeded"));
+    assert_eq!(first_wave(&slow, no(), yes()).await.2, 1);
 }
 
 #[tokio::test(start_paused = true)]

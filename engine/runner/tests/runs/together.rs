@@ -102,7 +102,7 @@ impl Prepared {
         let limit = batch.timeout(at).unwrap_or(LONG);
         let outcome = match reply.unwrap_or(Reply::Status(200, Value::Null)) {
             Reply::After(delay, payload) => timeout(limit, sleep(delay)).await.map(|()| replied(200, &payload)),
-            Reply::Never => {
+            Reply::Never | Reply::Queued(..) => {
                 sleep(limit).await;
                 timeout(Duration::ZERO, std::future::pending()).await
             }

@@ -44,7 +44,7 @@ async fn waves_are_told_and_every_device_begins_before_it_ends() {
     });
     assert_eq!(began.collect::<Vec<_>>(), waves);
     let told = events.iter().find_map(|event| match event {
-        RunEvent::PlayStarted { waves, estimate, .. } => Some((*waves, *estimate)),
+        RunEvent::PlayStarted { waves, estimate, .. } => Some((*waves, estimate.clone())),
         _ => None,
     });
     assert_eq!(told, Some((2, None)));
@@ -184,7 +184,7 @@ steps:
     let ran = run(&world, text).await;
     let events = ran.events.0.borrow();
     let told = events.iter().find_map(|event| match event {
-        RunEvent::PlayStarted { estimate, .. } => *estimate,
+        RunEvent::PlayStarted { estimate, .. } => estimate.as_ref().map(|it| it.least),
         _ => None,
     });
     let estimated: Vec<_> =

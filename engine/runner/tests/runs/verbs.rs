@@ -198,6 +198,13 @@ fn invoke<'a>(it: &'a Invoke, world: &'a Shared, step: &'a StepContext<'a>) -> L
                 tokio::time::sleep(delay).await;
                 replied(step, 200, &payload)
             }
+            Reply::Queued(queue, work) => {
+                let still = iotplay_runner::stand_still();
+                tokio::time::sleep(queue).await;
+                drop(still);
+                tokio::time::sleep(work).await;
+                replied(step, 200, &Value::Null)
+            }
             Reply::Offline => Failure {
                 help: vec!["put `offline: { wait: 2h }` beside it".into()],
                 note: Some("last seen yesterday".into()),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
-use iotplay_runner::{Ask, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
+use iotplay_runner::{Ask, Estimate, Facts, HubInfo, Inventory, InventoryError, Round, Selection, Target, Work};
 use serde_json::{Value, json};
 
 /// What a device answers to the next call.
@@ -19,6 +19,8 @@ pub(crate) enum Reply {
     Lost,
     HubGone,
     After(Duration, Value),
+    /// Queues so long for its turn, then answers after so long.
+    Queued(Duration, Duration),
     Never,
 }
 
@@ -124,11 +126,13 @@ impl Inventory for FakeInventory {
         .boxed_local()
     }
 
-    fn estimate(&self, work: &[Work]) -> Option<Duration> {
+    fn estimate(&self, work: &[Work]) -> Option<Estimate> {
         let mut world = self.0.borrow_mut();
         world.estimated = work.to_vec();
-        world.each.map(|each| {
-            each * u32::try_from(work.iter().map(|work| work.count).sum::<usize>()).expect("a small number")
+        let count: usize = work.iter().map(|work| work.count).sum();
+        world.each.map(|each| Estimate {
+            least: each * u32::try_from(count).expect("a small number"),
+            by: "one after the other".into(),
         })
     }
 

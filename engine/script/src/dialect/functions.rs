@@ -1,4 +1,4 @@
-//! The functions that every script and expression has: `now time age duration version parse_json to_json base64 sha256`.
+//! The functions that every script and expression has: `now time age duration version parse_json to_json base64 sha256 changed`.
 //! Time comes from the clock that is handed in.
 
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use rhai::{Dynamic, EvalAltResult, FnPtr, FuncRegistration, ImmutableString, Mod
 use sha2::{Digest as _, Sha256};
 
 use super::{Version, missing};
-use crate::value::{from_json_bytes, to_json};
+use crate::value::{change_of, from_json_bytes, to_json};
 
 type Answer<T> = Result<T, Box<EvalAltResult>>;
 
@@ -25,6 +25,7 @@ pub(crate) fn functions(clock: &Clock) -> Module {
     times(&mut module, clock);
     versions(&mut module);
     texts(&mut module);
+    changes(&mut module);
     module
 }
 
@@ -78,6 +79,14 @@ fn texts(module: &mut Module) {
     module.set_native_fn("base64", |bytes: rhai::Blob| Ok(BASE64_STANDARD.encode(bytes)));
     module.set_native_fn("sha256", |text: ImmutableString| Ok(hex(&Sha256::digest(text.as_bytes()))));
     module.set_native_fn("sha256", |bytes: rhai::Blob| Ok(hex(&Sha256::digest(bytes))));
+}
+
+/// Whether the step that registered a value changed something: the host marks such values, see [`mark_change`](crate::mark_change).
+fn changes(module: &mut Module) {
+    module.set_native_fn("changed", |value: Dynamic| -> Answer<bool> {
+        let help = "`changed` is about what a step registered, as a whole: `changed(reply)`; this value is none";
+        change_of(&value).map_or_else(|| refuse(help), Ok)
+    });
 }
 
 fn volatile(name: &str) -> FuncRegistration {

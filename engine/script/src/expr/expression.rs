@@ -7,6 +7,7 @@ use rhai::AST;
 
 use super::Expressions;
 use super::compare::{Comparison, comparison};
+use crate::Written;
 
 /// A compiled expression; cheap to clone.
 #[derive(Clone)]
@@ -17,6 +18,7 @@ pub(super) struct Compiled {
     pub(super) ast: AST,
     pub(super) names: Vec<(String, usize)>,
     pub(super) paths: Vec<String>,
+    pub(super) calls: Vec<Written>,
     pub(super) home: Expressions,
 }
 
@@ -34,6 +36,11 @@ impl Expr {
     /// The dotted chains that start at such a name: `twin.reported.rebootTime`; up to an index or a call.
     pub fn paths(&self) -> &[String] {
         &self.0.paths
+    }
+
+    /// The functions it calls, with their arguments as far as they are written out.
+    pub fn calls(&self) -> &[Written] {
+        &self.0.calls
     }
 
     /// The two sides and the operator, when the whole expression is one comparison: to show both values in a message.

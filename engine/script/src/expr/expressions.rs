@@ -94,7 +94,7 @@ impl Expressions {
             return Err(ExprError { message: finding.message, offset: span.start, help });
         }
         let (names, paths) = names_and_paths(&ast, text);
-        Ok(Expr(Arc::new(Compiled { text: text.to_owned(), ast, names, paths, home: self.clone() })))
+        Ok(Expr(Arc::new(Compiled { text: text.to_owned(), ast, names, paths, calls, home: self.clone() })))
     }
 
     /// The expression's value.

@@ -9,6 +9,7 @@ use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::order::Order;
 use crate::dialect::Limits;
 use crate::host::Origin;
 
@@ -120,6 +121,8 @@ pub(crate) struct Call {
     pub(crate) until: Option<Instant>,
     /// 0 for a call, 1 for its branches, and so on.
     pub(crate) depth: usize,
+    /// Counts what the call does, in order.
+    pub(crate) order: Order,
     /// False while a file is loaded: nobody could wait for it.
     pub(crate) may_wait: bool,
     pub(crate) end: Cell<Option<End>>,
@@ -138,12 +141,22 @@ impl Call {
             origin,
             until,
             depth: 0,
+            order: Order::default(),
             may_wait: true,
             end: Cell::new(None),
             ended_at: RefCell::new(None),
             used: Cell::new(0),
             deep: Cell::new(false),
         }
+    }
+
+    /// A branch of it: same context, same deadline and cancellation, the same budget anew.
+    pub(crate) fn branch(&self, order: Order) -> Self {
+        let mut branch = Self::new(self.budget.for_branch(), self.context.clone(), self.origin.clone());
+        branch.until = self.until;
+        branch.depth = self.depth + 1;
+        branch.order = order;
+        branch
     }
 
     #[cfg(test)]

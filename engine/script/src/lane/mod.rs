@@ -4,6 +4,7 @@ mod call;
 mod coroutine;
 mod drive;
 mod natives;
+mod order;
 mod stacks;
 
 pub use call::Budget;
@@ -11,6 +12,6 @@ pub(crate) use call::{Call, End};
 pub(crate) use coroutine::{Pause, Tether};
 pub(crate) use drive::{drive, drive_now};
 pub(crate) use natives::register;
-pub use natives::{Caller, context, wait};
+pub use natives::{Caller, context, place, wait};
 pub use stacks::StackConfig;
 pub(crate) use stacks::Stacks;

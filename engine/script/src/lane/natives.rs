@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use rhai::{Dynamic, EvalAltResult, FnPtr, Module, NativeCallContext};
 
+use super::order::Order;
 use super::{Call, Pause, Tether};
 use crate::dialect::{refuse, seconds};
 use crate::error::{ErrorKind, ScriptError, ScriptResult};
@@ -52,6 +53,11 @@ pub fn wait<T: 'static>(ncc: &NativeCallContext<'_>, future: impl Future<Output 
 pub fn context<C: Any>(ncc: &NativeCallContext<'_>) -> Option<Rc<C>> {
     let tether = tether(ncc)?;
     Rc::clone(tether.here()?.context.as_ref()?).downcast().ok()
+}
+
+/// The next place in the order of what the script does; nothing outside of a call.
+pub fn place(ncc: &NativeCallContext<'_>) -> Option<String> {
+    Some(tether(ncc)?.here()?.order.next())
 }
 
 fn tether(ncc: &NativeCallContext<'_>) -> Option<Arc<Tether>> {
@@ -101,14 +107,29 @@ impl Caller {
 
     /// Calls it as a branch: same context, same deadline and cancellation, the same budget anew.
     pub fn call(&self, handler: &Handler, args: Vec<Dynamic>) -> LocalBoxFuture<'static, ScriptResult<Dynamic>> {
-        let until = self.0.until;
-        let mut call = Call::new(self.0.budget.for_branch(), self.0.context.clone(), self.0.origin.clone());
-        call.until = until;
-        call.depth = self.0.depth + 1;
+        self.start(handler, args, Order::default())
+    }
+
+    /// The same, as the branch of this number of what stands at a [`place`].
+    pub fn call_at(
+        &self,
+        handler: &Handler,
+        args: Vec<Dynamic>,
+        (place, number): (&str, usize),
+    ) -> LocalBoxFuture<'static, ScriptResult<Dynamic>> {
+        self.start(handler, args, Order::inside(place, number))
+    }
+
+    fn start(
+        &self,
+        handler: &Handler,
+        args: Vec<Dynamic>,
+        order: Order,
+    ) -> LocalBoxFuture<'static, ScriptResult<Dynamic>> {
         if self.0.end.get().is_some() {
             return async { Err(ScriptError::new("the calling script has ended", ErrorKind::Cancelled)) }.boxed_local();
         }
-        handler.start(call, args)
+        handler.start(self.0.branch(order), args)
     }
 }
 

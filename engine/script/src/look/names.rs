@@ -1,16 +1,20 @@
 //! What an expression needs from outside: its free names and the dotted chains that start at one.
 
+use std::collections::BTreeSet;
+
 use rhai::{AST, ASTNode, Expr};
 
 use crate::dialect::offset;
 
 /// Free names with the offset of their first use, and dotted paths, each once, in the order of the text.
 pub(crate) fn names_and_paths(ast: &AST, text: &str) -> (Vec<(String, usize)>, Vec<String>) {
+    let wanted = wanted(ast, text);
     let mut names: Vec<(String, usize)> = Vec::new();
     let mut paths: Vec<(usize, String)> = Vec::new();
     ast.walk(&mut |path| {
         if let Some(ASTNode::Expr(expr)) = path.last()
             && let Some((name, at)) = free(expr, text)
+            && wanted.contains(&name)
         {
             match names.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, first)) => *first = at.min(*first),
@@ -38,6 +42,19 @@ pub(crate) fn names_and_paths(ast: &AST, text: &str) -> (Vec<(String, usize)>, V
         }
     }
     (names, unique)
+}
+
+/// The names that the text itself wants from outside. Inside of a closure what it captured looks free, whoever defined it; where it
+/// is captured Rhai knows better.
+fn wanted(ast: &AST, text: &str) -> BTreeSet<String> {
+    let mut wanted = BTreeSet::new();
+    ast.clone_statements_only().walk(&mut |path| {
+        if let Some(ASTNode::Expr(expr)) = path.last() {
+            wanted.extend(free(expr, text).map(|(name, _)| name));
+        }
+        true
+    });
+    wanted
 }
 
 fn free(expr: &Expr, text: &str) -> Option<(String, usize)> {

@@ -42,6 +42,10 @@ codes! {
     400008 BLOB_CONTAINER_VALIDATION "BlobContainerValidationError" "the blob container cannot be used";
     400011 DEVICE_DEFINED_MULTIPLE_TIMES "DeviceDefinedMultipleTimes" "a device stands more than once in the request";
     400013 BULK_REGISTRY_FAILURE "BulkRegistryOperationFailure" "parts of the bulk request failed";
+    400015 INVALID_CORRELATION_ID "InvalidFileUploadCorrelationId" "the device has no such upload, or it is over";
+    400016 EXPIRED_CORRELATION_ID "ExpiredFileUploadCorrelationId" "the time of the upload is over";
+    400019 INVALID_COMPLETION_STATUS "InvalidFileUploadCompletionStatus" "the device does not say whether the upload worked";
+    400020 INVALID_STORAGE_OR_BLOB "InvalidStorageEndpointOrBlob" "the file that is said to be uploaded is not there";
     400027 CONNECTION_REPLACED "ConnectionForcefullyClosedOnNewConnection" "a second connection of the same device cut off the one in use";
     400028 INVALID_DEVICE_SCOPE "InvalidDeviceScope" "the device scope is not valid";
     400401 INVALID_TARGET_CONDITION "InvalidConfigurationTargetCondition" "the target condition of the configuration is not valid";

@@ -3,7 +3,7 @@
 use runner::book::Body;
 use runner::{Effect, RunOptions};
 
-use super::stage::{Ran, World, options, read, run, world};
+use super::stage::{Ran, World, options, read, run, run_script, world};
 
 const FIX: &str = r#"
 fn twice(n) { n * 2 }
@@ -170,4 +170,31 @@ fn what_can_be_known_is_known_before_the_run() {
             assert!(found.contains(part), "{part}\nin\n{found}");
         }
     }
+}
+
+/// Ids that live as long as the test.
+fn fleet(count: usize) -> Vec<&'static str> {
+    (0..count).map(|n| &*Box::leak(format!("d{n}").into_boxed_str())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn scripts_that_wait_go_round_together() {
+    let world = world(&fleet(500));
+    let code = "let looks = 0;\nwait_until(device, |twin| { looks += 1; looks > 20 }, #{ every: '2s', timeout: '2m' });\nlooks";
+    let ran = inline(&world, code, &options()).await;
+    assert_eq!(ran.result.exit, 0, "{:?}", ran.findings());
+    // Twenty looks of 500 devices are 10,000 readings where each one polls.
+    let (rounds, reads) = (world.rounds.get(), world.reads.get());
+    assert!((20..80).contains(&rounds) && reads <= 10, "{rounds} rounds, {reads} readings");
+}
+
+#[tokio::test(start_paused = true)]
+async fn branches_of_a_runner_script_that_wait_go_round_together() {
+    let world = world(&fleet(300));
+    let text = "let results = parallel(devices(), |d| { let looks = 0; wait_until(d.id, |twin| { looks += 1; looks > 10 }); looks }, \
+                #{ forks: 300 });\nlog(results.filter(|r| r.ok and r.value == 11).len());";
+    let ran = run_script(&world, text, &options()).await;
+    assert_eq!((ran.result.exit, ran.said()), (0, vec!["300".to_owned()]), "{:?}", ran.findings());
+    let (rounds, reads) = (world.rounds.get(), world.reads.get());
+    assert!((10..40).contains(&rounds) && reads <= 10, "{rounds} rounds, {reads} readings");
 }

@@ -1,6 +1,6 @@
 //! A stage: devices in memory, a verb that calls and one that reads, and files by name.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -25,15 +25,28 @@ pub(crate) struct World {
     pub(crate) devices: Vec<&'static str>,
     /// `device method payload`, in order.
     pub(crate) calls: RefCell<Vec<String>>,
+    /// Rounds over devices that wait, and twins that were read by themselves.
+    pub(crate) rounds: Cell<usize>,
+    pub(crate) reads: Cell<usize>,
     /// Devices that reject every call.
     pub(crate) rejecting: Vec<&'static str>,
 }
 
 pub(crate) fn world(devices: &[&'static str]) -> Rc<World> {
-    Rc::new(World { devices: devices.to_vec(), calls: RefCell::default(), rejecting: vec!["broken"] })
+    let (rounds, reads) = (Cell::new(0), Cell::new(0));
+    Rc::new(World { devices: devices.to_vec(), calls: RefCell::default(), rounds, reads, rejecting: vec!["broken"] })
 }
 
 struct Hub(Rc<World>);
+
+impl Hub {
+    fn seen(&self, device: &str) -> Facts {
+        let own = format!("{device} ");
+        let calls = self.0.calls.borrow().iter().filter(|call| call.starts_with(&own)).count();
+        let value = json!({ "id": device, "reported": { "calls": calls, "fw": "1.9" } });
+        Facts { value, version: calls as u64, direct: true }
+    }
+}
 
 impl Inventory for Hub {
     fn hub(&self) -> HubInfo {
@@ -55,20 +68,21 @@ impl Inventory for Hub {
         Box::pin(async { Ok(self.0.devices.len()) })
     }
 
-    fn facts<'a>(&'a self, devices: &'a [Ask], fact: &'a str) -> LocalBoxFuture<'a, Result<Round, InventoryError>> {
+    fn facts<'a>(&'a self, devices: &'a [Ask], _: &'a str) -> LocalBoxFuture<'a, Result<Round, InventoryError>> {
         Box::pin(async move {
+            self.0.rounds.set(self.0.rounds.get() + 1);
             let mut found = BTreeMap::new();
             for ask in devices {
-                found.insert(Arc::clone(&ask.device), Some(self.fact(&ask.device, fact).await?));
+                found.insert(Arc::clone(&ask.device), Some(self.seen(&ask.device)));
             }
             Ok(found)
         })
     }
 
     fn fact<'a>(&'a self, device: &'a str, _: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>> {
-        let calls = self.0.calls.borrow().iter().filter(|call| call.starts_with(device)).count();
-        let value = json!({ "id": device, "reported": { "calls": calls, "fw": "1.9" } });
-        Box::pin(async move { Ok(Facts { value, version: calls as u64, direct: true }) })
+        self.0.reads.set(self.0.reads.get() + 1);
+        let seen = self.seen(device);
+        Box::pin(async move { Ok(seen) })
     }
 }
 

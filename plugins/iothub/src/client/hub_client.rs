@@ -127,8 +127,8 @@ impl HubClient {
         self.0.governor.turns(kind)
     }
 
-    /// The least time that so many calls of each kind take; none when the hub's size is not known.
-    pub fn least(&self, calls: &[(QuotaKind, usize)]) -> Option<Duration> {
+    /// The least time that so many calls of each kind take, and the kind that takes it; none when the hub's size is not known.
+    pub fn least(&self, calls: &[(QuotaKind, usize)]) -> Option<(Duration, QuotaKind)> {
         self.0.governor.least(calls)
     }
 

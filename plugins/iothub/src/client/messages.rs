@@ -71,7 +71,7 @@ impl HubClient {
     }
 
     /// A refusal by a hub that does not say where its devices connect is one by a hub that has no such path.
-    fn unless_ours(&self, error: ClientError, why: &str) -> ClientError {
+    pub(super) fn unless_ours(&self, error: ClientError, why: &str) -> ClientError {
         let unknown = error.code().is_some_and(|code| UNKNOWN_PATH.contains(&code.http_status()));
         if !unknown || self.device_endpoint().is_some() {
             return error;

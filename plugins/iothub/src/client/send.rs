@@ -77,6 +77,8 @@ impl HubClient {
                     if status == StatusCode::TOO_MANY_REQUESTS {
                         let refused = self.refused(status, &answer);
                         let wait = self.put_off(call, turn, wait, &mut throttled, refused)?;
+                        // The hub took nothing: the time until the next turn is not the step's.
+                        let _still = runner::stand_still();
                         tokio::time::sleep(wait).await;
                         continue;
                     }

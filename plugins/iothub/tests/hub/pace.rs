@@ -123,6 +123,7 @@ async fn wait(stage: &Stage, expressions: &Expressions, ready: &dyn Ready, devic
         check_mode: false,
         files: std::path::Path::new("."),
         run: "r".into(),
+        deeds: None,
     };
     ready.run(&step).await
 }

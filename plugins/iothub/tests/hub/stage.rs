@@ -136,6 +136,7 @@ impl Stage {
             check_mode,
             files: std::path::Path::new("."),
             run: "r".into(),
+            deeds: None,
         };
         work(&step).await
     }

@@ -50,8 +50,9 @@ async fn another_version_of_mqtt_is_told_so() {
         let (mut near, far) = tokio::io::duplex(1024);
         let hub = std::sync::Arc::clone(&stage.hub);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-        let refused =
-            tokio::spawn(async move { super::super::door::greet(&hub, far, None, None, deadline).await.is_none() });
+        let refused = tokio::spawn(async move {
+            super::super::door::greet(&hub, far, std::sync::Arc::default(), None, None, deadline).await.is_none()
+        });
         near.write_all(hello).await.unwrap();
         let mut answer = Vec::new();
         near.read_to_end(&mut answer).await.unwrap();

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fake::Fake;
 use super::stage::connect;
+use crate::faults::Faults;
 use crate::mqtt::{Door as Entrance, LIMITS, Mqtt, MqttSettings, serve};
 use crate::quota::Quotas;
 use crate::seam::HubLog;
@@ -35,8 +36,9 @@ async fn door(settings: MqttSettings) -> Door {
     let connector = TlsConnector::from(client_config(&Roots::Pem(authority.ca_pem), None).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let hub =
-        Mqtt::new(Arc::default(), Arc::default(), Arc::new(Quotas::none()), HubLog::none(), clock, Seed(1), settings);
+    let faults = Arc::new(Faults::new(Arc::new(super::stage::Five), HubLog::none(), Seed(1), true));
+    let both = (Arc::new(Quotas::none()), faults);
+    let hub = Mqtt::new(Arc::default(), Arc::default(), both, HubLog::none(), clock, Seed(1), settings);
     let stop = CancellationToken::new();
     let served = tokio::spawn(serve(listener, acceptor, Entrance::new(Arc::clone(&hub), stop.clone())));
     Door { hub, port, connector, stop, served }

@@ -34,7 +34,7 @@ async fn first_words(stage: &Stage, bytes: &[u8]) -> (Vec<u8>, bool) {
     let (mut near, far) = tokio::io::duplex(1024 * 1024);
     let hub = Arc::clone(&stage.hub);
     let deadline = Instant::now() + Duration::from_secs(60);
-    let greeted = tokio::spawn(async move { greet(&hub, far, None, None, deadline).await.is_some() });
+    let greeted = tokio::spawn(async move { greet(&hub, far, Arc::default(), None, None, deadline).await.is_some() });
     near.write_all(bytes).await.unwrap();
     near.shutdown().await.unwrap();
     let mut answer = Vec::new();

@@ -4,6 +4,7 @@ mod admission;
 mod calls;
 mod door;
 mod fake;
+mod faults;
 mod hostile;
 mod lifetime;
 mod messages;

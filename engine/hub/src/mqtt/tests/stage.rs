@@ -10,10 +10,12 @@ use net::mqtt::{
 };
 use tokio::io::DuplexStream;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 use wire::{HubError, Identity, MethodCall, MethodReply, Username};
 
 use super::fake::{Fake, PASSWORD};
 use crate::exchange::Exchange;
+use crate::faults::{FaultProfile, Faults, Faulty, Strain};
 use crate::mqtt::door::{Entered, greet};
 use crate::mqtt::listener::Mqtt;
 use crate::mqtt::settings::MqttSettings;
@@ -42,7 +44,9 @@ impl Stage {
         let log = HubLog::new(move |event| heard.lock().unwrap().push(event));
         let (clock, hand) = Clock::manual(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         let settings = MqttSettings::default();
-        let hub = Mqtt::new(Arc::default(), Arc::default(), Arc::new(quotas), log, clock, Seed(7), settings);
+        let faults = Arc::new(Faults::new(Arc::new(Five), log.clone(), Seed(7), true));
+        let both = (Arc::new(quotas), faults);
+        let hub = Mqtt::new(Arc::default(), Arc::default(), both, log, clock, Seed(7), settings);
         Self { hub, hand, events }
     }
 
@@ -61,7 +65,9 @@ impl Stage {
         let hub = Arc::clone(&self.hub);
         tokio::spawn(async move {
             let deadline = Instant::now() + hub.settings.connect_deadline;
-            if let Some(Entered::Session(session)) = greet(&hub, far, None, None, deadline).await {
+            let strain = Arc::<Strain>::default();
+            let far = Faulty::new(far, Arc::clone(&strain), |_| {});
+            if let Some(Entered::Session(session)) = greet(&hub, far, strain, None, None, deadline).await {
                 session.run(None).await;
             }
         });
@@ -73,6 +79,29 @@ impl Stage {
         let mut device = self.dial();
         assert_eq!(device.hello(&connect(id)).await.code, ConnectReturnCode::Success);
         device
+    }
+
+    /// Puts faults in place and lets those that begin now begin.
+    pub(super) fn break_with(&self, profile: &str) {
+        let profile = FaultProfile::parse(&base::Source::new("faults.yaml", profile)).unwrap();
+        self.hub.faults.place(&profile).unwrap();
+        self.hub.faults.turn(self.exchange());
+    }
+
+    /// Lets faults begin and end from here on.
+    pub(super) fn keep_time(&self) {
+        let (faults, exchange) = (Arc::clone(&self.hub.faults), Arc::clone(self.exchange()));
+        tokio::spawn(faults.run(exchange, CancellationToken::new()));
+    }
+
+    /// What faults have shown, in order.
+    pub(super) fn shown(&self) -> Vec<String> {
+        let pick = |event: &HubEvent| match event {
+            HubEvent::FaultShown { kind, what, .. } => Some(format!("{kind}: {what}")),
+            HubEvent::FaultAsked { said, .. } => Some(said.clone()),
+            _ => None,
+        };
+        self.events.lock().unwrap().iter().filter_map(pick).collect()
     }
 
     pub(super) fn telemetry(&self) -> Vec<Telemetry> {
@@ -110,6 +139,19 @@ impl Stage {
             connect_timeout: Duration::from_secs(connect),
         };
         tokio::spawn(async move { exchange.call(&identity, &call).await })
+    }
+}
+
+/// The devices that lots are drawn from: `a` to `e`.
+pub(super) struct Five;
+
+impl crate::faults::Registered for Five {
+    fn total(&self) -> usize {
+        5
+    }
+
+    fn ids(&self) -> Vec<wire::DeviceId> {
+        ["a", "b", "c", "d", "e"].map(|id| id.parse().unwrap()).into()
     }
 }
 

@@ -90,6 +90,8 @@ impl Governor {
             let queued = &self.queued[kind as usize];
             queued.fetch_add(1, Ordering::Relaxed);
             let _queued = Queued(queued);
+            // Nothing is sent yet: the step's own time begins with its turn.
+            let _still = runner::stand_still();
             let _first = self.queues[kind as usize].lock().await;
             while let Err(at) = self.entry(kind, |entry| entry.lane.take(cost, Instant::now())) {
                 tokio::time::sleep_until(at).await;
@@ -152,16 +154,17 @@ impl Governor {
         turns.map_or(usize::MAX, |turns| turns.saturating_sub(queued)).min(rounds.saturating_mul(at_once))
     }
 
-    /// The least time that so many calls of each kind take on a hub of the known size that was idle before.
-    pub(in crate::client) fn least(&self, calls: &[(Kind, usize)]) -> Option<Duration> {
+    /// The least time that so many calls of each kind take on a hub of the known size that was idle before, and the kind that
+    /// takes it.
+    pub(in crate::client) fn least(&self, calls: &[(Kind, usize)]) -> Option<(Duration, Kind)> {
         let size = self.size()?;
         let now = Instant::now();
         let time = |(kind, count): &(Kind, usize)| {
             let mut lane = Lane::new(window(*kind), now);
             lane.limit(size.rate(*kind), now);
-            lane.turns(*count, now)
+            Some((lane.turns(*count, now)?, *kind))
         };
-        Some(calls.iter().filter_map(time).max().unwrap_or_default())
+        calls.iter().filter_map(time).max_by_key(|(time, _)| *time)
     }
 }
 
