@@ -32,9 +32,10 @@ pub(crate) struct Device {
     pub(crate) queues: RefCell<Queues>,
     pub(crate) timers: RefCell<BTreeMap<Arc<str>, Timer>>,
     pub(crate) desired: RefCell<DesiredQueue>,
-    pub(crate) inbox: RefCell<Inbox>,
+    /// Messages that are not done with; made for the first one.
+    pub(crate) inbox: RefCell<Option<Box<Inbox>>>,
     /// Programs that run for its scripts.
-    pub(crate) programs: Cell<usize>,
+    pub(crate) programs: Cell<u8>,
     /// Between a restart's start and its end.
     pub(crate) rebooting: Cell<bool>,
     /// The outbox drops messages, and this was told.

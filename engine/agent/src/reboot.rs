@@ -121,7 +121,7 @@ pub(crate) async fn follow(call: &Rc<Call>) {
     .await;
     {
         let pending = PendingReboot { asked: device.now(), boot_id: device.memory().boot_id.clone() };
-        device.memory_mut().reboot = Some(pending);
+        device.memory_mut().reboot = Some(Box::new(pending));
     }
     device.save().await;
     device.say(AgentEvent::Rebooting { device: device.identity.clone() });
@@ -244,7 +244,7 @@ mod tests {
         Some(Memory {
             boot_id: boot.into(),
             greeted: Some(greeted.into()),
-            reboot: pending.map(|boot| PendingReboot { asked: "then".into(), boot_id: boot.into() }),
+            reboot: pending.map(|boot| Box::new(PendingReboot { asked: "then".into(), boot_id: boot.into() })),
             ..Memory::default()
         })
     }
