@@ -2,6 +2,7 @@
 //! processes in its own folder and leaves nothing behind.
 
 mod agent;
+mod agent_watched;
 mod bad_input;
 mod board;
 mod board_kills;

@@ -64,7 +64,7 @@ fn a_port_that_is_taken_is_said() {
 fn the_unit_is_sound_and_hardened() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/deploy/iotplay-hub.service");
     let judged =
-        Command::new("systemd-analyze").args(["security", "--offline=true", "--threshold=20"]).arg(&unit).output();
+        Command::new("systemd-analyze").args(["security", "--offline=true", "--threshold=15"]).arg(&unit).output();
     let Ok(judged) = judged else {
         eprintln!("SKIPPED: there is no systemd-analyze");
         return;

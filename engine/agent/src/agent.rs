@@ -179,6 +179,8 @@ fn run(
         outboxes: config.outbox.folder.map(MemoryFolder::new),
         faults: config.faults,
         reel,
+        fakes: None,
+        pulse: config.pulse,
         grants: Arc::new(config.grants),
         announce: config.announce,
     };
@@ -255,8 +257,27 @@ impl RunningAgent {
         self.counters.snapshot(self.broken.get())
     }
 
+    /// A view of its numbers for whoever serves them.
+    pub fn watcher(&self) -> Watcher {
+        Watcher { counters: Arc::clone(&self.counters), broken: self.broken.clone() }
+    }
+
     /// The methods that its scripts handled at the start.
     pub fn methods(&self) -> &[String] {
         &self.methods
+    }
+}
+
+/// Reads an agent's numbers, on any thread, also when the agent has ended.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    counters: Arc<Counters>,
+    broken: Broken,
+}
+
+impl Watcher {
+    /// The numbers now.
+    pub fn status(&self) -> AgentStatus {
+        self.counters.snapshot(self.broken.get())
     }
 }

@@ -1,5 +1,6 @@
 //! What an agent is told at its start: which devices, which scripts, how to connect, how to behave.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct AgentConfig {
     pub errors: ErrorDetail,
     /// Where `device.state` and the boot's id survive the agent's end; none keeps them in memory.
     pub state: Option<PathBuf>,
+    /// How often the agent's thread shows that it lives, and looks how much waits in outboxes; none saves the wake-ups.
+    pub pulse: Option<Duration>,
     /// Every call is also told as a case ([`AgentEvent::Recorded`](crate::AgentEvent::Recorded)); for one device only.
     pub record: bool,
     /// How much may wait for the hub, and where.
@@ -80,6 +83,7 @@ impl AgentConfig {
             deadlines: Deadlines::default(),
             errors: ErrorDetail::Full,
             state: None,
+            pulse: None,
             record: false,
             outbox: OutboxConfig::default(),
             seed: Seed::from_os(),
@@ -156,6 +160,9 @@ pub enum Transport {
 /// How connections are made and kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkConfig {
+    /// Own addresses to connect from, one chosen for each attempt; none leaves it to the system. A hub on a loopback
+    /// address can be reached from all of 127.0.0.0/8, and each source address has ports of its own.
+    pub sources: Vec<Ipv4Addr>,
     /// What carries them.
     pub transport: Transport,
     /// Silence after which a ping is sent; held within 1 s to 1177 s, the most that IoT Hub honours.
@@ -183,6 +190,7 @@ pub struct LinkConfig {
 impl Default for LinkConfig {
     fn default() -> Self {
         Self {
+            sources: Vec::new(),
             transport: Transport::default(),
             keep_alive: Duration::from_secs(60),
             token_lifetime: Duration::from_secs(3600),

@@ -15,6 +15,10 @@ impl Count {
         self.0.fetch_sub(1, Relaxed);
     }
 
+    pub(crate) fn set(&self, value: usize) {
+        self.0.store(value as u64, Relaxed);
+    }
+
     fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -88,6 +92,10 @@ counters! {
     faults,
     /// Good reloads.
     reloads,
+    /// Times that the agent's thread showed that it lives, if it was asked to.
+    pulses,
+    /// Replies, reports and messages that waited for their connections at the last pulse.
+    waiting,
 }
 
 #[cfg(test)]

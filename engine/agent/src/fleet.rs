@@ -30,6 +30,7 @@ pub(crate) async fn run(lane: Rc<Lane>, dialer: Rc<Dialer>, devices: Vec<DeviceC
     let fleet = devices.len();
     let mut sessions = JoinSet::new();
     let reloading = reload.map(|reload| tokio::task::spawn_local(keep_up(Rc::clone(&lane), reload)));
+    let beating = lane.habits.pulse.map(|every| tokio::task::spawn_local(pulse(Rc::clone(&lane), every)));
     let mut devices = devices.into_iter();
     loop {
         let batch: Vec<_> = devices.by_ref().take(BATCH).collect();
@@ -60,8 +61,8 @@ pub(crate) async fn run(lane: Rc<Lane>, dialer: Rc<Dialer>, devices: Vec<DeviceC
             lane.progress.send_modify(|progress| progress.running = progress.running.saturating_sub(1));
         }
     }
-    if let Some(reloading) = reloading {
-        reloading.abort();
+    for task in reloading.into_iter().chain(beating) {
+        task.abort();
     }
     lane.tasks.close();
     // What does not end in time is dropped with the lane.
@@ -105,6 +106,17 @@ fn gone(lane: &Lane, device: &Device, ended: Option<Diagnostic>) {
     });
     if let Some(finding) = ended {
         device.say(AgentEvent::Ended { device: device.identity.clone(), finding });
+    }
+}
+
+/// Shows that this thread lives: a handler that held it up would stop this too.
+async fn pulse(lane: Rc<Lane>, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
+    loop {
+        ticks.tick().await;
+        let waiting = lane.devices.borrow().iter().map(|device| device.outbox.waiting()).sum();
+        lane.counters.waiting.set(waiting);
+        lane.counters.pulses.up();
     }
 }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::Identity;
 
-use crate::cases::Reel;
+use crate::cases::{Fakes, Reel};
 use crate::config::{Board, Deadlines, ErrorDetail, SimConfig};
 use crate::counters::Counters;
 use crate::device::Device;
@@ -44,6 +44,9 @@ pub(crate) struct Habits {
     /// Where what waits for the hub is kept; none keeps it in memory.
     pub(crate) outboxes: Option<MemoryFolder>,
     pub(crate) faults: FaultPlan,
+    pub(crate) pulse: Option<Duration>,
+    /// A case's machine in place of this one.
+    pub(crate) fakes: Option<Fakes>,
     /// Calls are recorded on it.
     pub(crate) reel: Option<Reel>,
     /// Shared with the threads that read files.

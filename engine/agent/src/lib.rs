@@ -22,6 +22,7 @@ mod link;
 mod memory;
 mod messages;
 mod methods;
+mod metrics;
 mod outbox;
 mod params;
 mod program;
@@ -35,7 +36,7 @@ mod surface;
 mod timers;
 mod twin;
 
-pub use agent::{Agent, AgentStartError, RunningAgent};
+pub use agent::{Agent, AgentStartError, RunningAgent, Watcher};
 pub use cases::{Case, CaseFile, CaseOutcome, Cast, Rehearsal};
 pub use check::check_scripts;
 pub use config::{
@@ -47,6 +48,7 @@ pub use event::{AgentEvent, HandlerName, HandlerOutcome, Sink};
 pub use faults::{FaultPlan, FaultProfile};
 pub use grants::{Denied, GrantError, Grants, ProgramGrant};
 pub use link::{Enlistment, ProvisionError, provision};
+pub use metrics::AgentMetrics;
 
 #[cfg(test)]
 mod tests;

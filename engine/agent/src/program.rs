@@ -33,7 +33,7 @@ pub(crate) struct Program {
 }
 
 /// How it ended.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ran {
     pub(crate) code: i64,
     pub(crate) out: String,

@@ -11,6 +11,8 @@ use wire::limits::ACTIVE_JOBS;
 use crate::data_dir::DataDirError;
 use crate::dps::LinkedHub;
 use crate::faults::FaultProfile;
+use crate::files::FileLimits;
+use crate::pulse::Pulse;
 use crate::quota::{Delays, Quota};
 use crate::seam::HubLog;
 use crate::seed::Seeds;
@@ -70,8 +72,12 @@ pub struct HubConfig {
     pub faults: Option<FaultProfile>,
     /// Whether devices may ask for faults by messages, as the SDKs' own tests do.
     pub fault_messages: bool,
+    /// How large uploaded files may be, and how long an upload may take.
+    pub files: FileLimits,
     /// A port of 127.0.0.1 for Prometheus, in plain HTTP; 0 takes any free one, none is off.
     pub metrics_port: Option<u16>,
+    /// Beats once a second on the hub's thread, for whoever watches whether that is alive; none saves the wake-ups.
+    pub pulse: Option<Pulse>,
 }
 
 /// A snapshot to begin with.
@@ -86,7 +92,9 @@ pub struct Restore {
 impl HubConfig {
     /// On 127.0.0.1 with the default ports, quiet.
     pub fn new(data: Data) -> Self {
+        let files = if data == Data::Memory { FileLimits::in_memory() } else { FileLimits::new() };
         Self {
+            files,
             data,
             bind: Ipv4Addr::LOCALHOST.into(),
             allow_remote: false,
@@ -105,6 +113,7 @@ impl HubConfig {
             faults: None,
             fault_messages: true,
             metrics_port: None,
+            pulse: None,
         }
     }
 

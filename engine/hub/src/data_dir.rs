@@ -121,6 +121,10 @@ impl DataDir {
         Ok(data_dir)
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(crate) fn store(&self) -> PathBuf {
         store_of(&self.folder)
     }

@@ -17,12 +17,13 @@ use crate::data_dir::{DataDir, Endpoint};
 use crate::dps::{LinkedHub, Links};
 use crate::exchange::Exchange;
 use crate::faults::{Faults, Registered};
+use crate::files::Files;
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
-use crate::metrics::{self, Metrics, Watched};
+use crate::metrics::{Metrics, Watched};
 use crate::mqtt::{self, Door, Mqtt, MqttSettings};
 use crate::quota::{Quota, Quotas};
-use crate::rest::{self, Service};
+use crate::rest::{self, Reach, Service};
 use crate::seed::{self, Seeded};
 use crate::snapshot::Snapshot;
 use crate::state::HubState;
@@ -31,6 +32,9 @@ use crate::tls::Certificates;
 
 /// How long calls in flight may take once the hub is told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How often the hub shows that it lives, where somebody looks.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// The way in: [`Hub::start`].
 #[derive(Debug)]
@@ -173,6 +177,23 @@ impl Facts {
     }
 }
 
+/// The contents of files; those that are not there any more lose their names.
+async fn open_files(
+    state: &HubState,
+    data_dir: Option<&DataDir>,
+    config: &HubConfig,
+) -> Result<Arc<Files>, HubStartError> {
+    let kept = state.files_kept();
+    let opened = Files::open(data_dir.map(DataDir::folder), config.files, &kept.numbers, &kept.live);
+    let refused = |reason: String| HubStartError::State {
+        reason: format!("the folder of uploaded files: {reason}"),
+        mend: "check the rights on the hub's folder and the space on its disk".into(),
+    };
+    let (files, missing) = opened.map_err(|error| refused(error.to_string()))?;
+    state.forget_files(&missing).await.map_err(|error| refused(error.message))?;
+    Ok(files)
+}
+
 /// The name to dial: `localhost` for the usual loopback and for "all addresses", else the address; a well-known port is left out.
 fn host(at: SocketAddr, well_known: u16) -> HostPort {
     let port = (at.port() != well_known).then_some(at.port());
@@ -239,6 +260,7 @@ struct Parts {
     certificates: Certificates,
     state: Arc<HubState>,
     exchange: Arc<Exchange>,
+    files: Arc<Files>,
     acknowledged: JoinedTask,
     writer: Option<JoinHandle<()>>,
     data_dir: Option<DataDir>,
@@ -272,6 +294,7 @@ impl Parts {
                 Some(seeded.map_err(|error| HubStartError::Seeds(error.message))?)
             }
         };
+        let files = open_files(&state, data_dir.as_ref(), config).await?;
         let listeners = Listeners::open(config).await?;
         let own = host(listeners.mqtt.1, MQTT_PORT).to_string();
         state.link(Links { own, others: config.linked.clone() });
@@ -294,13 +317,18 @@ impl Parts {
                 id_scope: state.id_scope(),
             })?;
         }
-        Ok((Self { listeners, certificates, state, exchange, acknowledged, writer: workers.writer, data_dir }, facts))
+        let writer = workers.writer;
+        Ok((Self { listeners, certificates, state, exchange, files, acknowledged, writer, data_dir }, facts))
     }
 
     async fn serve(self, config: HubConfig, stop: &CancellationToken) {
-        let Self { listeners, certificates, state, exchange, acknowledged, writer, data_dir } = self;
+        let Self { listeners, certificates, state, exchange, files, acknowledged, writer, data_dir } = self;
         let (mqtt_listener, mqtt_at) = listeners.mqtt;
-        let endpoint = HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string();
+        let reach = Reach {
+            mqtt: HostPort::with_port(dialled(mqtt_at.ip()), mqtt_at.port()).to_string(),
+            https: host(listeners.https.1, SERVICE_PORT),
+            stop: stop.clone(),
+        };
         let quotas = Arc::new(Quotas::new(config.quota, config.delays.latency, &config.clock, config.seed));
         let telemetry = Arc::new(TelemetryLog::new(config.clock.clone(), stop.clone()));
         let metrics = Arc::new(Metrics::new());
@@ -316,6 +344,7 @@ impl Parts {
             exchange: Arc::clone(&exchange),
             telemetry,
             faults: Arc::clone(&faults),
+            files: Arc::clone(&files),
         };
         let service = Service::new(
             Arc::clone(&state),
@@ -323,16 +352,31 @@ impl Parts {
             (Arc::clone(&quotas), Arc::clone(&faults)),
             watched.clone(),
             log.clone(),
-            &endpoint,
+            reach,
             config.seed,
         );
         let mut chores = Chores::default();
         if let Some((listener, _)) = listeners.metrics {
-            chores.begin("serving the numbers", metrics::serve(listener, watched, stop.clone()));
+            let numbers = Arc::new(move || (true, watched.text()));
+            let serving = net::metrics::serve(listener, vec![("/metrics", numbers)], stop.clone());
+            chores.begin("serving the numbers", serving);
+        }
+        if let Some(pulse) = config.pulse {
+            let stop = stop.clone();
+            chores.begin("its pulse", async move {
+                let mut ticks = tokio::time::interval(PULSE);
+                while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                    pulse.beat();
+                }
+            });
         }
         chores.begin("the end of messages", {
             let (state, stop) = (Arc::clone(&state), stop.clone());
             async move { state.keep_messages(stop).await }
+        });
+        chores.begin("the end of uploads", {
+            let (state, log, stop) = (Arc::clone(&state), log.clone(), stop.clone());
+            async move { state.keep_uploads(files, log, stop).await }
         });
         let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
         chores.begin("the jobs", jobs.run(stop.clone(), GRACE));

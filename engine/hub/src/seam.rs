@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use net::tls::PeerCertificate;
+use wire::blob::UploadDocument;
 use wire::dps::{DpsError, RegisterRequest, RegistrationId, RegistrationOperation};
 use wire::{DeviceFilter, ErrorCode, HubError, Identity, PropertyBag, Username, property};
 
@@ -192,6 +193,8 @@ pub enum HubEvent {
         /// For what, and what becomes of it, as a lowercase fragment.
         said: String,
     },
+    /// A device's upload of a file is over: it worked, failed, or took too long.
+    Uploaded(Arc<UploadDocument>),
     /// A service called a method; said when it is over.
     MethodCalled {
         /// Whose method.

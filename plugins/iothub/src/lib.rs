@@ -14,7 +14,7 @@ mod verbs;
 mod verdict;
 
 pub use client::{
-    ClientError, Created, Enrolled, HubClient, HubFault, HubOptions, Pages, SetupError, Statistics, Taken,
+    ClientError, Created, Enrolled, FilePiece, HubClient, HubFault, HubOptions, Pages, SetupError, Statistics, Taken,
 };
 pub use inventory::IotHubInventory;
 pub use plugin::IotHub;

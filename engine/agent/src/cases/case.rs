@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use wire::Identity;
 
 use super::expected::Expected;
+use super::fakes::Fakes;
 
 /// The cases of one file.
 #[derive(Clone, Debug)]
@@ -62,6 +63,8 @@ pub(super) struct Given {
     /// How long a restart takes, and whether the device is gone meanwhile.
     pub(super) reboot: Duration,
     pub(super) away: bool,
+    /// What programs and files answer.
+    pub(super) fakes: Fakes,
 }
 
 /// One thing that happens, and what is to come of it.
@@ -81,6 +84,8 @@ pub(super) enum Input {
     Method { name: String, payload: Option<Value> },
     /// The service changes desired properties: a merge patch.
     Desired(Map<String, Value>),
+    /// A message from the cloud.
+    Message { properties: Vec<(String, String)>, body: Value },
     /// The agent starts and connects.
     Start,
     /// The same after a boot of the machine.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
-use wire::{ErrorCode, PropertyBag, Section, SectionKind, Tracking, twin_error_body};
+use wire::{ErrorCode, PropertyBag, Section, SectionKind, Tracking, property, twin_error_body};
 
 use crate::link::{DeviceLink, Down, Inbound, Outbound};
 
@@ -77,6 +77,21 @@ impl Counterpart {
     pub(super) fn call(&self, rid: &str, name: &str, payload: Option<&Value>) {
         let payload = payload.map_or_else(Bytes::new, |payload| Bytes::from(payload.to_string()));
         self.push(Inbound::Method { rid: rid.to_owned(), name: name.to_owned(), payload });
+    }
+
+    /// Sends a cloud-to-device message.
+    pub(super) fn send(&self, number: u32, properties: &[(String, String)], body: &Value) {
+        let body = match body {
+            Value::String(text) => Bytes::from(text.clone()),
+            other => Bytes::from(other.to_string()),
+        };
+        let mut bag = PropertyBag::default();
+        bag.push(property::MESSAGE_ID, format!("case-{number}").as_str());
+        for (key, value) in properties {
+            bag.push(key.as_str(), value.as_str());
+        }
+        let id = u16::try_from(number).ok();
+        self.push(Inbound::Message { id, again: false, properties: bag, body });
     }
 
     /// Changes desired properties.

@@ -5,6 +5,7 @@ mod case;
 mod clock;
 mod counterpart;
 mod expected;
+mod fakes;
 mod judge;
 mod play;
 mod read;
@@ -14,6 +15,7 @@ mod rehearsal;
 mod tree;
 
 pub use case::{Case, CaseFile};
+pub(crate) use fakes::Fakes;
 pub use play::CaseOutcome;
 pub(crate) use recorder::{Recorder, Reel};
 pub use rehearsal::{Cast, Rehearsal};

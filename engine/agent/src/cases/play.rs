@@ -129,6 +129,7 @@ impl<'a> Stage<'a> {
         let rid = format!("case-{}", self.rids);
         match &step.input {
             Input::Method { name, payload } => self.counterpart.call(&rid, name, payload.as_ref()),
+            Input::Message { properties, body } => self.counterpart.send(self.rids, properties, body),
             Input::Desired(patch) => {
                 if let Err(error) = self.counterpart.desire(patch) {
                     return Diagnostic::error(format!("the change: {}", refusal(&error))).at(at()).into();
@@ -225,7 +226,7 @@ fn failure(handler: &HandlerName, outcome: HandlerOutcome) -> Option<Diagnostic>
 
 /// A message as cases write it. What `device.send` adds by itself is left out.
 pub(super) fn message(properties: &[(String, Option<String>)], body: &[u8]) -> Value {
-    let own = |key: &str| key == property::CONTENT_TYPE || key == property::CONTENT_ENCODING;
+    let own = |key: &str| [property::CONTENT_TYPE, property::CONTENT_ENCODING, property::MESSAGE_ID].contains(&key);
     let properties: Map<String, Value> = properties
         .iter()
         .filter(|(key, _)| !own(key))
@@ -248,9 +249,11 @@ fn lane(rehearsal: &Rehearsal, cast: &Cast, given: &Given, events: &Arc<Mutex<Ve
         outbox: OutboxConfig::default().bounds(),
         outboxes: None,
         faults: FaultPlan::default(),
-        grants: Arc::default(),
+        grants: Arc::new(given.fakes.grants()),
+        fakes: Some(given.fakes.clone()),
         announce: false,
         reel: None,
+        pulse: None,
     };
     Rc::new(Lane {
         habits,

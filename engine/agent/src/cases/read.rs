@@ -9,8 +9,10 @@ use wire::Identity;
 
 use super::case::{Case, CaseFile, Expect, Given, Input, Printed, Step, Words};
 use super::expected::{Expected, code, refused};
+use super::fakes::Fakes;
 use super::tree::{Node, Tree};
 use crate::config::SimConfig;
+use crate::program::Ran;
 
 /// A file of a thousand cases is within it.
 const LARGEST: usize = 4 * 1024 * 1024;
@@ -21,11 +23,12 @@ const NOON: &str = "2026-01-01T12:00:00Z";
 /// The longest that a case lets pass.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-const INPUTS: [&str; 5] = ["method", "desired", "start", "boot", "wait"];
+const INPUTS: [&str; 6] = ["method", "desired", "message", "start", "boot", "wait"];
 const FILE: [&str; 3] = ["scripts", "given", "cases"];
-const CASE: [&str; 10] = ["name", "given", "steps", "method", "payload", "desired", "start", "boot", "wait", "for"];
-const STEP: [&str; 8] = ["method", "payload", "desired", "start", "boot", "wait", "for", "expect"];
-const GIVEN: [&str; 8] = ["device", "state", "desired", "reported", "now", "boot_id", "reboot", "away"];
+const CASE: [&str; 11] =
+    ["name", "given", "steps", "method", "payload", "desired", "message", "start", "boot", "wait", "for"];
+const STEP: [&str; 9] = ["method", "payload", "desired", "message", "start", "boot", "wait", "for", "expect"];
+const GIVEN: [&str; 10] = ["device", "state", "desired", "reported", "now", "boot_id", "reboot", "away", "run", "read"];
 const EXPECT: [&str; 10] =
     ["status", "payload", "reported", "state", "sent", "printed", "error", "rebooted", "that", "exactly"];
 
@@ -146,7 +149,7 @@ impl Reading<'_> {
                     true => "nothing happens here".to_owned(),
                     false => format!("{} are two things: one a step", inputs.join(" and ")),
                 };
-                self.wrong(at, message, "one of method, desired, start, boot, wait; several go under `steps`");
+                self.wrong(at, message, "one of method, desired, message, start, boot, wait; several go under `steps`");
                 Input::Wait
             }
         };
@@ -165,6 +168,7 @@ impl Reading<'_> {
                 let name = self.text(tree, "method").unwrap_or_default();
                 Input::Method { name, payload: member(members, "payload").map(Tree::value) }
             }
+            "message" => self.message(tree),
             "desired" => Input::Desired(self.object(tree, "desired")),
             "wait" => Input::Wait,
             _ => {
@@ -209,7 +213,51 @@ impl Reading<'_> {
         if let Some(tree) = member(members, "away") {
             given.away = self.truth(tree, "away").unwrap_or_default();
         }
+        if let Some(tree) = member(members, "run") {
+            given.fakes.run = self.programs(tree);
+        }
+        if let Some(tree) = member(members, "read") {
+            let files = self.object(tree, "read");
+            given.fakes.read = files.into_iter().map(|(path, value)| (path, plain(&value))).collect();
+        }
         given
+    }
+
+    fn message(&mut self, tree: &Tree) -> Input {
+        let members = self.map(tree, "`message`", &["body", "properties"]);
+        let body = member(members, "body").map_or(Value::String(String::new()), Tree::value);
+        let properties = member(members, "properties").map_or_else(Map::new, |tree| self.object(tree, "properties"));
+        Input::Message { properties: properties.into_iter().map(|(key, value)| (key, plain(&value))).collect(), body }
+    }
+
+    /// Programs that answer, as `{ program: "/usr/bin/uptime -p", out: up 3 days }`.
+    fn programs(&mut self, tree: &Tree) -> Vec<(String, Ran)> {
+        let Node::List(items) = &tree.node else {
+            self.wrong(
+                tree.at,
+                "`run` is a list of programs",
+                "run: [{ program: /usr/bin/uptime -p, out: up 3 days }]",
+            );
+            return Vec::new();
+        };
+        let mut programs = Vec::new();
+        for item in items {
+            let members = self.map(item, "a program", &["program", "code", "out", "err", "timed_out"]);
+            let mut text = |key: &str| member(members, key).and_then(|tree| self.text(tree, key)).unwrap_or_default();
+            let (program, out, err) = (text("program"), text("out"), text("err"));
+            let code = member(members, "code").map_or(Some(0), |tree| tree.value().as_i64());
+            let timed_out = member(members, "timed_out").and_then(|tree| self.truth(tree, "timed_out"));
+            if !program.starts_with('/') {
+                self.wrong(item.at, "a program is an absolute path and its arguments", "");
+            }
+            let Some(code) = code else {
+                self.wrong(item.at, "`code` is a number", "");
+                continue;
+            };
+            let ran = Ran { code, out, err, timed_out: timed_out.unwrap_or_default(), truncated: false };
+            programs.push((program, ran));
+        }
+        programs
     }
 
     fn expect(&mut self, tree: &Tree, input: &Input) -> Expect {
@@ -324,6 +372,11 @@ impl Reading<'_> {
     }
 }
 
+/// A text as it is, anything else as JSON.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 impl Given {
     /// A device of which nothing is said.
     fn usual() -> Self {
@@ -337,6 +390,7 @@ impl Given {
             boot_id: "boot-1".to_owned(),
             reboot: sim.reboot,
             away: sim.away,
+            fakes: Fakes::default(),
         }
     }
 }

@@ -46,6 +46,13 @@ impl FaultPlan {
         self.devices.values().flat_map(|dealt| dealt.fault.methods.iter().map(String::as_str)).collect()
     }
 
+    /// The part of these devices: the same faults that they have in the whole fleet.
+    #[must_use]
+    pub fn only(&self, ids: &[&str]) -> Self {
+        let devices = ids.iter().filter_map(|id| Some(((*id).to_owned(), self.devices.get(*id)?.clone()))).collect();
+        Self { devices, summary: self.summary.clone() }
+    }
+
     pub(super) fn of(&self, device: &str) -> Option<&Dealt> {
         self.devices.get(device)
     }

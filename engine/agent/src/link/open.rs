@@ -1,13 +1,14 @@
 //! The stream below a login: TCP, perhaps through a proxy, TLS, perhaps the frames of a WebSocket.
 
 use std::error::Error;
+use std::net::IpAddr;
 
 use base::Diagnostic;
 use net::tls::{ClientStream, server_name};
 use net::ws::{Carried, HandshakeError, open};
-use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::net::TcpStream;
+use rand::{Rng, SeedableRng};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use wire::{HostPort, WEBSOCKET_PATH, WEBSOCKET_PROTOCOL};
 
 use super::dial::{DialError, Dialer};
@@ -40,6 +41,20 @@ impl Dialer {
         }
     }
 
+    /// TCP, from one of the own addresses where the peer is on this machine.
+    async fn tcp(&self, host: &str, port: u16) -> std::io::Result<TcpStream> {
+        let sources = &self.config.sources;
+        if !sources.is_empty() {
+            for address in lookup_host((host, port)).await?.filter(|address| is_loopback(address.ip())) {
+                let source = sources[self.rng.borrow_mut().random_range(0..sources.len())];
+                let socket = TcpSocket::new_v4()?;
+                socket.bind((source, 0).into())?;
+                return socket.connect(address).await;
+            }
+        }
+        TcpStream::connect((host, port)).await
+    }
+
     /// TCP to the peer, or to it through the proxy.
     async fn reach(&self, peer: &HostPort) -> Result<TcpStream, DialError> {
         let (port, proxy) = match &self.config.transport {
@@ -47,13 +62,17 @@ impl Dialer {
             Transport::WebSocket { proxy } => (peer.port_or(WEBSOCKET_PORT), proxy.as_ref()),
         };
         let Some(proxy) = proxy else {
-            return TcpStream::connect((peer.host.as_str(), port)).await.map_err(|error| unreachable(peer, &error));
+            return self.tcp(&peer.host, port).await.map_err(|error| unreachable(peer, &error));
         };
         let failed = |error: &dyn Error| DialError::Unreachable(format!("the proxy {proxy}: {}", reason(error)));
         let mut stream = TcpStream::connect(proxy.address()).await.map_err(|error| failed(&error))?;
         proxy.pass(&mut stream, &peer.host, port).await.map_err(|error| failed(&error))?;
         Ok(stream)
     }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.is_loopback())
 }
 
 fn unreachable(peer: &HostPort, error: &dyn Error) -> DialError {

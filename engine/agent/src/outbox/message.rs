@@ -107,6 +107,11 @@ impl Messages {
         self.queue.is_empty()
     }
 
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// What is held, in bytes.
     pub(super) fn cost(&self) -> usize {
         self.cost

@@ -227,6 +227,12 @@ impl Outbox {
         taken
     }
 
+    /// How much waits for a connection, or for the hub's word.
+    pub(crate) fn waiting(&self) -> usize {
+        let inner = self.inner.borrow();
+        inner.replies.len() + inner.messages.len() + usize::from(!inner.reports.is_empty())
+    }
+
     /// Nothing is left that the line could take.
     pub(crate) fn is_settled(&self) -> bool {
         let inner = self.inner.borrow();

@@ -76,6 +76,9 @@ impl Drop for Running {
 fn run(ncc: &NativeCallContext<'_>, program: &str, args: &Array, options: &Map) -> Answer<Map> {
     let device = Rc::clone(&call(ncc)?.device);
     let program = prepare(&device.lane.habits.grants, program, args, options)?;
+    if let Some(fakes) = &device.lane.habits.fakes {
+        return fakes.ran(&program).map(answer).or_else(fail);
+    }
     let Some(running) = Running::new(&device) else {
         return fail(format!("{MOST_PROGRAMS} programs of this device run already"));
     };
@@ -168,7 +171,12 @@ fn read_text(ncc: &NativeCallContext<'_>, path: &str) -> Answer<ImmutableString>
 }
 
 fn read(ncc: &NativeCallContext<'_>, path: &str) -> Answer<Vec<u8>> {
-    let grants = Arc::clone(&call(ncc)?.device.lane.habits.grants);
+    let call = call(ncc)?;
+    let habits = &call.device.lane.habits;
+    if let Some(fakes) = &habits.fakes {
+        return fakes.file(path).or_else(fail);
+    }
+    let grants = Arc::clone(&habits.grants);
     let wanted = path.to_owned();
     let read = wait(ncc, tokio::task::spawn_blocking(move || bytes(&grants, &wanted)))?;
     match read {

@@ -56,6 +56,8 @@ pub(crate) fn habits() -> Habits {
         twin_patience: Patience::default().twin,
         faults: crate::FaultPlan::default(),
         reel: None,
+        fakes: None,
+        pulse: None,
         grants: Arc::default(),
         announce: false,
     }

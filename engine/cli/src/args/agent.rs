@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::LogFormat;
 use super::run::duration;
+use crate::command::Shard;
 
 /// `iotplay agent`.
 #[derive(Args, Clone, Debug)]
@@ -35,9 +37,27 @@ pub(crate) struct AgentArgs {
     /// The handlers: a file or a folder; else scripts/, else the built-in reboot.rhai
     #[arg(long, value_name = "PATH")]
     pub(crate) scripts: Option<PathBuf>,
+    /// What a single device remembers: device.state, its boot, a restart on its way
+    #[arg(long, value_name = "DIR", default_value = ".iotplay/agent")]
+    pub(crate) state: PathBuf,
     /// Load the handlers again whenever a file changes
     #[arg(long)]
     pub(crate) watch: bool,
+    /// Look for changes this often instead of being told: for bind mounts and network file systems
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "watch")]
+    pub(crate) watch_poll: Option<Duration>,
+    /// Run only this part of the fleet, such as 1/4: several processes share it
+    #[arg(long, value_name = "I/N", requires = "count")]
+    pub(crate) shard: Option<Shard>,
+    /// Write each call to a new file, as a case for `iotplay test`
+    #[arg(long, value_name = "FILE", conflicts_with = "count")]
+    pub(crate) record: Option<PathBuf>,
+    /// Serve the agent's numbers for Prometheus at http://127.0.0.1:PORT/metrics, and /health; 0 takes a free port
+    #[arg(long, value_name = "PORT")]
+    pub(crate) metrics_port: Option<u16>,
+    /// How each event is told on stderr
+    #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
+    pub(crate) log_format: LogFormat,
     /// How long a simulated reboot takes
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "20s")]
     pub(crate) sim_reboot: Duration,

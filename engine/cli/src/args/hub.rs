@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{CaCommand, CertArgs, EnrollCommand, FaultCommand, HubFaultArgs, QuotaArgs, StatusArgs, TailArgs};
+use super::{
+    CaCommand, CertArgs, EnrollCommand, FaultCommand, FileArgs, HubFaultArgs, QuotaArgs, StatusArgs, TailArgs,
+    UploadsArgs,
+};
 
 /// `iotplay hub`.
 #[derive(Args, Clone, Debug)]
@@ -53,6 +56,9 @@ pub(crate) struct HubArgs {
     /// What goes wrong.
     #[command(flatten)]
     pub(crate) fault: HubFaultArgs,
+    /// How large uploaded files may be.
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
 }
 
 /// `--log-format`.
@@ -97,6 +103,8 @@ pub(crate) enum HubCommand {
     Status(StatusArgs),
     /// Print the messages that devices have sent to the hub
     Tail(TailArgs),
+    /// Print the files that devices have uploaded to the hub, or fetch one
+    Uploads(UploadsArgs),
     /// Make a snapshot the state of this folder's hub, which must not run
     Restore(SnapshotArgs),
 }

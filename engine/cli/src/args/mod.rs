@@ -15,6 +15,7 @@ mod send;
 mod small;
 mod tail;
 mod test;
+mod uploads;
 
 pub(crate) use agent::AgentArgs;
 pub(crate) use certificates::{AddArgs, CaAddArgs, CaCommand, CertArgs};
@@ -33,3 +34,4 @@ pub(crate) use small::{
 };
 pub(crate) use tail::{Since, StatusArgs, StatusOutput, TailArgs, TailOutput};
 pub(crate) use test::TestArgs;
+pub(crate) use uploads::{FileArgs, UploadsArgs};

@@ -1,10 +1,10 @@
 //! `iotplay agent`: one real board, or simulated devices, in the foreground until told to stop.
 
-use std::sync::Arc;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use agent::{
-    Agent, AgentConfig, AgentEvent, Board, ClientCertificate, OutboxConfig, RunningAgent, SimConfig, Transport,
+    Agent, AgentConfig, AgentMetrics, Board, ClientCertificate, OutboxConfig, RunningAgent, SimConfig, Sink, Transport,
 };
 use base::{Diagnostic, Secret};
 use net::tls::Roots;
@@ -12,11 +12,13 @@ use runner::Lines;
 use script::WatchMode;
 use wire::{DeviceConnection, DeviceCredential, DeviceId};
 
-use super::agent_dps;
+use super::agent_shard::{self, Shard};
+use super::agent_told::{Record, Telling};
 use super::counts::Counts;
+use super::{agent_dps, agent_watch};
 use crate::args::{AgentArgs, Common};
 use crate::play::allowed;
-use crate::process::{CommandResult, Exit, Signals, Trouble, check_fleet, err};
+use crate::process::{CommandResult, Exit, Notify, Signals, Trouble, check_fleet, connections, err};
 use crate::project::{self, AgentSettings, DEVICE_VARIABLE, Handlers, OutboxSetting};
 use crate::world::{self, Screen};
 
@@ -36,21 +38,38 @@ pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
         () = signals.asked().cancelled() => return Ok(Exit::OK),
     };
     check_fleet(crew.devices.len(), 1)?;
+    let record = args.record.as_deref().map(Record::begin).transpose()?;
     err(&format!("hub     {}", crew.hub));
     err(&format!("device  {}, running {}", crew.title, handlers.label()));
-    let ids: Vec<&str> = crew.devices.iter().map(|device| device.identity.device.as_str()).collect();
-    let faults = world::deal_faults(args.faults.as_deref(), args.sim_seed, &ids, &err)?;
+    // Of the whole fleet, so that a part has the faults that it has in the whole.
+    let own: Vec<&str> = crew.devices.iter().map(|device| device.identity.device.as_str()).collect();
+    let fleet: Vec<&str> = crew.fleet.iter().map(DeviceId::as_str).collect();
+    let dealt_to = if fleet.is_empty() { &own } else { &fleet };
+    let faults = world::deal_faults(args.faults.as_deref(), args.sim_seed, dealt_to, &err)?.only(&own);
+    let listener = match args.metrics_port {
+        Some(port) => Some(agent_watch::listen(port).await?),
+        None => None,
+    };
+    let notify = Notify::from_environment();
     let (count, absent) = (crew.devices.len(), faults.absent_at_start());
     let lines = Screen::new(false).lines;
-    let config = AgentConfig { faults: faults.clone(), ..config(&args, crew, handlers, lines.clone())? };
+    let metrics = AgentMetrics::default();
+    let telling =
+        Telling { lines: lines.clone(), format: args.log_format, few: count <= FEW, alone: count == 1, record };
+    let sink = metrics.before(telling.sink());
+    let mut config = AgentConfig { faults: faults.clone(), ..config(&args, crew, handlers, sink)? };
+    config.pulse = (listener.is_some() || notify.is_heard()).then_some(agent_watch::PULSE);
     let running = Agent::start(config).map_err(world::cannot_start)?;
     world::unknown_methods(&faults, running.methods(), &err);
     let counts = Counts::new(count, &lines);
     let ended = tokio::select! {
         () = signals.asked().cancelled() => None,
-        ended = until_ended(&running, count, absent, &lines) => Some(ended),
+        ended = until_ended(&running, count, absent, args.shard, &lines) => Some(ended),
         () = counts.show(&running), if count > FEW => None,
+        () = agent_watch::tell(&notify, &running, count - absent) => None,
+        () = agent_watch::numbers(listener, metrics, &running, count - absent) => None,
     };
+    notify.stopping();
     counts.last(&running);
     if let Some(ended) = ended {
         running.stop(Duration::ZERO).await;
@@ -65,10 +84,17 @@ pub(crate) async fn run(common: &Common, args: AgentArgs) -> CommandResult {
 }
 
 /// Says once that all are there; ends when all have ended by themselves.
-async fn until_ended(running: &RunningAgent, count: usize, absent: usize, lines: &Lines) -> Option<Diagnostic> {
+async fn until_ended(
+    running: &RunningAgent,
+    count: usize,
+    absent: usize,
+    shard: Option<Shard>,
+    lines: &Lines,
+) -> Option<Diagnostic> {
     if running.ready().await.is_ok() && count > 1 {
         let away = if absent == 0 { String::new() } else { format!(", {absent} offline") };
-        lines.line(&format!("ready   {} devices connected{away}", count - absent));
+        let part = shard.map_or_else(String::new, |shard| format!(" (shard {shard})"));
+        lines.line(&format!("ready   {} devices connected{away}{part}", count - absent));
     }
     running.finished().await
 }
@@ -79,6 +105,16 @@ struct Crew {
     roots: Roots,
     hub: String,
     title: String,
+    /// All ids of a simulated fleet, of which `devices` may be a part; empty for a single device of somebody's.
+    fleet: Vec<DeviceId>,
+    sources: Vec<Ipv4Addr>,
+}
+
+impl Crew {
+    fn one(device: DeviceConnection, roots: Roots, hub: String) -> Self {
+        let title = device.identity.to_string();
+        Self { devices: vec![device], roots, hub, title, fleet: Vec::new(), sources: Vec::new() }
+    }
 }
 
 async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
@@ -86,14 +122,14 @@ async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
         let certificate = certificate_files(args)?;
         let (device, roots) = agent_dps::find_hub(common, args, scope, certificate.as_ref()).await?;
         let hub = format!("{} (assigned by {scope})", device.host);
-        return Ok(Crew { title: device.identity.to_string(), devices: vec![device], roots, hub });
+        return Ok(Crew::one(device, roots, hub));
     }
     if args.count.is_none()
         && let Some((device, origin)) = project::device(args.device_connection.as_deref(), args.token_file.as_deref())?
     {
         let roots = project::roots_for(common, &device.host.host);
         let hub = format!("{} ({origin})", device.host);
-        return Ok(Crew { title: device.identity.to_string(), devices: vec![device], roots, hub });
+        return Ok(Crew::one(device, roots, hub));
     }
     if let Some(file) = &args.token_file {
         let file = file.display();
@@ -115,35 +151,42 @@ async fn crew(common: &Common, args: &AgentArgs) -> Result<Crew, Trouble> {
     if count == 0 {
         return Err(Trouble::usage("--count 0: no device to be"));
     }
-    check_fleet(count, 1)?;
-    let ids: Vec<DeviceId> = (1..=count)
+    let shard = args.shard.unwrap_or(Shard::whole());
+    agent_shard::fits(count, shard, connections())?;
+    let fleet: Vec<DeviceId> = (1..=count)
         .map(|number| format!("{}{number}", args.prefix).parse())
         .collect::<Result<_, _>>()
         .map_err(|error| Trouble::usage(format!("--prefix {}: {error}", args.prefix)))?;
+    let ids = shard.own(&fleet);
     let title = match &ids[..] {
         [only] => format!("{only}, simulated"),
-        [first, .., last] => format!("{first} .. {last}, {count} simulated"),
-        [] => String::new(),
+        [first, .., last] => match args.shard {
+            None => format!("{first} .. {last}, {count} simulated"),
+            Some(shard) => format!("{first} .. {last}, {} of {count} simulated (shard {shard})", ids.len()),
+        },
+        [] => return Err(Trouble::usage(format!("--shard {shard}: a fleet of {count} has nobody for it"))),
     };
+    let sources = if chosen.local { shard.sources(ids.len()) } else { Vec::new() };
     let client = world::client(&chosen)?;
     let mut devices = world::identities(&client, &ids).await?;
     if args.websocket {
         // Where services are, not where the other port is.
         devices.iter_mut().for_each(|device| device.host = chosen.connection.host.clone());
     }
-    Ok(Crew { devices, roots: chosen.roots, hub: chosen.title, title })
+    Ok(Crew { devices, roots: chosen.roots, hub: chosen.title, title, fleet, sources })
 }
 
-fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Result<AgentConfig, Trouble> {
+fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, sink: Sink) -> Result<AgentConfig, Trouble> {
     let (few, alone) = (crew.devices.len() <= FEW, crew.devices.len() == 1);
     let certificate = certificate(args, &crew.devices)?;
     let transport = transport(args, &crew.devices)?;
-    let mut config =
-        AgentConfig::new(crew.devices, world::place(handlers), Arc::new(move |event| show(&lines, &event, few, alone)));
-    config.watch = args.watch.then_some(WatchMode::Native);
+    let mut config = AgentConfig::new(crew.devices, world::place(handlers), sink);
+    config.watch = args.watch.then(|| args.watch_poll.map_or(WatchMode::Native, WatchMode::Poll));
     config.roots = crew.roots;
     config.certificate = certificate;
     config.link.transport = transport;
+    config.link.sources = crew.sources;
+    config.record = args.record.is_some();
     config.token_file = args.token_file.clone();
     config.sim = SimConfig { reboot: args.sim_reboot, away: args.sim_away };
     let own = AgentSettings::of_folder()?;
@@ -161,7 +204,7 @@ fn config(args: &AgentArgs, crew: Crew, handlers: Handlers, lines: Lines) -> Res
     }
     // One device is what it was before; a simulated fleet begins anew, or its start would write thousands of files.
     if alone {
-        config.state = Some(STATE.into());
+        config.state = Some(args.state.clone());
     }
     Ok(config)
 }
@@ -174,7 +217,7 @@ fn outbox(args: &AgentArgs, asked: OutboxSetting, few: bool) -> OutboxConfig {
     OutboxConfig {
         messages: args.outbox_messages.or(asked.messages).map_or(usual.messages, number),
         bytes: asked.bytes.map_or(usual.bytes, number),
-        folder: (args.outbox_disk || asked.disk).then(|| STATE.into()),
+        folder: (args.outbox_disk || asked.disk).then(|| args.state.clone()),
     }
 }
 
@@ -206,24 +249,4 @@ fn certificate_files(args: &AgentArgs) -> Result<Option<ClientCertificate>, Trou
     let (Some(chain), Some(key)) = (&args.cert_file, &args.key_file) else { return Ok(None) };
     let chain = project::read(chain)?.text().to_owned();
     Ok(Some(ClientCertificate { chain, key: Secret::new(project::read(key)?.text()) }))
-}
-
-/// What a single device remembers: `device.state`, its boot, a restart on its way.
-const STATE: &str = ".iotplay/agent";
-
-/// What handlers print goes to stdout; what happens to devices to stderr.
-fn show(lines: &Lines, event: &AgentEvent, few: bool, alone: bool) {
-    match event {
-        AgentEvent::Said { device, line } => {
-            lines.out(&format!("{device} |    {line}"));
-        }
-        AgentEvent::Connected { .. } | AgentEvent::Disconnected { .. } | AgentEvent::FaultShown { .. } if !few => {}
-        // The command ends with it and says why.
-        AgentEvent::Ended { .. } if alone => {}
-        event => {
-            if let Some(line) = world::agent_line(event) {
-                lines.line(&line);
-            }
-        }
-    }
 }

@@ -6,7 +6,7 @@ use tokio::task::LocalSet;
 
 use super::{
     agent, check, completions, devices, hub, hub_ca, hub_enroll, hub_env, hub_fault, hub_snapshot, hub_status,
-    hub_tail, init, invoke, plugins, resume, retry, run as play, runs, schema, send, show, test, twin,
+    hub_tail, hub_uploads, init, invoke, plugins, resume, retry, run as play, runs, schema, send, show, test, twin,
 };
 use crate::args::{Cli, Command, HubCommand};
 use crate::process::{CommandResult, Trouble};
@@ -37,6 +37,7 @@ pub(crate) fn run(cli: Cli) -> CommandResult {
             Some(HubCommand::Restore(args)) => hub_snapshot::restore(&common, &args),
             Some(HubCommand::Status(args)) => on_lane(hub_status::run(&common, &args)),
             Some(HubCommand::Tail(args)) => on_lane(hub_tail::run(&common, args)),
+            Some(HubCommand::Uploads(args)) => on_lane(hub_uploads::run(&common, args)),
             None => on_lane(hub::run(&common, args)),
         },
         Command::Init(args) => init::run(&args),

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use base::{Clock, Diagnostic};
-use hub::{Data, Hub, HubConfig, HubStartError, Restore, RunningHub, Seeded, Seeds, Snapshot, SnapshotError};
+use hub::{Data, Hub, HubConfig, HubStartError, Pulse, Restore, RunningHub, Seeded, Seeds, Snapshot, SnapshotError};
 
 use super::{hub_log, hub_quota, hub_snapshot};
 use crate::args::{Common, HubArgs};
-use crate::process::{self, CommandResult, Exit, Signals, Trouble, err};
+use crate::process::{self, CommandResult, Exit, Notify, Signals, Trouble, err};
 use crate::project;
 use crate::world::read_hub_faults;
 
@@ -22,6 +22,8 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
     let data = if args.memory { Data::Memory } else { Data::Folder(common.data.clone()) };
     let clock = Clock::system();
     let memory = args.memory;
+    let notify = Notify::from_environment();
+    let pulse = Pulse::default();
     let mut config = HubConfig {
         bind: args.bind,
         allow_remote: args.allow_remote,
@@ -29,6 +31,7 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
         https_port: args.https_port,
         log: hub_log::log(clock.clone(), args.log_format),
         metrics_port: args.metrics_port,
+        pulse: notify.every().map(|_| pulse.clone()),
         clock,
         restore: restore(&args)?,
         seeds: args.seed.as_deref().map(seeds).transpose()?,
@@ -37,6 +40,7 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
         names: args.names,
         ..HubConfig::new(data)
     };
+    args.files.apply(&mut config.files);
     hub_quota::apply(&args.quota, &mut config)?;
     let faults = config.faults.as_ref().map(hub::FaultProfile::told).unwrap_or_default();
     let running = Hub::start(config).await.map_err(|error| refused(&error))?;
@@ -45,10 +49,26 @@ pub(crate) async fn run(common: &Common, args: HubArgs) -> CommandResult {
     faults.iter().for_each(|told| err(&format!("fault   {told}")));
     tokio::select! {
         () = signals.asked().cancelled() => {}
+        () = tell(&notify, &pulse, &running) => {}
         () = running.ended() => return Err(Trouble::internal("the hub ended by itself")),
     }
+    notify.stopping();
     running.stop().await;
     Ok(Exit::OK)
+}
+
+/// Tells systemd that the hub listens, and then that its thread lives, as long as it does.
+async fn tell(notify: &Notify, pulse: &Pulse, running: &RunningHub) {
+    notify.ready(&format!("MQTT {}, HTTPS {}", running.mqtt(), running.https()));
+    let Some(every) = notify.every() else { return std::future::pending().await };
+    let (mut ticks, mut beats) = (tokio::time::interval(every), 0);
+    loop {
+        ticks.tick().await;
+        if pulse.beats() != beats {
+            beats = pulse.beats();
+            notify.alive();
+        }
+    }
 }
 
 fn restore(args: &HubArgs) -> Result<Option<Restore>, Trouble> {

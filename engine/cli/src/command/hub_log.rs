@@ -74,6 +74,13 @@ fn object(now: &str, event: &HubEvent) -> Value {
             put("device", message.identity.to_string().into());
             put("bytes", message.body.len().into());
         }
+        HubEvent::Uploaded(upload) => {
+            put("event", "upload".into());
+            put("device", upload.device_id.as_str().into());
+            put("file", upload.blob_name.name().into());
+            put("status", upload.status.to_string().into());
+            put("bytes", upload.blob_size_in_bytes.map_or(Value::Null, Into::into));
+        }
         HubEvent::MethodCalled { identity, name, outcome } => {
             put("event", "method".into());
             put("device", identity.to_string().into());
@@ -115,6 +122,10 @@ fn line(event: &HubEvent) -> String {
                 String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '.' } else { c }).collect();
             let more = if message.body.len() > SHOWN { " .." } else { "" };
             format!("{}  telemetry {text}{more}", message.identity)
+        }
+        HubEvent::Uploaded(upload) => {
+            let size = upload.blob_size_in_bytes.map_or_else(String::new, |bytes| format!(", {bytes} bytes"));
+            format!("{}  upload of {} {}{size}", upload.device_id, upload.blob_name.name(), upload.status)
         }
         HubEvent::MethodCalled { identity, name, outcome: Ok(status) } => format!("{identity}  {name} -> {status}"),
         HubEvent::MethodCalled { identity, name, outcome: Err(code) } => format!("{identity}  {name} -> {code}"),

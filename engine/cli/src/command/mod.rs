@@ -2,6 +2,9 @@
 
 mod agent;
 mod agent_dps;
+mod agent_shard;
+mod agent_told;
+mod agent_watch;
 mod check;
 mod completions;
 mod counts;
@@ -18,6 +21,7 @@ mod hub_quota;
 mod hub_snapshot;
 mod hub_status;
 mod hub_tail;
+mod hub_uploads;
 mod init;
 mod invoke;
 mod plugins;
@@ -32,5 +36,6 @@ mod test;
 mod test_told;
 mod twin;
 
+pub(crate) use agent_shard::Shard;
 pub(crate) use device_id::device_id;
 pub(crate) use dispatch::run;

@@ -2,6 +2,7 @@
 
 mod exit;
 mod limits;
+mod notify;
 mod signals;
 mod speak;
 mod stdout;
@@ -9,6 +10,7 @@ mod trouble;
 
 pub(crate) use exit::{Exit, install_panic_message};
 pub(crate) use limits::{check_fleet, connections, raise as raise_open_files};
+pub(crate) use notify::Notify;
 pub(crate) use signals::Signals;
 pub(crate) use speak::err;
 pub(crate) use stdout::Stdout;

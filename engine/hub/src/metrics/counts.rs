@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wire::blob::UploadStatus;
 
 use super::calls::{Calls, Ended};
 use crate::seam::{HubEvent, HubLog};
@@ -27,6 +28,10 @@ pub(crate) struct Metrics {
     pub(super) methods_failed: Count,
     /// By kind: a few, and only where something was asked for.
     faults: Mutex<BTreeMap<&'static str, u64>>,
+    pub(super) uploads_completed: Count,
+    pub(super) uploads_failed: Count,
+    pub(super) uploads_expired: Count,
+    pub(super) uploaded_bytes: Count,
 }
 
 /// A number that only grows.
@@ -59,6 +64,10 @@ impl Metrics {
             methods: Count::default(),
             methods_failed: Count::default(),
             faults: Mutex::default(),
+            uploads_completed: Count::default(),
+            uploads_failed: Count::default(),
+            uploads_expired: Count::default(),
+            uploaded_bytes: Count::default(),
         }
     }
 
@@ -88,6 +97,15 @@ impl Metrics {
                 *faults.entry(kind).or_default() += 1;
             }
             HubEvent::FaultAsked { .. } => {}
+            HubEvent::Uploaded(upload) => match upload.status {
+                UploadStatus::Completed => {
+                    self.uploads_completed.add(1);
+                    self.uploaded_bytes.add(upload.blob_size_in_bytes.unwrap_or(0));
+                }
+                UploadStatus::Failed => self.uploads_failed.add(1),
+                UploadStatus::Expired => self.uploads_expired.add(1),
+                UploadStatus::Pending => {}
+            },
             HubEvent::MethodCalled { outcome, .. } => {
                 self.methods.add(1);
                 self.methods_failed.add(u64::from(outcome.is_err()));

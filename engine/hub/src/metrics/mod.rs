@@ -2,7 +2,6 @@
 
 mod calls;
 mod counts;
-mod serve;
 mod status;
 mod text;
 
@@ -10,5 +9,4 @@ mod text;
 mod tests;
 
 pub(crate) use counts::Metrics;
-pub(crate) use serve::serve;
 pub(crate) use status::Watched;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Metrics;
 use crate::exchange::Exchange;
 use crate::faults::Faults;
+use crate::files::Files;
 use crate::state::HubState;
 use crate::telemetry::TelemetryLog;
 
@@ -18,6 +19,7 @@ pub(crate) struct Watched {
     pub(crate) exchange: Arc<Exchange>,
     pub(crate) telemetry: Arc<TelemetryLog>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) files: Arc<Files>,
 }
 
 /// Numbers that are not counted but looked up.
@@ -31,6 +33,12 @@ pub(super) struct Gauges {
     /// Cloud-to-device messages that wait.
     pub(super) waiting: usize,
     pub(super) feedback: usize,
+    /// Uploads under way.
+    pub(super) uploads: usize,
+    pub(super) files: usize,
+    /// Bytes of files, and of blocks that wait for their list.
+    pub(super) file_bytes: u64,
+    pub(super) blocks: usize,
     pub(super) commits: u64,
     pub(super) changes: u64,
     pub(super) failures: u64,
@@ -42,6 +50,8 @@ impl Watched {
     pub(super) fn gauges(&self) -> Gauges {
         let counts = self.state.counts();
         let (waiting, feedback) = self.state.mail_counts();
+        let (uploads, files) = self.state.upload_counts();
+        let kept = self.files.counts();
         let store = self.state.store_counts();
         Gauges {
             connections: self.exchange.connected(),
@@ -50,6 +60,10 @@ impl Watched {
             kept: self.telemetry.len(),
             waiting,
             feedback,
+            uploads,
+            files,
+            file_bytes: kept.bytes,
+            blocks: kept.blocks,
             commits: store.commits,
             changes: store.changes,
             failures: store.failures,
@@ -87,6 +101,14 @@ impl Watched {
                 "kept": gauges.kept,
             },
             "messagesToDevices": { "waiting": gauges.waiting, "feedback": gauges.feedback },
+            "uploads": {
+                "underWay": gauges.uploads,
+                "completed": metrics.uploads_completed.get(),
+                "failed": metrics.uploads_failed.get(),
+                "expired": metrics.uploads_expired.get(),
+                "files": gauges.files,
+                "bytes": gauges.file_bytes,
+            },
             "throttled": { "devices": metrics.devices_throttled.get(), "services": metrics.services_throttled.get() },
             "faults": { "active": gauges.faults, "shown": metrics.faults_shown() },
             "store": { "commits": gauges.commits, "changes": gauges.changes, "failures": gauges.failures },

@@ -1,53 +1,26 @@
 //! Prometheus's text form, version 0.0.4. No device has a label of its own: a fleet would be a hundred thousand time series.
 
-use std::fmt::Write as _;
+use net::metrics::MetricsText;
 
 use super::calls::BUCKETS_MS;
 use super::status::Watched;
 
-/// What every name begins with.
-const PREFIX: &str = "iotplay_hub";
-
-/// A text that grows by metrics. Names and labels are the hub's own: nothing needs escaping.
-struct Text(String);
-
-impl Text {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = write!(self.0, "# HELP {PREFIX}_{name} {help}\n# TYPE {PREFIX}_{name} {kind}\n");
-    }
-
-    fn value(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
-        let _ = if labels.is_empty() {
-            writeln!(self.0, "{PREFIX}_{name} {value}")
-        } else {
-            writeln!(self.0, "{PREFIX}_{name}{{{labels}}} {value}")
-        };
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: usize) {
-        self.head(name, "gauge", help);
-        self.value(name, "", value);
-    }
-
-    fn counter(&mut self, name: &str, help: &str, values: &[(&str, u64)]) {
-        self.head(name, "counter", help);
-        for (labels, value) in values {
-            self.value(name, labels, value);
-        }
-    }
-}
-
 impl Watched {
     /// Everything that the hub counts.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let (metrics, gauges) = (&*self.metrics, self.gauges());
-        let mut text = Text(String::new());
+        let mut text = MetricsText::new("iotplay_hub");
         text.gauge("connections", "Devices and modules that are connected.", gauges.connections);
         text.gauge("devices", "Devices that are registered.", gauges.devices);
         text.gauge("devices_disabled", "Devices that may not connect.", gauges.disabled);
         text.gauge("messages_kept", "Messages of devices that are kept.", gauges.kept);
         text.gauge("messages_waiting", "Cloud-to-device messages that wait for their devices.", gauges.waiting);
         text.gauge("feedback_waiting", "Feedback that nobody has read.", gauges.feedback);
+        text.gauge("uploads_pending", "Uploads of files that are under way.", gauges.uploads);
+        text.gauge("files", "Files that devices have uploaded and that are kept.", gauges.files);
+        text.gauge("file_blocks", "Blocks of files that wait for their list.", gauges.blocks);
+        let bytes = usize::try_from(gauges.file_bytes).unwrap_or(usize::MAX);
+        text.gauge("file_bytes", "Bytes of files and blocks.", bytes);
         let seconds = usize::try_from(metrics.uptime().as_secs()).unwrap_or(usize::MAX);
         text.gauge("uptime_seconds", "How long the hub has run.", seconds);
         let connections = [
@@ -62,6 +35,13 @@ impl Watched {
         let methods =
             [("outcome=\"answered\"", metrics.methods.get().saturating_sub(failed)), ("outcome=\"failed\"", failed)];
         text.counter("methods_total", "Method calls by whether the device answered.", &methods);
+        let uploads = [
+            ("outcome=\"completed\"", metrics.uploads_completed.get()),
+            ("outcome=\"failed\"", metrics.uploads_failed.get()),
+            ("outcome=\"expired\"", metrics.uploads_expired.get()),
+        ];
+        text.counter("uploads_total", "Uploads of files by what became of them.", &uploads);
+        text.counter("uploaded_bytes_total", "Bytes of the completed ones.", &[("", metrics.uploaded_bytes.get())]);
         let throttled = [
             ("who=\"device\"", metrics.devices_throttled.get()),
             ("who=\"service\"", metrics.services_throttled.get()),
@@ -76,10 +56,10 @@ impl Watched {
         text.counter("store_changes_total", "Changes brought to the disk.", &[("", gauges.changes)]);
         text.counter("store_failures_total", "Groups of changes that the disk refused.", &[("", gauges.failures)]);
         self.calls(&mut text);
-        text.0
+        text.done()
     }
 
-    fn calls(&self, text: &mut Text) {
+    fn calls(&self, text: &mut MetricsText) {
         let calls = self.metrics.calls();
         text.head("calls_total", "counter", "REST calls by operation and status.");
         for (name, ended) in &calls {
@@ -89,16 +69,8 @@ impl Watched {
         }
         text.head("call_seconds", "histogram", "How long REST calls took.");
         for (name, ended) in &calls {
-            let mut below = 0;
-            for (end, count) in BUCKETS_MS.iter().zip(ended.buckets) {
-                below += count;
-                let end = *end as f64 / 1_000.0;
-                text.value("call_seconds_bucket", &format!("operation=\"{name}\",le=\"{end}\""), below);
-            }
-            let all: u64 = ended.buckets.iter().sum();
-            text.value("call_seconds_bucket", &format!("operation=\"{name}\",le=\"+Inf\""), all);
-            text.value("call_seconds_sum", &format!("operation=\"{name}\""), ended.time.as_secs_f64());
-            text.value("call_seconds_count", &format!("operation=\"{name}\""), all);
+            let labels = format!("operation=\"{name}\"");
+            text.histogram("call_seconds", &labels, &BUCKETS_MS, &ended.buckets, ended.time.as_secs_f64());
         }
     }
 }

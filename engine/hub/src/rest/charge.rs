@@ -38,6 +38,7 @@ fn kind(route: Route) -> Option<Kind> {
         Route::Bulk | Route::InvokeMethod | Route::SendMessage => None,
         Route::PurgeMessages | Route::ReadTelemetry | Route::Status => None,
         Route::ListFaults | Route::AddFaults | Route::ClearFaults => None,
+        Route::ListUploads | Route::GetFile | Route::RemoveFile => None,
         Route::ReadFeedback | Route::CompleteFeedback | Route::AbandonFeedback => None,
         Route::StatisticsDevices | Route::StatisticsService | Route::NotSupported(_) => None,
     }

@@ -2,10 +2,12 @@
 //! Speaks HTTP and JSON; what a call does is in `state` and `exchange`. Devices that ask for a WebSocket are led to `mqtt`.
 
 mod authorities;
+mod blobs;
 mod body;
 mod bulk;
 mod call;
 mod charge;
+mod content;
 mod devices;
 mod faults;
 mod http2;
@@ -22,7 +24,8 @@ mod service;
 mod statistics;
 mod telemetry;
 mod twins;
+mod uploads;
 mod websocket;
 
 pub(crate) use server::{Https, serve};
-pub(crate) use service::Service;
+pub(crate) use service::{Reach, Service};

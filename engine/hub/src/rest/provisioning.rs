@@ -137,7 +137,10 @@ async fn query(service: &Service, kind: EnrollmentKind, call: Call) -> Result<Re
     }
     let (rows, next) = service.state.enrollments(kind, after.as_deref(), size);
     let reply = document(&rows);
-    Ok(next.map_or_else(|| reply.clone(), |next| header(reply.clone(), headers::CONTINUATION, &next)))
+    Ok(match next {
+        Some(next) => header(reply, headers::CONTINUATION, &next),
+        None => reply,
+    })
 }
 
 fn registrations(service: &Service, group: &str, call: &Call) -> Result<Reply, Failure> {

@@ -1,16 +1,17 @@
 //! Answers: JSON, nothing, or an error in one of IoT Hub's shapes, each with the headers that clients look at.
 
+use super::content::ReplyBody;
 use super::faults::Severed;
 use crate::faults::How;
 use crate::quota::Refusal;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use wire::blob::{BlobError, words};
 use wire::dps::DpsError;
 use wire::{ErrorCode, HubError, Tracking, framework_body, headers, quoted_etag};
 
-pub(super) type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<ReplyBody>;
 
 /// Why there is no good answer.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) enum Failure {
     Framework(StatusCode, String),
     /// As the provisioning service says it: a document with a number.
     Provisioning(DpsError),
+    /// As Blob Storage says it: XML, and a name in a header.
+    Storage(BlobError),
     /// Any of them, with the seconds after which to ask again.
     Later(Box<Failure>, u64),
     /// No answer at all: a fault that was asked for.
@@ -32,6 +35,12 @@ pub(super) enum Failure {
 impl From<HubError> for Failure {
     fn from(error: HubError) -> Self {
         Self::Classic(error)
+    }
+}
+
+impl From<BlobError> for Failure {
+    fn from(error: BlobError) -> Self {
+        Self::Storage(error)
     }
 }
 
@@ -59,7 +68,7 @@ impl Failure {
             Self::Classic(error) | Self::Nested(error) => {
                 matches!(error.code, ErrorCode::THROTTLED | ErrorCode::QUOTA_EXCEEDED).then_some(error)
             }
-            Self::Framework(..) | Self::Provisioning(_) | Self::Severed(_) => None,
+            Self::Framework(..) | Self::Provisioning(_) | Self::Storage(_) | Self::Severed(_) => None,
             Self::Later(failure, _) => failure.too_much(),
         }
     }
@@ -73,6 +82,11 @@ impl Failure {
             Self::Provisioning(error) => {
                 let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 return Ok(with_body(status, error.body(tracking).into()));
+            }
+            Self::Storage(error) => {
+                let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let reply = header(with_body(status, error.body().into()), headers::CONTENT_TYPE, words::XML);
+                return Ok(header(reply, words::ERROR_CODE, error.code));
             }
             Self::Framework(status, message) => return Ok(with_body(*status, framework_body(message).into())),
             Self::Later(failure, seconds) => {
@@ -91,13 +105,13 @@ pub(super) fn json(body: impl Into<Bytes>) -> Reply {
 
 /// 204.
 pub(super) fn no_content() -> Reply {
-    let mut reply = Response::new(Full::default());
+    let mut reply = Response::new(ReplyBody::empty());
     *reply.status_mut() = StatusCode::NO_CONTENT;
     reply
 }
 
 pub(super) fn with_body(status: StatusCode, body: Bytes) -> Reply {
-    let mut reply = Response::new(Full::new(body));
+    let mut reply = Response::new(ReplyBody::whole(body));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(headers::JSON));
     reply

@@ -42,6 +42,9 @@ pub(super) enum Route {
     ListFaults,
     AddFaults,
     ClearFaults,
+    ListUploads,
+    GetFile,
+    RemoveFile,
     PurgeMessages,
     ReadFeedback,
     CompleteFeedback,
@@ -85,6 +88,9 @@ impl Route {
             (HubPath::OwnFaults, "POST") => Self::AddFaults,
             (HubPath::OwnFaults | HubPath::OwnFault(_), "DELETE") => Self::ClearFaults,
             (HubPath::OwnTelemetry, "GET") => Self::ReadTelemetry,
+            (HubPath::OwnUploads, "GET") => Self::ListUploads,
+            (HubPath::OwnFile(..), "GET") => Self::GetFile,
+            (HubPath::OwnFile(..), "DELETE") => Self::RemoveFile,
             (HubPath::Commands(_), "DELETE") => Self::PurgeMessages,
             (HubPath::Feedback, "GET") => Self::ReadFeedback,
             (HubPath::FeedbackLock(_), "DELETE") => Self::CompleteFeedback,
@@ -126,6 +132,9 @@ impl Route {
             Self::Status => "status",
             Self::ListFaults => "list_faults",
             Self::AddFaults | Self::ClearFaults => "change_faults",
+            Self::ListUploads => "list_uploads",
+            Self::GetFile => "get_file",
+            Self::RemoveFile => "remove_file",
             Self::PurgeMessages => "purge_messages",
             Self::ReadFeedback => "read_feedback",
             Self::CompleteFeedback | Self::AbandonFeedback => "settle_feedback",
@@ -141,6 +150,7 @@ impl Route {
             Self::SendMessage | Self::PurgeMessages | Self::ReadTelemetry | Self::Status | Self::ListFaults => {
                 &[ServiceConnect]
             }
+            Self::ListUploads | Self::GetFile | Self::RemoveFile => &[ServiceConnect],
             // Whoever may break the hub may break its registry.
             Self::AddFaults | Self::ClearFaults => &[RegistryWrite],
             Self::ReadFeedback | Self::CompleteFeedback | Self::AbandonFeedback => &[ServiceConnect],
@@ -163,7 +173,6 @@ fn not_supported(path: &HubPath, method: &str) -> Option<&'static str> {
     Some(match (path, method) {
         (HubPath::ApplyConfiguration(_), "POST") => "Applying a configuration's content (IoT Edge)",
         (HubPath::DeviceEvents(_), "POST") | (HubPath::DeviceBound(_), "GET") => "The device side over HTTPS",
-        (HubPath::Files(_) | HubPath::FileNotifications(..), "POST") => "File upload",
         (HubPath::Jobs, "GET") | (HubPath::JobCreate, "POST") | (HubPath::Job(_), "GET" | "DELETE") => {
             "Import and export of devices by job"
         }

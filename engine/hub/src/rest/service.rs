@@ -11,15 +11,17 @@ use net::tls::PeerCertificate;
 use rand::Rng;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
-use wire::{ErrorCode, HubError, HubPath, Tracking, headers};
+use tokio_util::sync::CancellationToken;
+use wire::blob::BlobName;
+use wire::{ErrorCode, HostPort, HubError, HubPath, Tracking, headers};
 
 use super::call::{Call, check_version};
 use super::faults::{self, Answered, Severed};
 use super::reply::{Failure, Reply, header, json};
 use super::route::{Route, segments};
 use super::{
-    authorities, bulk, charge, devices, jobs, messages, methods, modules, provisioning, query, statistics, telemetry,
-    twins,
+    authorities, blobs, bulk, charge, devices, jobs, messages, methods, modules, provisioning, query, statistics,
+    telemetry, twins, uploads,
 };
 use crate::auth::Caller;
 use crate::exchange::Exchange;
@@ -32,6 +34,16 @@ use crate::state::HubState;
 /// What a call is counted as that never came to an operation.
 const NO_OPERATION: &str = "none";
 
+/// Where the hub is, as others would dial it, and when it ends.
+pub(crate) struct Reach {
+    /// `host:port` of devices.
+    pub(crate) mqtt: String,
+    /// Of services and of files.
+    pub(crate) https: HostPort,
+    /// Nobody waits for anything beyond this.
+    pub(crate) stop: CancellationToken,
+}
+
 /// What handlers work on.
 pub(crate) struct Service {
     pub(super) state: Arc<HubState>,
@@ -40,32 +52,24 @@ pub(crate) struct Service {
     pub(super) faults: Arc<Faults>,
     pub(super) watched: Watched,
     pub(super) log: HubLog,
+    pub(super) reach: Reach,
     mqtt_endpoint: HeaderValue,
     ids: Mutex<StdRng>,
 }
 
 impl Service {
-    /// `mqtt_endpoint` is `host:port` as devices would dial it.
     pub(crate) fn new(
         state: Arc<HubState>,
         exchange: Arc<Exchange>,
         (quotas, faults): (Arc<Quotas>, Arc<Faults>),
         watched: Watched,
         log: HubLog,
-        mqtt_endpoint: &str,
+        reach: Reach,
         seed: Seed,
     ) -> Self {
-        let mqtt_endpoint = HeaderValue::from_str(mqtt_endpoint).unwrap_or(HeaderValue::from_static(""));
-        Self {
-            state,
-            exchange,
-            quotas,
-            faults,
-            watched,
-            log,
-            mqtt_endpoint,
-            ids: Mutex::new(seed.of("requests").rng()),
-        }
+        let mqtt_endpoint = HeaderValue::from_str(&reach.mqtt).unwrap_or(HeaderValue::from_static(""));
+        let ids = Mutex::new(seed.of("requests").rng());
+        Self { state, exchange, quotas, faults, watched, log, reach, mqtt_endpoint, ids }
     }
 
     /// Always an answer, unless a fault was asked for that leaves none.
@@ -102,6 +106,12 @@ impl Service {
     ) -> Result<Reply, Failure> {
         if let Some(path) = provisioning::device_side(request.uri().path()) {
             return Box::pin(provisioning::device(self, path, request, peer, certificate)).await;
+        }
+        if let Some(blob) = BlobName::of_path(request.uri().path()) {
+            return Box::pin(blobs::answer(self, blob, request, peer, name)).await;
+        }
+        if let Some(path) = uploads::device_side(request.method(), request.uri().path()) {
+            return Box::pin(uploads::device(self, path, request, peer, certificate, name)).await;
         }
         let (head, body) = request.into_parts();
         let authorization = head.headers.get(headers::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
@@ -164,6 +174,9 @@ impl Service {
             (Route::AddFaults, _) => faults::add(self, call).await,
             (Route::ClearFaults, HubPath::OwnFault(id)) => faults::clear(self, Some(&id)),
             (Route::ClearFaults, _) => faults::clear(self, None),
+            (Route::ListUploads, _) => uploads::list(self, &call).await,
+            (Route::GetFile, HubPath::OwnFile(device, name)) => uploads::get(self, device, &name, &call).await,
+            (Route::RemoveFile, HubPath::OwnFile(device, name)) => uploads::remove(self, device, &name, &call).await,
             (Route::ReadTelemetry, _) => telemetry::read(self, &call).await,
             (Route::SendMessage, HubPath::OwnSend(id)) => messages::send(self, &id, call).await,
             (Route::PurgeMessages, HubPath::Commands(id)) => messages::purge(self, &id).await,
@@ -178,7 +191,7 @@ impl Service {
     }
 
     /// One and the same answer for whatever is wrong; the reason goes to the log.
-    fn unauthorized(&self, peer: SocketAddr, reason: String) -> Failure {
+    pub(super) fn unauthorized(&self, peer: SocketAddr, reason: String) -> Failure {
         self.log.say(HubEvent::ServiceRefused { peer, reason });
         HubError::new(ErrorCode::UNAUTHORIZED_ACCESS, "Unauthorized").into()
     }

@@ -10,7 +10,6 @@ use http::header::{
     UPGRADE,
 };
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -19,6 +18,7 @@ use net::ws::{Side, WsStream, accept_key};
 use tokio::net::TcpStream;
 use wire::{HubPath, WEBSOCKET_PROTOCOL, framework_body};
 
+use super::content::ReplyBody;
 use super::reply::{Reply, with_body};
 use crate::faults::Faulty;
 use crate::mqtt::DeviceStream;
@@ -123,7 +123,7 @@ fn has(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
 
 /// 101.
 fn switching(accept: String) -> Reply {
-    let mut reply = Response::new(Full::default());
+    let mut reply = Response::new(ReplyBody::empty());
     *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = reply.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));

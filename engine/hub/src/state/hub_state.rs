@@ -15,6 +15,7 @@ use super::jobs::Jobs;
 use super::messages::Mail;
 use super::registry::{Counts, Registry};
 use super::rules::not_found;
+use super::uploads::Uploads;
 use crate::auth::ServiceAuth;
 use crate::dps::{Links, Provisioning};
 use crate::exchange::Exchange;
@@ -29,6 +30,8 @@ pub(crate) struct HubState {
     pub(super) inner: Mutex<Inner>,
     /// For whoever runs jobs: look again.
     pub(super) jobs_wake: Notify,
+    /// For whoever waits for uploads: look again.
+    pub(super) uploads_changed: Notify,
     /// The hubs that devices can be assigned to.
     pub(super) links: OnceLock<Links>,
 }
@@ -40,6 +43,7 @@ pub(crate) struct Inner {
     pub(super) authorities: Authorities,
     pub(super) provisioning: Provisioning,
     pub(super) mail: Mail,
+    pub(super) uploads: Uploads,
     /// Etags.
     pub(super) rng: StdRng,
     pub(super) last_generation: u64,

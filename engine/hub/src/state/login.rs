@@ -35,6 +35,11 @@ impl HubState {
             return Err(refused(format!("the user name is for `{wanted}`, the client id is another")));
         }
         self.check_host(&username.host, "the user name")?;
+        self.judge_identity(identity, proof)
+    }
+
+    /// Judges whoever says to be this device or module, by what it shows.
+    pub(crate) fn judge_identity(&self, identity: &Identity, proof: Proof<'_>) -> Result<Login, Refused> {
         match (proof.password.filter(|password| !password.is_empty()), proof.certificate) {
             (Some(password), _) => self.by_token(identity, password, proof.skew),
             (None, Some(certificate)) => self.by_certificate(identity, certificate, proof.skew),

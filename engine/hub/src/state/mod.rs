@@ -24,6 +24,7 @@ mod scan;
 mod signature;
 mod targets;
 mod twins;
+mod uploads;
 
 #[cfg(test)]
 mod tests;
@@ -35,3 +36,4 @@ pub(crate) use jobs::{DeviceEnd, JobEnd, JobFilter, JobPlan, no_job};
 pub(crate) use open::check_rows;
 pub(crate) use record::Document;
 pub(crate) use twins::{TwinDocument, TwinWrite};
+pub(crate) use uploads::{Blob, Precondition};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use base::{Clock, Seed};
 use rand::Rng;
 use tokio::sync::Notify;
-use wire::{ConnectionState, Identity, Twin};
+use wire::{ConnectionState, Identity, SasKey, Twin};
 
 use super::HubState;
 use super::authorities::Authorities;
@@ -16,6 +16,7 @@ use super::jobs::Jobs;
 use super::messages::Mail;
 use super::record::{Document, Record};
 use super::registry::{Entry, EntryMut, Registry};
+use super::uploads::Uploads;
 use crate::auth::{Hosts, Policies, ServiceAuth};
 use crate::config::HubStartError;
 use crate::data_dir::DataDir;
@@ -28,6 +29,8 @@ use crate::store::{Store, StoreOpenError, StoreWorkers, Table, Write};
 const POLICIES: &str = "policies";
 /// Where the name of the provisioning service is kept.
 const ID_SCOPE: &str = "id-scope";
+/// Where the key of uploads' tokens is kept.
+const UPLOAD_KEY: &str = "upload-key";
 /// Where the layout of the store is named.
 const FORMAT: &str = "format";
 /// The layout of today; a folder written by a later iotplay is refused instead of misread.
@@ -41,6 +44,7 @@ struct Loaded {
     authorities: Authorities,
     provisioning: Provisioning,
     mail: Mail,
+    uploads: Uploads,
     policies: Option<Policies>,
     last_generation: u64,
 }
@@ -95,6 +99,12 @@ impl HubState {
             store.write_first(vec![Write::put(Table::Meta, ID_SCOPE, json)]);
             loaded.provisioning.id_scope = id_scope;
         }
+        if loaded.uploads.key.is_none() {
+            let key = SasKey::generate(&mut rand::rng());
+            let json = serde_json::to_vec(&key).expect("a text is JSON");
+            store.write_first(vec![Write::put(Table::Meta, UPLOAD_KEY, json)]);
+            loaded.uploads.key = Some(key);
+        }
         let cut_off = loaded.jobs.loaded(clock.now());
         if !cut_off.is_empty() {
             store.write_first(cut_off);
@@ -105,6 +115,7 @@ impl HubState {
             authorities: loaded.authorities,
             provisioning: loaded.provisioning,
             mail: loaded.mail,
+            uploads: loaded.uploads,
             rng: seed.of("etags").rng(),
             last_generation: loaded.last_generation,
             seen: HashSet::new(),
@@ -118,6 +129,7 @@ impl HubState {
                 exchange,
                 inner: Mutex::new(inner),
                 jobs_wake: Notify::new(),
+                uploads_changed: Notify::new(),
                 links: OnceLock::new(),
             },
             workers,
@@ -170,6 +182,7 @@ impl Loaded {
                 self.provisioning.load(table, key, value)
             }
             Table::Messages | Table::Feedback => self.mail.load(&mut self.registry, table, key, value),
+            Table::Uploads | Table::Files => self.uploads.load(table, key, value),
             Table::Jobs | Table::JobTargets | Table::JobDevices => self.jobs.load(table, key, value, clock.now()),
         }
     }
@@ -186,6 +199,10 @@ impl Loaded {
             }
             ID_SCOPE => {
                 self.provisioning.id_scope = serde_json::from_slice(value).map_err(|error| error.to_string())?;
+                Ok(())
+            }
+            UPLOAD_KEY => {
+                self.uploads.key = Some(serde_json::from_slice(value).map_err(|error| error.to_string())?);
                 Ok(())
             }
             _ => Err("unknown".into()),

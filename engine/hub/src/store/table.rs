@@ -28,6 +28,10 @@ pub(crate) enum Table {
     Messages,
     /// What became of such messages, by number.
     Feedback,
+    /// Uploads of files, by correlation id.
+    Uploads,
+    /// Which files there are, by `device/name`. Contents are in a folder of their own.
+    Files,
     /// Jobs, by id.
     Jobs,
     /// The devices of a job, by the job's id.
@@ -38,7 +42,7 @@ pub(crate) enum Table {
 
 impl Table {
     /// All tables, in the order in which they are read at start: an identity before its twin, a job before its devices.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Meta,
         Self::Authorities,
         Self::Enrollments,
@@ -49,6 +53,8 @@ impl Table {
         Self::Sessions,
         Self::Messages,
         Self::Feedback,
+        Self::Uploads,
+        Self::Files,
         Self::Jobs,
         Self::JobTargets,
         Self::JobDevices,
@@ -67,6 +73,8 @@ impl Table {
             Self::Registrations => "registrations",
             Self::Messages => "messages",
             Self::Feedback => "feedback",
+            Self::Uploads => "uploads",
+            Self::Files => "files",
             Self::Jobs => "jobs",
             Self::JobTargets => "job-targets",
             Self::JobDevices => "job-devices",

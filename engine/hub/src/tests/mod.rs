@@ -13,5 +13,6 @@ mod registry;
 mod several;
 pub(crate) mod stage;
 mod twins;
+mod uploads;
 mod websocket;
 mod x509;

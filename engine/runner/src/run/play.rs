@@ -259,7 +259,9 @@ impl<'a> PlayRun<'a> {
     /// It counts, and is said.
     pub(super) fn count(&self, end: DeviceEnd) {
         self.active.borrow_mut().remove(&end.id);
-        self.lines.borrow().values().for_each(|line| drop(line.forget(&end.id)));
+        for line in self.lines.borrow().values() {
+            line.forget(&end.id);
+        }
         self.tally.borrow_mut().add(end.ended);
         if let Some(wave) = self.waves.borrow_mut().get_mut(end.wave) {
             wave.tally.add(end.ended);

@@ -25,11 +25,13 @@ pub enum QuotaKind {
     Jobs,
     /// The calls and twin updates that jobs make, one per device.
     JobDevices,
+    /// Uploads of files that devices begin.
+    Uploads,
 }
 
 impl QuotaKind {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Identities,
         Self::Connections,
         Self::Telemetry,
@@ -40,16 +42,17 @@ impl QuotaKind {
         Self::Messages,
         Self::Jobs,
         Self::JobDevices,
+        Self::Uploads,
     ];
 
-    /// Whether it is paid for by the message: the registry, connections and the jobs themselves are free.
+    /// Whether it is paid for by the message: the registry, connections, uploads and the jobs themselves are free.
     pub fn is_metered(self) -> bool {
-        !matches!(self, Self::Identities | Self::Connections | Self::Jobs)
+        !matches!(self, Self::Identities | Self::Connections | Self::Jobs | Self::Uploads)
     }
 
     /// Whether hubs of the basic tiers have it: they take messages, and that is all.
     pub fn is_basic(self) -> bool {
-        matches!(self, Self::Identities | Self::Connections | Self::Telemetry | Self::Queries)
+        matches!(self, Self::Identities | Self::Connections | Self::Telemetry | Self::Queries | Self::Uploads)
     }
 }
 
@@ -67,6 +70,7 @@ impl fmt::Display for QuotaKind {
             Self::Messages => "cloud-to-device messages",
             Self::Jobs => "job operations",
             Self::JobDevices => "job device operations",
+            Self::Uploads => "file uploads",
         })
     }
 }

@@ -62,10 +62,11 @@ impl Tier {
     pub fn rate(self, kind: QuotaKind, units: u32) -> Rate {
         use QuotaKind::{
             Connections, Identities, JobDevices, Jobs, Messages, Methods, Queries, Telemetry, TwinReads, TwinWrites,
+            Uploads,
         };
         // Fixed for the whole hub, and for each unit; the larger one holds. The three columns: 1, 2 and 3.
         let (fixed, each, window) = match kind {
-            Identities | Jobs | Messages => ([0, 0, 0], [100, 100, 5_000], MINUTE),
+            Identities | Jobs | Messages | Uploads => ([0, 0, 0], [100, 100, 5_000], MINUTE),
             Connections | Telemetry => ([100, 0, 0], [12, 120, 6_000], SECOND),
             Queries => ([0, 0, 0], [20, 20, 1_000], MINUTE),
             // 160 KB, 480 KB and 24 MB a second, in pieces of 4 KB.
@@ -150,17 +151,18 @@ mod tests {
     #[test]
     fn limits_by_table() {
         for (tier, units, counts) in [
-            (Tier::Free, 1, [100, 100, 100, 20, 40, 100, 50, 100, 100, 10]),
-            (Tier::B1, 1, [100, 100, 100, 20, 40, 100, 50, 100, 100, 10]),
-            (Tier::S1, 1, [100, 100, 100, 20, 40, 100, 50, 100, 100, 10]),
-            (Tier::S1, 9, [900, 108, 108, 180, 360, 100, 50, 900, 900, 10]),
-            (Tier::B2, 1, [100, 120, 120, 20, 120, 100, 50, 100, 100, 10]),
-            (Tier::S2, 1, [100, 120, 120, 20, 120, 100, 50, 100, 100, 10]),
-            (Tier::S2, 20, [2_000, 2_400, 2_400, 400, 2_400, 200, 100, 2_000, 2_000, 20]),
-            (Tier::B3, 1, [5_000, 6_000, 6_000, 1_000, 6_144, 500, 250, 5_000, 5_000, 50]),
-            (Tier::S3, 2, [10_000, 12_000, 12_000, 2_000, 12_288, 1_000, 500, 10_000, 10_000, 100]),
+            (Tier::Free, 1, [100, 100, 100, 20, 40, 100, 50, 100, 100, 10, 100]),
+            (Tier::B1, 1, [100, 100, 100, 20, 40, 100, 50, 100, 100, 10, 100]),
+            (Tier::S1, 1, [100, 100, 100, 20, 40, 100, 50, 100, 100, 10, 100]),
+            (Tier::S1, 9, [900, 108, 108, 180, 360, 100, 50, 900, 900, 10, 900]),
+            (Tier::B2, 1, [100, 120, 120, 20, 120, 100, 50, 100, 100, 10, 100]),
+            (Tier::S2, 1, [100, 120, 120, 20, 120, 100, 50, 100, 100, 10, 100]),
+            (Tier::S2, 20, [2_000, 2_400, 2_400, 400, 2_400, 200, 100, 2_000, 2_000, 20, 2_000]),
+            (Tier::B3, 1, [5_000, 6_000, 6_000, 1_000, 6_144, 500, 250, 5_000, 5_000, 50, 5_000]),
+            (Tier::S3, 2, [10_000, 12_000, 12_000, 2_000, 12_288, 1_000, 500, 10_000, 10_000, 100, 10_000]),
         ] {
-            let minutes = [QuotaKind::Identities, QuotaKind::Queries, QuotaKind::Messages, QuotaKind::Jobs];
+            let minutes =
+                [QuotaKind::Identities, QuotaKind::Queries, QuotaKind::Messages, QuotaKind::Jobs, QuotaKind::Uploads];
             for (kind, count) in QuotaKind::ALL.into_iter().zip(counts) {
                 let window = if minutes.contains(&kind) { MINUTE } else { SECOND };
                 assert_eq!(tier.rate(kind, units), Rate { count, window }, "{kind} of {units} {tier}");
@@ -182,11 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn basic_hubs_take_messages_only() {
+    fn basic_hubs_take_messages_and_files_only() {
         let has = |tier: Tier| QuotaKind::ALL.into_iter().filter(|kind| tier.has(*kind)).count();
         for tier in Tier::ALL {
             let basic = matches!(tier, Tier::B1 | Tier::B2 | Tier::B3);
-            assert_eq!(has(tier), if basic { 4 } else { 10 }, "{tier}");
+            assert_eq!(has(tier), if basic { 5 } else { 11 }, "{tier}");
         }
     }
 

@@ -18,6 +18,7 @@ mod send;
 mod token;
 mod trouble;
 mod twins;
+mod uploads;
 
 pub use devices::{Created, Statistics};
 pub use enrollments::Enrolled;
@@ -26,3 +27,4 @@ pub use faults::HubFault;
 pub use hub_client::{HubClient, HubOptions};
 pub use messages::Taken;
 pub use query::Pages;
+pub use uploads::FilePiece;

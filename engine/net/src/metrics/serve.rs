@@ -1,4 +1,4 @@
-//! Where Prometheus fetches the numbers: plain HTTP on a loopback port of its own, `GET /metrics` and nothing else.
+//! Where Prometheus fetches numbers: plain HTTP on a loopback port of its own, `GET` of a few pages and nothing else. Knows no number.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,11 +17,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Watched;
-
-/// Where the numbers are.
-const PATH: &str = "/metrics";
-/// What they are in.
+/// What pages are in.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Who asks at once: one or two scrapers, and a person.
 const CONNECTIONS: usize = 8;
@@ -30,8 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// After a failed accept: time for some files to close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`.
-pub(crate) async fn serve(listener: TcpListener, watched: Watched, stop: CancellationToken) {
+/// A page: its path, and what makes its text; `false` is a 503.
+pub type Page = (&'static str, Arc<dyn Fn() -> (bool, String) + Send + Sync>);
+
+/// Serves these pages until `stop`.
+pub async fn serve(listener: TcpListener, pages: Vec<Page>, stop: CancellationToken) {
+    let pages: Arc<[Page]> = pages.into();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let tasks = TaskTracker::new();
     loop {
@@ -44,10 +44,10 @@ pub(crate) async fn serve(listener: TcpListener, watched: Watched, stop: Cancell
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let watched = watched.clone();
+        let pages = Arc::clone(&pages);
         tasks.spawn(async move {
             let answer = service_fn(move |request| {
-                let reply = reply(&request, &watched);
+                let reply = reply(&request, &pages);
                 async move { Ok::<_, Infallible>(reply) }
             });
             let mut http = http1::Builder::new();
@@ -61,11 +61,18 @@ pub(crate) async fn serve(listener: TcpListener, watched: Watched, stop: Cancell
     tasks.wait().await;
 }
 
-fn reply(request: &Request<Incoming>, watched: &Watched) -> Response<Full<Bytes>> {
-    let (status, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET, PATH) => (StatusCode::OK, watched.text()),
-        (_, PATH) => (StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned()),
-        _ => (StatusCode::NOT_FOUND, format!("only {PATH}\n")),
+fn reply(request: &Request<Incoming>, pages: &[Page]) -> Response<Full<Bytes>> {
+    let page = pages.iter().find(|(path, _)| *path == request.uri().path());
+    let (status, body) = match (request.method(), page) {
+        (&Method::GET, Some((_, text))) => match text() {
+            (true, body) => (StatusCode::OK, body),
+            (false, body) => (StatusCode::SERVICE_UNAVAILABLE, body),
+        },
+        (_, Some(_)) => (StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned()),
+        _ => {
+            let paths: Vec<&str> = pages.iter().map(|(path, _)| *path).collect();
+            (StatusCode::NOT_FOUND, format!("only {}\n", paths.join(" and ")))
+        }
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
