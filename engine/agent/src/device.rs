@@ -32,9 +32,10 @@ pub(crate) struct Device {
     pub(crate) queues: RefCell<Queues>,
     pub(crate) timers: RefCell<BTreeMap<Arc<str>, Timer>>,
     pub(crate) desired: RefCell<DesiredQueue>,
-    pub(crate) inbox: RefCell<Inbox>,
+    /// Messages that are not done with; made for the first one.
+    pub(crate) inbox: RefCell<Option<Box<Inbox>>>,
     /// Programs that run for its scripts.
-    pub(crate) programs: Cell<usize>,
+    pub(crate) programs: Cell<u8>,
     /// Between a restart's start and its end.
     pub(crate) rebooting: Cell<bool>,
     /// The outbox drops messages, and this was told.
@@ -69,7 +70,8 @@ impl Device {
             full: Cell::new(false),
             seeded,
             memory: RefCell::new(memory),
-            changed: Cell::new(false),
+            // A boot that was never written down could not be told from the next one.
+            changed: Cell::new(true),
             saving: Cell::new(false),
             saved: Notify::new(),
             running: RefCell::default(),

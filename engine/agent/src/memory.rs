@@ -31,10 +31,10 @@ pub(crate) struct Memory {
     pub(crate) greeted: Option<String>,
     /// A restart that was asked for and has not happened yet.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reboot: Option<PendingReboot>,
+    pub(crate) reboot: Option<Box<PendingReboot>>,
     /// How often messages were handed to their handler without an end yet; the oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) tries: Vec<(String, u32)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tries: Option<Box<Vec<(String, u32)>>>,
 }
 
 /// A restart on its way.
@@ -72,32 +72,44 @@ impl Memory {
 
     /// How often this message was tried.
     pub(crate) fn tries(&self, key: &str) -> u32 {
-        self.tries.iter().find(|(known, _)| known == key).map_or(0, |(_, count)| *count)
+        self.tries.iter().flat_map(|tries| tries.iter()).find(|(known, _)| known == key).map_or(0, |(_, count)| *count)
     }
 
     /// One more try.
     pub(crate) fn count_try(&mut self, key: &str) {
-        if let Some((_, count)) = self.tries.iter_mut().find(|(known, _)| known == key) {
+        let tries = self.tries.get_or_insert_default();
+        if let Some((_, count)) = tries.iter_mut().find(|(known, _)| known == key) {
             *count += 1;
             return;
         }
-        if self.tries.len() >= MOST_TRIES {
-            self.tries.remove(0);
+        if tries.len() >= MOST_TRIES {
+            tries.remove(0);
         }
-        self.tries.push((key.to_owned(), 1));
+        tries.push((key.to_owned(), 1));
     }
 
     /// A try that was none.
     pub(crate) fn uncount_try(&mut self, key: &str) {
-        if let Some((_, count)) = self.tries.iter_mut().find(|(known, _)| known == key) {
-            *count = count.saturating_sub(1);
+        match self.tries(key) {
+            0 => {}
+            1 => self.forget_tries(key),
+            _ => self
+                .tries
+                .iter_mut()
+                .flat_map(|tries| tries.iter_mut())
+                .filter(|(known, _)| known == key)
+                .for_each(|(_, count)| *count -= 1),
         }
-        self.tries.retain(|(_, count)| *count > 0);
     }
 
     /// The message is done with.
     pub(crate) fn forget_tries(&mut self, key: &str) {
-        self.tries.retain(|(known, _)| known != key);
+        if let Some(tries) = &mut self.tries {
+            tries.retain(|(known, _)| known != key);
+            if tries.is_empty() {
+                self.tries = None;
+            }
+        }
     }
 
     fn checked<T>(&mut self, undo: impl FnOnce(&mut Self) -> T) -> Result<(), StateError> {
@@ -211,7 +223,8 @@ mod tests {
         assert_eq!(folder.load(&one).unwrap(), None);
         let mut memory = Memory { boot_id: "b1".into(), greeted: Some("b0".into()), ..Memory::default() };
         memory.set("count", json!(3)).unwrap();
-        memory.reboot = Some(PendingReboot { asked: "2026-11-23T13:27:42.118Z".into(), boot_id: "b1".into() });
+        memory.reboot =
+            Some(Box::new(PendingReboot { asked: "2026-11-23T13:27:42.118Z".into(), boot_id: "b1".into() }));
         folder.save(&one, &memory).unwrap();
         assert_eq!(folder.load(&one).unwrap(), Some(memory));
         assert_eq!(folder.load(&device("a-b")).unwrap(), None);

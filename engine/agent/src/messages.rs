@@ -73,7 +73,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     /// The next packet to acknowledge on this connection.
-    pub(crate) fn take_settled(&mut self, connection: u64) -> Option<u16> {
+    fn take_settled(&mut self, connection: u64) -> Option<u16> {
         while let Some((of, id)) = self.settled.pop_front() {
             if of == connection {
                 return Some(id);
@@ -83,10 +83,22 @@ impl Inbox {
     }
 
     /// The connection is gone: the hub sends again what was not acknowledged. What a handler has stays with it.
-    pub(crate) fn lost(&mut self) {
+    fn lost(&mut self) {
         self.waiting.retain(|held| held.handling);
         self.settled.clear();
         self.lost.notify_waiters();
+    }
+}
+
+/// The next packet to acknowledge on this connection.
+pub(crate) fn settled(device: &Device, connection: u64) -> Option<u16> {
+    device.inbox.borrow_mut().as_mut()?.take_settled(connection)
+}
+
+/// The connection is gone.
+pub(crate) fn lost(device: &Device) {
+    if let Some(inbox) = &mut *device.inbox.borrow_mut() {
+        inbox.lost();
     }
 }
 
@@ -109,7 +121,8 @@ pub(crate) fn arrived(device: &Rc<Device>, message: Message, id: Option<u16>, ag
         return false;
     }
     let key = key(&message);
-    let inbox = &mut *device.inbox.borrow_mut();
+    let mut inbox = device.inbox.borrow_mut();
+    let inbox = inbox.get_or_insert_default();
     let same = |held: &&mut Held| {
         let packet = held.connection == connection && id.is_some_and(|id| held.acks.contains(&id));
         packet || (held.key == key && (again || held.connection != connection))
@@ -152,7 +165,8 @@ async fn serve(device: Rc<Device>) {
 
 /// The next one's turn; with none, the end of serving.
 fn next(device: &Device) -> Option<(String, Message, Rc<Notify>)> {
-    let inbox = &mut *device.inbox.borrow_mut();
+    let mut inbox = device.inbox.borrow_mut();
+    let inbox = inbox.get_or_insert_default();
     if device.lane.scripts.current().on_message.is_none() || device.lane.stop.is_cancelled() {
         // The hub keeps them.
         inbox.waiting.clear();
@@ -167,7 +181,8 @@ fn next(device: &Device) -> Option<(String, Message, Rc<Notify>)> {
 
 /// After a try that did not end it: whether it is still this device's turn to try again.
 fn comes_again(device: &Device) -> bool {
-    let inbox = &mut *device.inbox.borrow_mut();
+    let mut inbox = device.inbox.borrow_mut();
+    let inbox = inbox.get_or_insert_default();
     if let Some(held) = inbox.waiting.front_mut() {
         held.handling = false;
     }
@@ -179,7 +194,8 @@ fn comes_again(device: &Device) -> bool {
 /// The hub may forget it.
 fn done(device: &Rc<Device>, key: &str) {
     {
-        let inbox = &mut *device.inbox.borrow_mut();
+        let mut inbox = device.inbox.borrow_mut();
+        let inbox = inbox.get_or_insert_default();
         if let Some(held) = inbox.waiting.pop_front() {
             inbox.settled.extend(held.acks.into_iter().map(|id| (held.connection, id)));
         }

@@ -19,6 +19,9 @@ use crate::outbox::Wish;
 /// A restart waits this long for the hub's word that the answer has arrived, and then goes on without.
 const ACKNOWLEDGE: Duration = Duration::from_secs(5);
 
+/// What is waited for without a bell is looked for this often; only around restarts.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 /// A restart command that runs longer than this does not restart anything.
 const COMMAND: Duration = Duration::from_secs(60);
 
@@ -80,6 +83,9 @@ async fn boot(device: &Rc<Device>, boot_id: String) {
 /// Runs `on_boot` for the boot that the device is in.
 async fn greet(device: &Rc<Device>) {
     hooks::boot(device).await;
+    if device.lane.habits.board.is_some() && !told(device).await {
+        return;
+    }
     {
         let mut memory = device.memory_mut();
         memory.greeted = Some(memory.boot_id.clone());
@@ -87,16 +93,35 @@ async fn greet(device: &Rc<Device>) {
     device.save().await;
 }
 
+/// Until the hub has what `on_boot` reported. A board whose agent ends before that greets its boot once more at the next start, or
+/// nobody would ever hear of it.
+async fn told(device: &Device) -> bool {
+    while !device.outbox.reports(|reports| reports.is_empty()) {
+        tokio::select! {
+            () = sleep(LOOK_AGAIN) => {}
+            () = device.lane.stop.cancelled() => return false,
+        }
+    }
+    true
+}
+
 /// The restart that follows a call: its answer leaves first.
 pub(crate) async fn follow(call: &Rc<Call>) {
     let device = &call.device;
-    if let Some(arrived) = call.acknowledged() {
-        // Lost or late, the restart was asked for.
-        let _ = timeout(ACKNOWLEDGE, arrived).await;
-    }
+    // Lost or late, the restart was asked for.
+    let _ = timeout(ACKNOWLEDGE, async {
+        if let Some(arrived) = call.acknowledged() {
+            let _ = arrived.await;
+        }
+        // What the device has reported until now would end with the machine.
+        while device.lane.habits.board.is_some() && !device.outbox.is_settled() {
+            sleep(LOOK_AGAIN).await;
+        }
+    })
+    .await;
     {
         let pending = PendingReboot { asked: device.now(), boot_id: device.memory().boot_id.clone() };
-        device.memory_mut().reboot = Some(pending);
+        device.memory_mut().reboot = Some(Box::new(pending));
     }
     device.save().await;
     device.say(AgentEvent::Rebooting { device: device.identity.clone() });
@@ -219,7 +244,7 @@ mod tests {
         Some(Memory {
             boot_id: boot.into(),
             greeted: Some(greeted.into()),
-            reboot: pending.map(|boot| PendingReboot { asked: "then".into(), boot_id: boot.into() }),
+            reboot: pending.map(|boot| Box::new(PendingReboot { asked: "then".into(), boot_id: boot.into() })),
             ..Memory::default()
         })
     }

@@ -182,7 +182,7 @@ impl Scripts {
             for (key, value) in map.iter() {
                 match key.as_str() {
                     "work" => {
-                        handler.work = deadline(key, value).map_err(|error| error.at(registration.place.clone()))?
+                        handler.work = deadline(key, value).map_err(|error| error.at(registration.place.clone()))?;
                     }
                     "tries" => match value.as_int().map(u32::try_from) {
                         Ok(Ok(tries)) if tries > 0 => handler.tries = tries,

@@ -260,7 +260,7 @@ impl<L: DeviceLink> Session<L> {
         device.twin.borrow_mut().lost();
         self.requests.forget();
         self.arrivals.clear();
-        device.inbox.borrow_mut().lost();
+        messages::lost(device);
         self.listening = None;
         self.leaving = false;
         self.renew_by = None;
@@ -371,7 +371,7 @@ impl<L: DeviceLink> Session<L> {
             self.listen(wanted);
         }
         loop {
-            let settled = self.device.inbox.borrow_mut().take_settled(self.connections);
+            let settled = messages::settled(&self.device, self.connections);
             let Some(id) = settled else { break };
             self.link.acknowledge(id);
         }

@@ -89,6 +89,11 @@ pub trait Ready {
         false
     }
 
+    /// What a device must offer for it, in its inventory's words, as far as that is known before the run.
+    fn needs(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether its value is a map whose members become names of this device (`set`).
     fn sets(&self) -> bool {
         false

@@ -123,6 +123,11 @@ pub trait Inventory {
     /// A fact of one device, read directly from its source.
     fn fact<'a>(&'a self, device: &'a str, fact: &'a str) -> LocalBoxFuture<'a, Result<Facts, InventoryError>>;
 
+    /// Whether a device says what it offers, and this ([`Ready::needs`](crate::Ready::needs)) is not of it.
+    fn lacks(&self, _device: &Target, _need: &str) -> bool {
+        false
+    }
+
     /// The least time that this takes under the limits that are known of the hub; none when nothing is known of them.
     fn estimate(&self, _work: &[Work]) -> Option<Estimate> {
         None

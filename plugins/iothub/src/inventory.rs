@@ -15,6 +15,10 @@ use crate::failure::inventory_error;
 use crate::round::Rounds;
 use crate::twin::{twin_value, twin_version};
 
+/// Where an agent announces its methods.
+const ANNOUNCED: &str = "/properties/reported/iotplay/methods";
+/// What they are as an attribute of a target.
+const METHODS: &str = "methods";
 /// The name of the fact.
 const TWIN: &str = "twin";
 /// Reads in flight for one question. The pace of the client bounds the rate; this bounds sockets and memory.
@@ -80,7 +84,10 @@ impl IotHubInventory {
 fn target(id: Arc<str>, twin: &Value) -> Target {
     let of = |key: &str| twin.get(key).cloned().unwrap_or(Value::Null);
     let tags = twin.get("tags").cloned().unwrap_or_else(|| json!({}));
-    let attributes = json!({ "tags": tags, "status": of("status"), "connection_state": of("connectionState") });
+    let mut attributes = json!({ "tags": tags, "status": of("status"), "connection_state": of("connectionState") });
+    if let Some(methods @ Value::Array(_)) = twin.pointer(ANNOUNCED) {
+        attributes[METHODS] = methods.clone();
+    }
     Target { id, attributes: Arc::new(attributes) }
 }
 
@@ -155,6 +162,11 @@ impl Inventory for IotHubInventory {
                 Err(error) => Err(inventory_error(&error, false)),
             }
         })
+    }
+
+    fn lacks(&self, device: &Target, need: &str) -> bool {
+        let announced = device.attributes.get(METHODS).and_then(Value::as_array);
+        announced.is_some_and(|methods| !methods.iter().any(|method| method == need))
     }
 
     fn estimate(&self, work: &[Work]) -> Option<Estimate> {

@@ -91,8 +91,7 @@ impl<'a> Stage<'a> {
             state: given.state.clone(),
             boot_id: given.boot_id.clone(),
             greeted: Some(if booted { format!("before {}", given.boot_id) } else { given.boot_id.clone() }),
-            reboot: None,
-            tries: Vec::new(),
+            ..Memory::default()
         };
         let waking = Waking { memory, missed: None };
         let line = Line(counterpart.clone());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base::did_you_mean;
 use rhai::{FuncRegistration, Map};
-use script::{Array, Blob, Dynamic, ImmutableString, Module, NativeCallContext, type_in_words, wait};
+use script::{Array, Dynamic, ImmutableString, Module, NativeCallContext, type_in_words, wait};
 
 use super::device::DeviceRef;
 use super::native::{Answer, call, duration_of, fail, failed};
@@ -19,7 +19,7 @@ use crate::program::{Program, Ran};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Programs of one device at once.
-const MOST_PROGRAMS: usize = 8;
+const MOST_PROGRAMS: u8 = 8;
 
 /// Arguments of a program, and bytes of them and of its input together: systems take more, scripts need less.
 const MOST_ARGUMENTS: usize = 256;
@@ -50,9 +50,8 @@ pub(super) fn register(module: &mut Module) {
     );
     method("read")
         .set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef, path: &str| read_text(&ncc, path));
-    method("read_bytes").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef, path: &str| {
-        Ok::<Blob, Box<rhai::EvalAltResult>>(read(&ncc, path)?)
-    });
+    method("read_bytes")
+        .set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef, path: &str| read(&ncc, path));
 }
 
 /// A program that counts among its device's as long as it runs.

@@ -167,6 +167,9 @@ impl Runner {
                 .len(),
             estimate: self.inventory.estimate(&plan::work(play, coming, options)),
         });
+        for text in plan::lacks(play, &targets, &*self.inventory) {
+            events.say(&RunEvent::Warned { text });
+        }
         let doors = Doors { events, inventory: &*self.inventory, expressions: &self.expressions };
         sum.size += targets.len();
         let run = PlayRun::new(book, play, options, doors, values, targets.len());

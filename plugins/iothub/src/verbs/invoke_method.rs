@@ -235,6 +235,10 @@ impl Ready for Invoke {
         })
     }
 
+    fn needs(&self) -> Option<&str> {
+        self.parameters.name.constant().map(String::as_str)
+    }
+
     fn gathers(&self) -> Option<&dyn Gathers> {
         (self.parameters.via == Via::Job).then_some(self)
     }
