@@ -47,7 +47,7 @@ impl Board {
     pub(crate) fn boot(&mut self) -> String {
         self.boots += 1;
         let id = format!("boot-{}", self.boots);
-        std::fs::write(self.at("boot_id"), format!("{id}\n")).unwrap();
+        std::fs::write(self.at("boot_id"), format!("{id}\n")).expect("the boot id is written");
         id
     }
 
@@ -107,7 +107,7 @@ fn killed_at(point: Point, machine_restarts: bool) {
     let mut board = Board::new();
     let _hub = LocalHub::start(&board.set.iotplay, HubOptions::FreePorts);
     if point == Point::GoingDown {
-        std::fs::write(board.at("deadly"), "").unwrap();
+        std::fs::write(board.at("deadly"), "").expect("the mark is written");
     }
     let mut agent = board.up();
     let call = board.invoke("rebootDevice");

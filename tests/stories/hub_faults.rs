@@ -52,7 +52,7 @@ fn nothing_is_lost(set: &Set, sent: usize, unmarked: usize) {
     let tail = set.iotplay.run(&["hub", "tail", "--output", "ndjson"]);
     let mut seen: BTreeMap<(String, String), usize> = BTreeMap::new();
     for line in tail.out.lines() {
-        let message: serde_json::Value = serde_json::from_str(line).unwrap();
+        let message: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
         let text = message.to_string();
         let body = message["body"].as_str().map_or_else(|| message["body"].to_string(), str::to_owned);
         let attempt = message["properties"]["attempt"].as_str().unwrap_or_default().to_owned();

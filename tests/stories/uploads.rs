@@ -61,11 +61,11 @@ fn sdk_uploads(sdk: fn(&Path) -> Option<Sdk>, program: &str, by_certificate: boo
     }
     // What a person finds is what the program sent.
     good(&set, &["hub", "uploads", "--get", "press-1/picture.bin", "-o", "picture.bin"]);
-    let picture = std::fs::read(set.path().join("picture.bin")).unwrap();
+    let picture = std::fs::read(set.path().join("picture.bin")).expect("the SDK's picture is there");
     assert_eq!(picture.len(), LARGE);
     let listed = good(&set, &["hub", "uploads", "--device", "press-1", "--output", "ndjson"]);
-    let ends: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let statuses: Vec<&str> = ends.iter().map(|end| end["status"].as_str().unwrap()).collect();
+    let ends: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    let statuses: Vec<&str> = ends.iter().map(|end| end["status"].as_str().expect("each has a status")).collect();
     assert_eq!(statuses, ["completed", "completed", "failed"], "{listed}");
     assert_eq!(
         (&ends[1]["blobSizeInBytes"], &ends[2]["statusDescription"]),
@@ -123,9 +123,9 @@ fn with_big_file(bytes: usize) -> (Set, String, Vec<u8>) {
     let mut rng = Seed(7).rng();
     let content: Vec<u8> = (0..bytes).map(|_| rng.random()).collect();
     let set = empty();
-    let path = set.path().canonicalize().unwrap().join("big.bin").display().to_string();
-    std::fs::write(&path, &content).unwrap();
-    let settings = format!("agent:\n  upload: [{}]\n", serde_json::to_string(&path).unwrap());
+    let path = set.path().canonicalize().expect("the folder is there").join("big.bin").display().to_string();
+    std::fs::write(&path, &content).expect("the file is written");
+    let settings = format!("agent:\n  upload: [{}]\n", serde_json::to_string(&path).expect("text is JSON"));
     let set = set.file("iotplay.yaml", &settings).file("scripts/upload.rhai", HANDLERS);
     (set, path, content)
 }

@@ -34,6 +34,7 @@ pub(crate) struct Memory {
     pub(crate) reboot: Option<Box<PendingReboot>>,
     /// How often messages were handed to their handler without an end yet; the oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[expect(clippy::box_collection, reason = "one word instead of three in each idle device")]
     pub(crate) tries: Option<Box<Vec<(String, u32)>>>,
 }
 

@@ -72,20 +72,12 @@ impl FuzzHub {
         let (files, _) = files.expect("a temporary folder that nobody has made yet holds nothing");
         let registered: Arc<dyn Registered> = Arc::clone(&state) as _;
         let faults = Arc::new(Faults::new(registered, log.clone(), Seed(7), true));
-        let watched = Watched {
-            metrics,
-            state: Arc::clone(&state),
-            exchange: Arc::clone(&exchange),
-            telemetry,
-            faults: Arc::clone(&faults),
-            files,
-        };
+        let watched = Watched::new(metrics, &state, &exchange, telemetry, &faults, &files);
         let jobs = JobRunner::new(Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas), log.clone());
         tasks.spawn(jobs.run(stop.clone(), Duration::ZERO));
         let reach = Reach { mqtt: "localhost".into(), https: HostPort::new("localhost"), stop: stop.clone() };
-        let (limits, shared) =
-            ((Arc::clone(&quotas), Arc::clone(&faults)), (Arc::clone(&state), Arc::clone(&exchange)));
-        let service = Service::new(shared.0, shared.1, limits, watched, log.clone(), reach, Seed(7));
+        let shared = (Arc::clone(&state), Arc::clone(&exchange), Arc::clone(&quotas));
+        let service = Service::new(shared.0, shared.1, shared.2, watched, log.clone(), reach, Seed(7));
         let settings = MqttSettings::default();
         let mqtt =
             Mqtt::new(Arc::clone(&state), Arc::clone(&exchange), (quotas, faults), log, clock, Seed(7), settings);

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use base::Seed;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::{DeviceConnection, DeviceCredential, HostPort, Identity, ServiceConnection};
@@ -17,7 +16,7 @@ use crate::config::{Data, HubConfig, HubStartError, MQTT_PORT, SERVICE_PORT};
 use crate::data_dir::{DataDir, Endpoint};
 use crate::dps::{LinkedHub, Links};
 use crate::exchange::Exchange;
-use crate::faults::{FaultProfile, Faults, Registered};
+use crate::faults::Faults;
 use crate::files::Files;
 use crate::jobs::JobRunner;
 use crate::listen::Listeners;
@@ -177,22 +176,6 @@ impl Facts {
             key: policy.primary.clone(),
         }
     }
-}
-
-/// What is wrong with the hub on purpose.
-fn faults_of(
-    profile: Option<&FaultProfile>,
-    by_messages: bool,
-    state: &Arc<HubState>,
-    log: &HubLog,
-    seed: Seed,
-) -> Arc<Faults> {
-    let registered: Arc<dyn Registered> = state.clone();
-    let faults = Arc::new(Faults::new(registered, log.clone(), seed, by_messages));
-    if let Some(Err(error)) = profile.map(|profile| faults.place(profile)) {
-        tracing::error!(%error, "the hub is sound");
-    }
-    faults
 }
 
 /// The contents of files; those that are not there any more lose their names.
@@ -383,7 +366,8 @@ impl Parts {
         let telemetry = Arc::new(TelemetryLog::new(config.clock.clone(), stop.clone()));
         let metrics = Arc::new(Metrics::new());
         let log = metrics.before(telemetry.before(config.log));
-        let faults = faults_of(config.faults.as_ref(), config.fault_messages, &state, &log, config.seed);
+        let faults = Faults::new(state.clone(), log.clone(), config.seed, config.fault_messages);
+        let faults = Arc::new(faults.with(config.faults));
         let watched = Watched::new(metrics, &state, &exchange, telemetry, &faults, &files);
         let service = Service::new(
             Arc::clone(&state),

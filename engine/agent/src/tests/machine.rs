@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -61,6 +61,14 @@ async fn what_is_granted_is_done() {
     .await;
 }
 
+/// A program that nobody is granted.
+fn program(folder: &Path) -> PathBuf {
+    let app = folder.join("app");
+    fs::write(&app, "#!/bin/sh\necho ran").unwrap();
+    fs::set_permissions(&app, fs::Permissions::from_mode(0o755)).unwrap();
+    app
+}
+
 #[tokio::test]
 async fn nothing_is_done_that_was_not_granted() {
     on_lane(async {
@@ -72,9 +80,7 @@ async fn nothing_is_done_that_was_not_granted() {
         fs::write(folder.join("open/binary"), b"\xff\xfe").unwrap();
         symlink(folder.join("secret"), folder.join("open/link")).unwrap();
         symlink("/proc/self/environ", folder.join("open/environ")).unwrap();
-        let app = folder.join("app");
-        fs::write(&app, "#!/bin/sh\necho ran").unwrap();
-        fs::set_permissions(&app, fs::Permissions::from_mode(0o755)).unwrap();
+        let app = program(&folder);
         let mut rig = rig(&folder).await;
         let at = |path: &str| folder.join(path).display().to_string();
         for path in [

@@ -110,7 +110,7 @@ fn native<K: Keeper, const N: usize>(
     };
     FuncRegistration::new(name).set_into_module_raw(
         module,
-        types.to_vec(),
+        types,
         RhaiFunc::Pure { func: Shared::new(function), has_context: true, is_pure: false, is_volatile: true },
     );
 }

@@ -194,7 +194,7 @@ pub(super) fn scripts() -> Target {
         memory: MEMORY,
         prepare: || {
             let (registry, clock) = (registry(), Clock::system());
-            Box::new(move |input| match check_script(&Source::new("a.rhai", input.text()), &registry, &clock) {
+            Box::new(move |input| match check_script(&Source::new("a.rhai", input.text()).into(), &registry, &clock) {
                 Ok(()) => Ok(true),
                 Err(found) => {
                     let _ = found.to_string();
