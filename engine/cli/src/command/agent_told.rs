@@ -69,7 +69,6 @@ fn object(now: &str, event: &AgentEvent) -> Option<Value> {
     let mut object = Map::new();
     object.insert("time".to_owned(), now.into());
     let mut put = |name: &str, value: Value| drop(object.insert(name.to_owned(), value));
-    let place = |finding: &Diagnostic| finding.place.as_ref().map_or(Value::Null, |place| place.label().into());
     match event {
         AgentEvent::Said { line, .. } => {
             put("event", "printed".into());
@@ -99,19 +98,7 @@ fn object(now: &str, event: &AgentEvent) -> Option<Value> {
             put("event", "handler".into());
             put("handler", handler.to_string().into());
             put("seconds", took.as_secs_f64().into());
-            let (word, status, finding) = match outcome {
-                HandlerOutcome::Answered(status) => ("answered", Some(*status), None),
-                HandlerOutcome::Done => ("done", None, None),
-                HandlerOutcome::Failed { status, finding } => ("failed", *status, Some(finding)),
-                HandlerOutcome::FailedLate { status, finding } => ("failedLate", Some(*status), Some(finding)),
-                HandlerOutcome::Cancelled => ("cancelled", None, None),
-            };
-            put("outcome", word.into());
-            put("status", status.into());
-            if let Some(finding) = finding {
-                put("reason", finding.message.as_str().into());
-                put("at", place(finding));
-            }
+            put_outcome(&mut put, outcome);
         }
         AgentEvent::FaultShown { what, .. } => {
             put("event", "faultShown".into());
@@ -134,6 +121,26 @@ fn object(now: &str, event: &AgentEvent) -> Option<Value> {
         object.insert("device".to_owned(), device.into());
     }
     Some(Value::Object(object))
+}
+
+fn place(finding: &Diagnostic) -> Value {
+    finding.place.as_ref().map_or(Value::Null, |place| place.label().into())
+}
+
+fn put_outcome(put: &mut impl FnMut(&str, Value), outcome: &HandlerOutcome) {
+    let (word, status, finding) = match outcome {
+        HandlerOutcome::Answered(status) => ("answered", Some(*status), None),
+        HandlerOutcome::Done => ("done", None, None),
+        HandlerOutcome::Failed { status, finding } => ("failed", *status, Some(finding)),
+        HandlerOutcome::FailedLate { status, finding } => ("failedLate", Some(*status), Some(finding)),
+        HandlerOutcome::Cancelled => ("cancelled", None, None),
+    };
+    put("outcome", word.into());
+    put("status", status.into());
+    if let Some(finding) = finding {
+        put("reason", finding.message.as_str().into());
+        put("at", place(finding));
+    }
 }
 
 fn device(event: &AgentEvent) -> Option<String> {

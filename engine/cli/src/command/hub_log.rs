@@ -52,6 +52,33 @@ fn object(now: &str, event: &HubEvent) -> Value {
             put("device", identity.as_ref().map_or(Value::Null, |identity| identity.to_string().into()));
             put("reason", reason.as_str().into());
         }
+        HubEvent::ServiceRefused { peer, reason } => {
+            put("event", "serviceRefused".into());
+            put("peer", address(&Some(*peer)));
+            put("reason", reason.as_str().into());
+        }
+        HubEvent::Telemetry(message) => {
+            put("event", "telemetry".into());
+            put("device", message.identity.to_string().into());
+            put("bytes", message.body.len().into());
+        }
+        HubEvent::MethodCalled { identity, name, outcome } => {
+            put("event", "method".into());
+            put("device", identity.to_string().into());
+            put("method", name.as_str().into());
+            match outcome {
+                Ok(status) => put("status", (*status).into()),
+                Err(code) => put("error", json!({ "code": code.0, "name": code.name() })),
+            }
+        }
+        HubEvent::FaultShown { .. } | HubEvent::FaultAsked { .. } | HubEvent::Uploaded(_) => put_own(&mut put, event),
+    }
+    Value::Object(object)
+}
+
+/// What happens at no other hub: faults that were asked for, files that came here.
+fn put_own(put: &mut impl FnMut(&str, Value), event: &HubEvent) {
+    match event {
         HubEvent::FaultShown { id, kind, identity, what } => {
             put("event", "fault".into());
             put("device", identity.as_ref().map_or(Value::Null, |identity| identity.to_string().into()));
@@ -64,16 +91,6 @@ fn object(now: &str, event: &HubEvent) -> Value {
             put("device", identity.to_string().into());
             put("what", said.as_str().into());
         }
-        HubEvent::ServiceRefused { peer, reason } => {
-            put("event", "serviceRefused".into());
-            put("peer", address(&Some(*peer)));
-            put("reason", reason.as_str().into());
-        }
-        HubEvent::Telemetry(message) => {
-            put("event", "telemetry".into());
-            put("device", message.identity.to_string().into());
-            put("bytes", message.body.len().into());
-        }
         HubEvent::Uploaded(upload) => {
             put("event", "upload".into());
             put("device", upload.device_id.as_str().into());
@@ -81,17 +98,8 @@ fn object(now: &str, event: &HubEvent) -> Value {
             put("status", upload.status.to_string().into());
             put("bytes", upload.blob_size_in_bytes.map_or(Value::Null, Into::into));
         }
-        HubEvent::MethodCalled { identity, name, outcome } => {
-            put("event", "method".into());
-            put("device", identity.to_string().into());
-            put("method", name.as_str().into());
-            match outcome {
-                Ok(status) => put("status", (*status).into()),
-                Err(code) => put("error", json!({ "code": code.0, "name": code.name() })),
-            }
-        }
+        _ => {}
     }
-    Value::Object(object)
 }
 
 fn line(event: &HubEvent) -> String {

@@ -12,6 +12,9 @@ use crate::args::ShowArgs;
 use crate::play::{PastRun, journal_trouble};
 use crate::process::{CommandResult, Exit, Stdout, Trouble};
 
+/// A step's name, and how many of its calls ended in which way.
+type Counted<'a> = (String, BTreeMap<&'a str, usize>);
+
 /// Up to so many devices are shown call by call.
 const FEW: usize = 10;
 /// So many failures are shown; the others are counted.
@@ -126,7 +129,7 @@ impl Shown<'_> {
 
     /// `  412 ok   3 timeout   1 in doubt    Reboot and prove it`
     fn steps(&self) -> Vec<String> {
-        let mut steps: BTreeMap<(usize, &str), (String, BTreeMap<&str, usize>)> = BTreeMap::new();
+        let mut steps: BTreeMap<(usize, &str), Counted<'_>> = BTreeMap::new();
         for call in self.history.devices.values().flat_map(|device| &device.calls) {
             // What a script called stands behind its step.
             let key = (call.step, call.place.as_ref().map_or("", |_| self.name(call)));
@@ -134,7 +137,7 @@ impl Shown<'_> {
             *counts.entry(self.word(call)).or_default() += 1;
         }
         let width = steps.values().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        let line = |(name, counts): &(String, BTreeMap<&str, usize>)| {
+        let line = |(name, counts): &Counted<'_>| {
             let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{word} {count}")).collect();
             format!("step    {name:width$}   {}", counts.join(", "))
         };
