@@ -19,7 +19,8 @@ fn refused(text: &str) -> String {
     FaultProfile::parse(&Source::new("faults.yaml", text)).unwrap_err().to_string()
 }
 
-struct Fleet(usize);
+/// Devices `sim-1` to `sim-N`.
+pub(super) struct Fleet(pub(super) usize);
 
 impl Registered for Fleet {
     fn total(&self) -> usize {

@@ -119,20 +119,9 @@ fn is_like(name: &str, pattern: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::Fleet;
     use super::*;
     use proptest::prelude::*;
-
-    struct Fleet(usize);
-
-    impl Registered for Fleet {
-        fn total(&self) -> usize {
-            self.0
-        }
-
-        fn ids(&self) -> Vec<DeviceId> {
-            (1..=self.0).map(|number| format!("sim-{number}").parse().unwrap()).collect()
-        }
-    }
 
     fn chosen(who: Who, seed: u64, of: usize) -> Vec<String> {
         let mut chosen = Chosen::new(who, Seed(seed));
