@@ -147,6 +147,8 @@ fn our_device_uploads_what_was_granted_and_nothing_else() {
     assert_eq!(std::fs::read(set.path().join("got.bin")).unwrap(), content);
     let bytes = good(&set, &["invoke", "sim-1", "bytes"]);
     assert!(bytes.contains("sim-1/note.txt") && bytes.contains('5'), "{bytes}");
+    let noted = good(&set, &["hub", "uploads", "--get", "sim-1/note.txt", "-o", "-"]);
+    assert_eq!((noted.as_str(), set.path().join("-").exists()), ("hello", false), "stdout, and no file of that name");
     let refused = call("/etc/passwd");
     assert_ne!(refused.code, Some(0));
     assert!(format!("{}{}", refused.out, refused.err).contains("/etc/passwd"), "{} {}", refused.out, refused.err);

@@ -33,7 +33,7 @@ pub(crate) struct UploadsArgs {
     /// Fetch this file instead
     #[arg(long, value_name = "DEVICE/NAME", requires = "into")]
     pub(crate) get: Option<BlobName>,
-    /// Where to write it
+    /// Where to write it; `-` is stdout
     #[arg(short = 'o', long = "into", value_name = "FILE", requires = "get")]
     pub(crate) into: Option<PathBuf>,
     /// Let it take the place of a file that is there already

@@ -15,6 +15,9 @@ use crate::world::{Embed, Screen, World, trouble};
 /// How long one question waits for an upload's end; the next one follows at once.
 const WAIT: Duration = Duration::from_secs(15);
 
+/// What stands for stdout in the place of a file.
+const STDOUT: &str = "-";
+
 /// Prints uploads until there are no more, or until interrupted; or fetches or removes a file.
 pub(crate) async fn run(common: &Common, args: UploadsArgs) -> CommandResult {
     let signals = Signals::listen()?;
@@ -24,6 +27,7 @@ pub(crate) async fn run(common: &Common, args: UploadsArgs) -> CommandResult {
         let device = args.device.as_deref().map(super::device_id).transpose()?;
         let world = World::open(common, Embed::No, &Screen::new(false).lines).await?;
         match (&args.get, &args.into, &args.remove) {
+            (Some(file), Some(into), _) if into.as_os_str() == STDOUT => print(world.client(), file).await,
             (Some(file), Some(into), _) => fetch(world.client(), file, into, args.force).await,
             (_, _, Some(file)) => remove(world.client(), file).await,
             _ => list(world.client(), UploadQuery { device, ..UploadQuery::default() }, follow, args.output).await,
@@ -83,20 +87,38 @@ async fn fetch(client: &HubClient, file: &BlobName, into: &Path, force: bool) ->
     name.push(format!(".{}.part", std::process::id()));
     let beside = Beside(into.with_file_name(name));
     let mut out = OpenOptions::new().write(true).create_new(true).open(&beside.0).map_err(refused_by_disk)?;
-    let (mut written, mut version) = (0, None);
-    loop {
-        let piece = client.file_piece(file, written, version.clone()).await.map_err(|error| refused(&error))?;
-        out.write_all(&piece.bytes).map_err(refused_by_disk)?;
-        written += piece.bytes.len() as u64;
-        version = piece.etag;
-        if piece.last {
-            break;
-        }
-    }
+    let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(refused_by_disk);
+    let written = pieces(client, file, &mut write).await?;
     out.sync_all().map_err(refused_by_disk)?;
     fs::rename(&beside.0, into).map_err(refused_by_disk)?;
     err(&format!("wrote {}, {written} bytes", into.display()));
     Ok(Exit::OK)
+}
+
+/// Writes a file's content to stdout, as it comes.
+async fn print(client: &HubClient, file: &BlobName) -> CommandResult {
+    // What stdout does not take is told at the end, as for every command.
+    let mut write = |bytes: &[u8]| Stdout.write_all(bytes).map_err(|error| Trouble::internal(error.to_string()));
+    pieces(client, file, &mut write).await?;
+    Ok(Exit::OK)
+}
+
+/// Hands over a file's content piece by piece, all of one version. Returns how many bytes it has.
+async fn pieces(
+    client: &HubClient,
+    file: &BlobName,
+    write: &mut dyn FnMut(&[u8]) -> Result<(), Trouble>,
+) -> Result<u64, Trouble> {
+    let (mut written, mut version) = (0, None);
+    loop {
+        let piece = client.file_piece(file, written, version.clone()).await.map_err(|error| refused(&error))?;
+        write(&piece.bytes)?;
+        written += piece.bytes.len() as u64;
+        version = piece.etag;
+        if piece.last {
+            return Ok(written);
+        }
+    }
 }
 
 fn refused(error: &ClientError) -> Trouble {

@@ -30,8 +30,8 @@ pub(crate) fn case_files(given: &[PathBuf]) -> Result<Vec<CasePath>, Trouble> {
         let asked = if given.is_empty() { &usual[..] } else { given };
         let shown: Vec<String> = asked.iter().map(|path| path.display().to_string()).collect();
         return Err(Trouble::usage(format!("no cases: no file *{CASES} in {}", shown.join(", ")))
-            .help("scripts/ping.test.yaml: cases: [{ name: answers, method: ping, expect: { status: 200 } }]")
-            .help("iotplay agent --record scripts/ping.test.yaml writes cases from the calls that come"));
+            .help("scripts/reboot.test.yaml: cases: [{ name: answers, method: rebootDevice, expect: { status: 200 } }]")
+            .help("iotplay agent --record scripts/reboot.test.yaml writes cases from the calls that come"));
     }
     found.sort_by(|a, b| a.file.cmp(&b.file));
     found.dedup();

@@ -181,11 +181,18 @@ fn facts_are_twins_read_directly() {
     });
 }
 
-/// Connections to a port of this machine, as the kernel lists them.
+/// The kernel's word for it.
+const ESTABLISHED: &str = "01";
+
+/// Open connections to a port of this machine, as the kernel lists them; those that only linger are none.
 fn connections_to(port: u16) -> usize {
     let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
     let peer = format!(":{port:04X}");
-    table.lines().filter(|line| line.split_whitespace().nth(2).is_some_and(|peers| peers.ends_with(&peer))).count()
+    let open = |line: &&str| {
+        let mut words = line.split_whitespace().skip(2);
+        words.next().is_some_and(|at| at.ends_with(&peer)) && words.next() == Some(ESTABLISHED)
+    };
+    table.lines().filter(open).count()
 }
 
 #[test]
