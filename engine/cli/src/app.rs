@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use base::Mask;
 use clap::error::ErrorKind;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::{self, Cli};
 use crate::command;
@@ -54,10 +56,11 @@ fn refuse_usage(error: &clap::Error) -> Exit {
 
 /// Logs are for finding faults, not for people at work: silent but for errors unless asked, always on stderr, always masked.
 fn start_log(cli: &Cli) -> Result<(), Trouble> {
-    let filter = EnvFilter::try_new(cli.common.log.as_deref().unwrap_or("off")).map_err(|error| {
+    let filter = cli.common.log.as_deref().unwrap_or("off").parse::<Targets>().map_err(|error| {
         Trouble::usage(format!("--log: {error}")).help("--log debug, or --log iotplay_hub=trace,info")
     })?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| MaskedStderr).with_ansi(false).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| MaskedStderr);
+    tracing_subscriber::registry().with(filter).with(lines).init();
     Ok(())
 }
 
