@@ -47,6 +47,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Message {
     pub(crate) properties: PropertyBag,
     pub(crate) body: Bytes,
+    /// The hub says that it may have been here before.
+    pub(crate) again: bool,
 }
 
 /// A message, what tells it from others, and what acknowledges it.
@@ -116,11 +118,11 @@ fn key(message: &Message) -> String {
 }
 
 /// A message came, under this packet id unless nobody asks for its acknowledgement. Returns whether anybody wants it.
-pub(crate) fn arrived(device: &Rc<Device>, message: Message, id: Option<u16>, again: bool, connection: u64) -> bool {
+pub(crate) fn arrived(device: &Rc<Device>, message: Message, id: Option<u16>, connection: u64) -> bool {
     if device.lane.scripts.current().on_message.is_none() {
         return false;
     }
-    let key = key(&message);
+    let (key, again) = (key(&message), message.again);
     let mut inbox = device.inbox.borrow_mut();
     let inbox = inbox.get_or_insert_default();
     let same = |held: &&mut Held| {

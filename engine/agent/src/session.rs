@@ -183,8 +183,8 @@ impl<L: DeviceLink> Session<L> {
                 methods::dispatch(&self.device, Incoming { caller, name: name.into(), payload });
             }
             Inbound::Message { id, again, properties, body } => {
-                let message = Message { properties, body };
-                let wanted = messages::arrived(&self.device, message, id, again, self.connections);
+                let message = Message { properties, body, again };
+                let wanted = messages::arrived(&self.device, message, id, self.connections);
                 // Asked for in an earlier session, wanted by nobody now: it stays in the hub's queue.
                 if !wanted && self.listening != Some(false) {
                     self.listen(false);

@@ -76,6 +76,7 @@ pub(super) fn register(module: &mut Module) {
     FuncRegistration::new_getter("properties").set_into_module(module, |message: &mut MessageRef| message.properties());
     FuncRegistration::new_getter("delivery")
         .set_into_module(module, |message: &mut MessageRef| i64::from(message.delivery));
+    FuncRegistration::new_getter("again").set_into_module(module, |message: &mut MessageRef| message.message.again);
     FuncRegistration::new_getter("payload").set_into_module(module, |message: &mut MessageRef| message.payload());
     FuncRegistration::new_getter("json").set_into_module(module, |message: &mut MessageRef| message.json());
     FuncRegistration::new_getter("text").set_into_module(module, |message: &mut MessageRef| message.text());

@@ -134,6 +134,19 @@ async fn messages_come_one_after_the_other_and_one_that_is_abandoned_comes_again
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_may_have_been_here_before_says_so() {
+    on_lane(async {
+        let mut rig = listening("on_message(|device, message| print(`${message.id} ${message.again}`));").await;
+        rig.say(message(1, false, "a", b""));
+        assert_eq!(rig.did().await, Did::Acknowledge(1));
+        rig.say(message(2, true, "b", b""));
+        assert_eq!(rig.did().await, Did::Acknowledge(2));
+        assert_eq!(rig.said(), ["a false", "b true"]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_fails_again_and_again_is_given_up() {
     on_lane(async {
         let mut rig = listening(FAILS).await;

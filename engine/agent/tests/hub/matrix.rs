@@ -1,6 +1,5 @@
-//! R3: fourteen faults, six things that a device does, all at work before, during and after the fault. Each ends exactly
-//! once or is reported failed; nothing that was promised is lost; nothing comes twice without a mark. Cloud-to-device
-//! messages have a test of their own beside their handler.
+//! R3: fourteen faults, seven things that a device does, all at work before, during and after the fault. Each ends exactly
+//! once or is reported failed; nothing that was promised is lost; nothing comes twice without a mark.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,12 +12,18 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::scene::{MANY, Scene, Taken, callers};
+use crate::scene::{DEVICES, MANY, Scene, Taken, callers};
 use crate::stage::{Stage, eventually};
 use hub::HubConfig;
 
 /// Longer than any token of these devices.
 const LONG: Duration = Duration::from_secs(2 * 3600);
+
+/// Messages from the cloud come one by one, so that the fault falls among them.
+const BETWEEN_MESSAGES: Duration = Duration::from_millis(50);
+
+/// So many of them before the fault is over.
+const EARLY: u64 = 30;
 
 /// Rows at a time: more would be late for want of processors, and not for their fault.
 static TURNS: Semaphore = Semaphore::const_new(3);
@@ -62,6 +67,14 @@ async fn stranger(authority: &Authority, code: Option<ConnectReturnCode>) -> (st
         }
     });
     (at, serving)
+}
+
+/// Messages to the device that takes them.
+async fn send(stage: &Stage, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        stage.send_message("message", number).await;
+        tokio::time::sleep(BETWEEN_MESSAGES).await;
+    }
 }
 
 struct Row {
@@ -110,7 +123,7 @@ impl Row {
             Fault::Blip(weather) => {
                 let before = line.taken();
                 line.set(weather);
-                eventually("they come anew", async || line.taken() >= before + 6).await;
+                eventually("they come anew", async || line.taken() >= before + DEVICES.len() as u64).await;
             }
             Fault::Silence(weather) => {
                 line.set(weather);
@@ -131,25 +144,25 @@ impl Row {
                 serving.abort();
             }
             Fault::Disabled => {
-                for id in crate::scene::DEVICES {
+                for id in DEVICES {
                     stage.set_status(id, "disabled").await;
                 }
                 line.set(Weather::Reset);
-                eventually("they are refused", async || ear.count(refused) >= 6).await;
-                for id in crate::scene::DEVICES {
+                eventually("they are refused", async || ear.count(refused) >= DEVICES.len()).await;
+                for id in DEVICES {
                     stage.set_status(id, "enabled").await;
                 }
             }
             Fault::Expired => {
                 self.hub_clock.advance(LONG);
                 line.set(Weather::Reset);
-                eventually("they are refused", async || ear.count(refused) >= 6).await;
+                eventually("they are refused", async || ear.count(refused) >= DEVICES.len()).await;
                 self.agent_clock.advance(LONG);
             }
             Fault::Restart => {
                 let before = line.taken();
                 line.lead_to(next.expect("there is another hub").hub.mqtt());
-                eventually("they come anew", async || line.taken() >= before + 6).await;
+                eventually("they come anew", async || line.taken() >= before + DEVICES.len() as u64).await;
             }
         }
         line.set(Weather::Fair);
@@ -170,10 +183,11 @@ impl Row {
             for n in 1..=3 {
                 stage.desire("desired", json!({"n": n})).await;
             }
-            self.suffer(&fault, next.as_ref()).await;
+            tokio::join!(self.suffer(&fault, next.as_ref()), send(stage, 0..EARLY));
             self.scene.all_up(name).await;
             let stage = next.as_ref().unwrap_or(stage);
             stage.desire("desired", json!({"n": 100})).await;
+            send(stage, EARLY..MANY).await;
             self.settled(stage).await;
             stop.send_replace(true);
         };
@@ -195,6 +209,14 @@ impl Row {
             (scene.reported(stage).await + other) as u64 >= MANY
         })
         .await;
+        // What another hub still has, it has not lost.
+        eventually(&format!("{name}: every message from the cloud is handled"), async || {
+            let other = if std::ptr::eq(stage, &scene.stage) { 0 } else { scene.stage.waiting("message").await };
+            scene.handled_distinct() + other >= MANY && stage.waiting("message").await == 0
+        })
+        .await;
+        stage.no_message_is_lost(name).await;
+        scene.stage.no_message_is_lost(name).await;
         eventually(&format!("{name}: the last wish is told"), async || {
             scene.said("desired", "told ").last().is_some_and(|told| told.starts_with("100 "))
         })
@@ -212,6 +234,11 @@ impl Row {
             let times = ran.iter().filter(|line| **line == number.to_string()).count();
             assert!(times <= 1, "{name}: call {number} ran {times} times");
             assert!(!answered || times == 1, "{name}: call {number} was answered by nobody");
+        }
+        let handled = scene.handled();
+        for number in 0..MANY {
+            let unmarked = handled.iter().filter(|took| **took == (number, false)).count();
+            assert!(unmarked <= 1, "{name}: message {number} came {unmarked} times without a mark: {handled:?}");
         }
         assert!(calls.iter().any(|(_, answered)| *answered), "{name}: some calls were answered");
         let told = scene.said("desired", "told ");

@@ -1,6 +1,6 @@
-//! Six devices at work behind one faulty line, each busy with one thing, and what hub and devices saw of it.
+//! Seven devices at work behind one faulty line, each busy with one thing, and what hub and devices saw of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use wire::{DeviceConnection, HostPort, property};
 use crate::stage::{Ear, Stage, built_in, eventually};
 
 /// What each device does: its id.
-pub(crate) const DEVICES: [&str; 6] = ["connect", "telemetry", "method", "twin", "reported", "desired"];
+pub(crate) const DEVICES: [&str; 7] = ["connect", "telemetry", "method", "twin", "reported", "desired", "message"];
 
-/// How many messages and reports; more than fit in one fault.
+/// How many messages each way, and reports; more than fit in one fault.
 pub(crate) const MANY: u64 = 40;
 
 const SCRIPT: &str = r#"
@@ -37,6 +37,7 @@ on_start(|device| {
 });
 on_connect(|device| print(`greeted ${device.desired().mark}`));
 on_method("count", |device, request| { print(`ran ${request.payload}`); request.payload });
+on_message(|device, message| print(`took ${message.text} ${message.again}`));
 on_desired("n", |device, value, version| print(`told ${value} v${version}`));
 "#;
 
@@ -149,6 +150,19 @@ impl Scene {
         let twin = stage.twin("reported").await;
         let reported = twin["properties"]["reported"].as_object().cloned().unwrap_or_default();
         reported.keys().filter(|key| key.starts_with('k')).count()
+    }
+
+    /// Messages from the cloud that were handled: the number of each, and whether it was marked as one that came before.
+    pub(crate) fn handled(&self) -> Vec<(u64, bool)> {
+        let took = self.said("message", "took ");
+        let parts =
+            |line: &String| line.split_once(' ').map(|(number, again)| (number.parse().unwrap(), again == "true"));
+        took.iter().filter_map(parts).collect()
+    }
+
+    /// How many different ones were handled.
+    pub(crate) fn handled_distinct(&self) -> u64 {
+        self.handled().into_iter().map(|(number, _)| number).collect::<BTreeSet<_>>().len() as u64
     }
 
     /// Handlers that failed.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use base::{Clock, Source};
 use hub::{Hub, HubConfig, RunningHub};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
-use wire::{API_VERSION, DeviceConnection, HostPort, HubPath, Identity, headers, sign};
+use wire::{API_VERSION, Ack, CloudMessage, DeviceConnection, HostPort, HubPath, Identity, headers, sign};
 
 /// Nothing here takes longer unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -109,6 +109,33 @@ impl Stage {
         let (status, answer) =
             self.send(reqwest::Method::PATCH, path, json!({"properties": {"desired": desired}})).await;
         assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Sends a numbered message to a device. Its sender hears only of an end that is none by the device's own word.
+    pub(crate) async fn send_message(&self, id: &str, number: u64) {
+        let message = CloudMessage {
+            message_id: format!("m-{number}"),
+            ack: Ack::Negative,
+            // Longer than any clock of these tests is moved.
+            expiry_time_utc: Some(SystemTime::now() + Duration::from_secs(24 * 3600)),
+            body: number.to_string().into(),
+            ..CloudMessage::default()
+        };
+        let body = serde_json::to_value(message).unwrap();
+        let (status, answer) = self.send(reqwest::Method::POST, HubPath::OwnSend(id.parse().unwrap()), body).await;
+        assert_eq!(status, 201, "{answer}");
+    }
+
+    /// Messages to a device that are not done with.
+    pub(crate) async fn waiting(&self, id: &str) -> u64 {
+        let (_, document) = self.send(reqwest::Method::GET, HubPath::Device(id.parse().unwrap()), Value::Null).await;
+        document["cloudToDeviceMessageCount"].as_u64().expect("a number")
+    }
+
+    /// No message has expired or was given up.
+    pub(crate) async fn no_message_is_lost(&self, what: &str) {
+        let (status, feedback) = self.send(reqwest::Method::GET, HubPath::Feedback, Value::Null).await;
+        assert_eq!(status, 204, "{what}: {feedback}");
     }
 
     pub(crate) async fn set_status(&self, id: &str, status: &str) {
