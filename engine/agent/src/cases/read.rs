@@ -96,7 +96,7 @@ impl Reading<'_> {
             found => self.wrong(
                 found.map_or(tree.at, |(_, at)| at),
                 "`cases` is a list of at least one case",
-                "cases: [{ name: answers, method: ping, expect: { status: 200 } }]",
+                "cases: [{ name: answers, method: rebootDevice, expect: { status: 200 } }]",
             ),
         }
         CaseFile { scripts, cases }
