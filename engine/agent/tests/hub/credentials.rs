@@ -35,7 +35,8 @@ async fn a_token_in_a_file_is_waited_for_and_read_again() {
     let refused = |event: &AgentEvent| matches!(event, AgentEvent::Refused { .. });
     eventually("what is wrong is told", async || ear.count(refused) == 1).await;
 
-    std::fs::write(&file, token(&device, 4)).unwrap();
+    // Long enough for a login and a call on a busy machine.
+    std::fs::write(&file, token(&device, 10)).unwrap();
     agent.ready().await.unwrap();
     assert_eq!(stage.call("d", "go", Value::Null).await.1["payload"], "d");
     // It runs out, and the agent waits.

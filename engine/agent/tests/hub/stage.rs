@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use wire::{API_VERSION, Ack, CloudMessage, DeviceConnection, HostPort, HubPath, Identity, headers, sign};
 
 /// Nothing here takes longer unless it is broken.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Stage {
     pub(crate) hub: RunningHub,
