@@ -413,7 +413,7 @@ async fn hostile_sizes_are_refused_before_they_cost_anything() {
             }
         }
     };
-    let composed = tokio::time::timeout(std::time::Duration::from_secs(60), composed).await.expect("room comes back");
+    let composed = tokio::time::timeout(Duration::from_secs(60), composed).await.expect("room comes back");
     assert_eq!(composed.status, 201, "{composed:?}");
     let files = hub.state().files_kept().numbers.len();
     assert_eq!(files, 1);
