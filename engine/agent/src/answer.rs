@@ -1,6 +1,6 @@
 //! What a caller gets for a script's error: a thrown map's own status and payload, or an error with its place.
 
-use script::{ErrorKind, ScriptError, to_json};
+use script::{Dynamic, ErrorKind, ScriptError, is_shallow_within, to_json};
 use serde_json::{Value, json};
 
 use crate::config::ErrorDetail;
@@ -27,7 +27,7 @@ pub(crate) fn of_error(error: &ScriptError, detail: ErrorDetail) -> Answer {
     let status = if matches!(error.kind, ErrorKind::Deadline) { 504 } else { 500 };
     let message = match &error.kind {
         // A thrown text is the message itself, without words around it; any other value stays data.
-        ErrorKind::Thrown(value) => to_json(value),
+        ErrorKind::Thrown(value) => whole(value).unwrap_or_else(|| TOO_MUCH.into()),
         _ => Value::from(error.message.as_str()),
     };
     let mut answer = Answer { status, payload: json!({ "error": message }) };
@@ -48,5 +48,20 @@ pub(crate) fn thrown(error: &ScriptError) -> Option<Answer> {
     if !map.contains_key("status") && !map.contains_key("payload") {
         return None;
     }
-    Some(Answer { status, payload: map.get("payload").map_or(Value::Null, to_json) })
+    Some(match map.get("payload").map_or(Some(Value::Null), whole) {
+        Some(payload) => Answer { status, payload },
+        None => Answer::error(500, TOO_MUCH),
+    })
+}
+
+/// Bytes of text in a value that leaves a script: four times the largest that a hub takes. What has more is not written out
+/// first to be measured.
+const MOST_TEXT: usize = 1024 * 1024;
+
+/// Why a value is not taken.
+pub(crate) const TOO_MUCH: &str = "this value is too large, is nested too deeply, or holds itself";
+
+/// A value as JSON, whole: nothing when something would have to be cut off.
+pub(crate) fn whole(value: &Dynamic) -> Option<Value> {
+    is_shallow_within(value, MOST_TEXT).then(|| to_json(value))
 }

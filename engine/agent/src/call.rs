@@ -8,13 +8,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use base::{Diagnostic, format_duration};
-use script::{Budget, Dynamic, Handler, Position, ScriptError, ScriptResult, to_json};
+use script::{Budget, Dynamic, Handler, Position, ScriptError, ScriptResult};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep};
 use wire::limits::METHOD_PAYLOAD_BYTES;
 
-use crate::answer::{Answer, of_error, thrown};
+use crate::answer::{Answer, TOO_MUCH, of_error, thrown, whole};
 use crate::config::Deadlines;
 use crate::device::Device;
 use crate::event::{AgentEvent, HandlerName, HandlerOutcome};
@@ -49,6 +49,8 @@ pub(crate) enum AnswerError {
     Twice(i32),
     #[error("a reply has at most {limit} KiB, this one has {0} bytes", limit = METHOD_PAYLOAD_BYTES / 1024)]
     TooLarge(usize),
+    #[error("{TOO_MUCH}")]
+    TooMuch,
 }
 
 /// One run of one handler.
@@ -183,12 +185,15 @@ impl Call {
         let answered = self.status();
         match (result.map_err(|error| self.placed(error)), answered) {
             (Ok(_), Some(status)) => HandlerOutcome::Answered(status),
-            (Ok(value), None) if self.is_open() => match self.answer(200, &to_json(&value)) {
-                Ok(()) => HandlerOutcome::Answered(200),
-                Err(error) => {
-                    self.failed(&Diagnostic::error(error.to_string()), &Answer::error(500, &error.to_string()))
+            (Ok(value), None) if self.is_open() => {
+                let answered = whole(&value).ok_or(AnswerError::TooMuch);
+                match answered.and_then(|payload| self.answer(200, &payload)) {
+                    Ok(()) => HandlerOutcome::Answered(200),
+                    Err(error) => {
+                        self.failed(&Diagnostic::error(error.to_string()), &Answer::error(500, &error.to_string()))
+                    }
                 }
-            },
+            }
             (Ok(_), None) => HandlerOutcome::Done,
             (Err(error), Some(status)) => {
                 counters.late_failures.up();

@@ -5,6 +5,7 @@ use rhai::{Dynamic, EvalAltResult};
 use thiserror::Error;
 
 use crate::dialect::{decapitalize, name_of};
+use crate::value::is_shallow_within;
 
 /// The result of a call.
 pub type ScriptResult<T> = Result<T, ScriptError>;
@@ -103,6 +104,9 @@ pub(crate) fn sentence(error: &EvalAltResult) -> (String, Option<String>) {
     }
 }
 
+/// Bytes of text in a thrown value that is shown: as many as a handler's text may have.
+const MOST_SHOWN: usize = 1024 * 1024;
+
 /// A thrown value as a line: a text as it is, a map by its `message`, anything else as JSON.
 fn thrown(value: &Dynamic) -> String {
     if let Ok(text) = value.as_immutable_string_ref() {
@@ -113,7 +117,13 @@ fn thrown(value: &Dynamic) -> String {
     {
         return text;
     }
-    if value.is_unit() { "the script threw".to_owned() } else { format!("the script threw {}", crate::to_json(value)) }
+    if value.is_unit() {
+        return "the script threw".to_owned();
+    }
+    if !is_shallow_within(value, MOST_SHOWN) {
+        return "the script threw a value that is nested too deeply or too large to be shown".to_owned();
+    }
+    format!("the script threw {}", crate::to_json(value))
 }
 
 /// `+ (map, i64)` or `foo (i64)` in words.

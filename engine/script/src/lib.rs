@@ -20,5 +20,5 @@ pub use rhai::{
     Array, Blob, Dynamic, EvalAltResult, FnPtr, FuncRegistration, ImmutableString, Map, Module, NativeCallContext,
     Position, RhaiFunc, Shared,
 };
-pub use value::{JsonError, from_json, from_json_bytes, mark_change, to_json};
+pub use value::{JsonError, from_json, from_json_bytes, is_shallow_within, mark_change, to_json};
 pub use watch::{Watch, WatchError, WatchMode};

@@ -105,21 +105,53 @@ pub fn from_json_bytes(bytes: &[u8]) -> Result<Dynamic, JsonError> {
 /// exponentially large tree.
 const MOST_VALUES: usize = 1_000_000;
 
-/// Whether a value can leave the coroutine: walking and dropping it needs little stack and time.
+/// Whether a value can leave the coroutine: walking and dropping it needs little stack and time, and [`to_json`] cuts
+/// nothing off.
 pub(crate) fn is_shallow(value: &Dynamic) -> bool {
-    shallow(value, DEEPEST, &mut { MOST_VALUES })
+    is_shallow_within(value, usize::MAX)
 }
 
-fn shallow(value: &Dynamic, left: usize, values: &mut usize) -> bool {
-    if *values == 0 {
+/// The same, and its texts, names and blobs have no more than so many bytes. One text in many places costs a script nothing; written out
+/// it is there as many times.
+pub fn is_shallow_within(value: &Dynamic, bytes: usize) -> bool {
+    shallow(value, DEEPEST, &mut Room { values: MOST_VALUES, bytes })
+}
+
+/// What a walk over a value may meet yet.
+struct Room {
+    values: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// Takes what this value needs, its parts not counted.
+    fn take(&mut self, value: &Dynamic) -> bool {
+        let bytes = if let Ok(text) = value.as_immutable_string_ref() {
+            text.len()
+        } else if let Ok(blob) = value.as_blob_ref() {
+            blob.len()
+        } else if let Ok(map) = value.as_map_ref() {
+            map.keys().map(|key| key.len()).sum()
+        } else {
+            0
+        };
+        let (Some(values), Some(left)) = (self.values.checked_sub(1), self.bytes.checked_sub(bytes)) else {
+            return false;
+        };
+        (self.values, self.bytes) = (values, left);
+        true
+    }
+}
+
+fn shallow(value: &Dynamic, left: usize, room: &mut Room) -> bool {
+    if !room.take(value) {
         return false;
     }
-    *values -= 1;
-    let mut inner = |value: &Dynamic| left > 0 && shallow(value, left - 1, values);
+    let mut inner = |value: &Dynamic| left > 0 && shallow(value, left - 1, room);
     if let Ok(map) = value.as_map_ref() {
-        map.values().all(inner)
+        left > 0 && map.values().all(inner)
     } else if let Ok(list) = value.as_array_ref() {
-        list.iter().all(inner)
+        left > 0 && list.iter().all(inner)
     } else if let Some(function) = value.read_lock::<FnPtr>() {
         function.iter_curry().all(&mut inner)
     } else {

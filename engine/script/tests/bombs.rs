@@ -84,6 +84,11 @@ fn growing() -> Vec<Bomb> {
         ("text doubling", handler("let s = 'x'; loop { s += s; }")),
         ("text padding", handler("let s = 'x'; s.pad(1000000000, 'y'); s.len()")),
         ("text replacing", handler("let s = 'aaaaaaaaaa'; loop { s.replace('a', s); }")),
+        ("text replaced by itself", handler("let s = 'a'; s.pad(1000000, 'a'); let t = s; s.replace('a', t); s.len()")),
+        (
+            "letters replaced by a text",
+            handler("let s = 'a'; s.pad(1000000, 'a'); let t = s; for c in 'a' { s.replace(c, t); } s.len()"),
+        ),
         ("list doubling", handler("let a = [1]; loop { a += a; }")),
         ("list padding", handler("let a = []; a.pad(1000000000, 0); a.len()")),
         ("list of long texts", handler("let s = 'x'; s.pad(1000000, 'y'); let a = []; loop { a.push(s + a.len()); }")),

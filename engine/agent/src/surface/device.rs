@@ -4,12 +4,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rhai::{FuncRegistration, Map as RhaiMap};
-use script::{Caller, Dynamic, FnPtr, ImmutableString, Module, NativeCallContext, from_json, to_json, wait};
+use script::{Caller, Dynamic, FnPtr, ImmutableString, Module, NativeCallContext, from_json, wait};
 use serde_json::{Map, Value};
 use wire::limits::{D2C_BYTES, PROPERTIES_SIZE, TOPIC_BYTES};
 use wire::{DeviceTopic, PropertyBag, property};
 
-use super::native::{Answer, call, duration_of, fail, failed, object, throw};
+use super::native::{self, Answer, call, duration_of, fail, failed, object, throw};
 use super::state::StateRef;
 use crate::call::Call;
 use crate::device::Device;
@@ -40,7 +40,7 @@ pub(super) fn register(module: &mut Module) {
         FuncRegistration::new(name).set_into_module(module, |device: &mut DeviceRef| ImmutableString::from(&*device.0));
     }
     method("report").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef, patch: RhaiMap| {
-        report(&ncc, &*call(&ncc)?, object(patch))
+        report(&ncc, &*call(&ncc)?, object(patch)?)
     });
     method("desired").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef| desired(&ncc));
     method("reported").set_into_module(module, |ncc: NativeCallContext<'_>, _: &mut DeviceRef| reported(&ncc));
@@ -118,7 +118,7 @@ fn send(ncc: &NativeCallContext<'_>, body: &Dynamic, properties: RhaiMap) -> Ans
         _ => {
             bag.push(property::CONTENT_TYPE, "application/json");
             bag.push(property::CONTENT_ENCODING, "utf-8");
-            serde_json::to_vec(&to_json(body)).expect("a JSON value is JSON")
+            serde_json::to_vec(&native::json(body)?).expect("a JSON value is JSON")
         }
     };
     for (key, value) in properties {

@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rhai::{EvalAltResult, Map, Position};
-use script::{Dynamic, Module, NativeCallContext, context, to_json, type_in_words};
+use script::{Dynamic, Module, NativeCallContext, context, type_in_words};
 use serde_json::Value;
 
+use crate::answer::{TOO_MUCH, whole};
 use crate::call::Call;
 
 /// What a native function answers to its script.
@@ -50,11 +51,16 @@ pub(super) fn throw<T>(status: i64, error: &str) -> Answer<T> {
     Err(EvalAltResult::ErrorRuntime(map.into(), Position::NONE).into())
 }
 
-/// A map as JSON.
-pub(super) fn object(map: Map) -> serde_json::Map<String, Value> {
-    match to_json(&map.into()) {
-        Value::Object(members) => members,
-        _ => serde_json::Map::new(),
+/// A value as JSON, whole: one that would be cut off on its way is refused, so that nothing is lost unseen.
+pub(super) fn json(value: &Dynamic) -> Answer<Value> {
+    whole(value).map_or_else(|| fail(TOO_MUCH), Ok)
+}
+
+/// A map as JSON, in the same way.
+pub(super) fn object(map: Map) -> Answer<serde_json::Map<String, Value>> {
+    match json(&map.into())? {
+        Value::Object(members) => Ok(members),
+        _ => Ok(serde_json::Map::new()),
     }
 }
 

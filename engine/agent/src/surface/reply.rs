@@ -1,11 +1,11 @@
 //! `reply()` and `ack()`: a handler's word to whoever waits for it.
 
 use rhai::FuncRegistration;
-use script::{Dynamic, Module, NativeCallContext, to_json};
+use script::{Dynamic, Module, NativeCallContext};
 use serde_json::{Map, Value, json};
 
 use super::device::report;
-use super::native::{Answer, call, fail};
+use super::native::{self, Answer, call, fail};
 use crate::call::AnswerError;
 
 pub(super) fn register(module: &mut Module) {
@@ -36,7 +36,7 @@ fn reply(ncc: &NativeCallContext<'_>, status: i64, payload: &Dynamic) -> Answer<
     let Ok(status) = i32::try_from(status) else {
         return fail(format!("a status is a 32-bit number, {status} is not"));
     };
-    match call.answer(status, &to_json(payload)) {
+    match call.answer(status, &native::json(payload)?) {
         Ok(()) => Ok(()),
         Err(error @ AnswerError::Twice(_)) => {
             call.log(&error.to_string(), ncc.call_position());
@@ -55,7 +55,7 @@ fn ack(ncc: &NativeCallContext<'_>, value: &Dynamic, code: i64, text: &str) -> A
     if path.is_empty() {
         return fail("ack() needs a path: on_desired(\"name\", ..) instead of on_desired(\"*\", ..)");
     }
-    let mut answer = json!({ "value": to_json(value), "ac": code, "av": version });
+    let mut answer = json!({ "value": native::json(value)?, "ac": code, "av": version });
     if !text.is_empty() {
         answer["ad"] = text.into();
     }

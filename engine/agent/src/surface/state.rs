@@ -2,11 +2,11 @@
 //! itself, so calls side by side do not undo each other's.
 
 use rhai::{Array, FuncRegistration, Map};
-use script::{Dynamic, ImmutableString, Module, NativeCallContext, from_json, to_json};
+use script::{Dynamic, ImmutableString, Module, NativeCallContext, from_json};
 use serde_json::Value;
 
 use super::device::{DeviceRef, state_ref};
-use super::native::{Answer, call, fail, failed, object};
+use super::native::{Answer, call, fail, failed, json, object};
 
 /// `device.state` in a script: a name for the state of the device whose call it is used in.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +68,7 @@ fn get(ncc: &NativeCallContext<'_>, key: &str) -> Answer<Dynamic> {
 }
 
 fn set(ncc: &NativeCallContext<'_>, key: &str, value: &Dynamic) -> Answer<()> {
-    let value = to_json(value);
+    let value = json(value)?;
     call(ncc)?.device.memory_mut().set(key, value).or_else(|error| failed(&error))
 }
 
@@ -84,5 +84,5 @@ fn replace(ncc: &NativeCallContext<'_>, state: Dynamic) -> Answer<()> {
         return Ok(());
     }
     let Some(map) = state.try_cast::<Map>() else { return fail("the state is a map") };
-    call(ncc)?.device.memory_mut().replace(object(map)).or_else(|error| failed(&error))
+    call(ncc)?.device.memory_mut().replace(object(map)?).or_else(|error| failed(&error))
 }

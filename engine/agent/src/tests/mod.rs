@@ -1,6 +1,7 @@
 //! Scripts against a fake line, in paused time: what a handler's author sees, case by case.
 
 mod announce;
+mod bombs;
 mod hooks;
 mod machine;
 mod messages;

@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 use base::Clock;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use rhai::{Dynamic, EvalAltResult, FnPtr, FuncRegistration, ImmutableString, Module, Position};
+use rhai::{Dynamic, EvalAltResult, FnPtr, FuncRegistration, ImmutableString, Module, NativeCallContext, Position};
 use sha2::{Digest as _, Sha256};
 
-use super::{Version, missing};
-use crate::value::{change_of, from_json_bytes, to_json};
+use super::{Version, missing, replacing};
+use crate::value::{change_of, from_json_bytes, is_shallow_within, to_json};
 
 type Answer<T> = Result<T, Box<EvalAltResult>>;
 
@@ -22,6 +22,7 @@ pub(crate) fn refuse<T>(message: impl Into<String>) -> Answer<T> {
 pub(crate) fn functions(clock: &Clock) -> Module {
     let mut module = Module::new();
     missing::register(&mut module);
+    replacing::register(&mut module);
     times(&mut module, clock);
     versions(&mut module);
     texts(&mut module);
@@ -74,7 +75,12 @@ fn texts(module: &mut Module) {
     module.set_native_fn("parse_json", |text: ImmutableString| -> Answer<Dynamic> {
         from_json_bytes(text.as_bytes()).or_else(|error| refuse(format!("this text is not JSON: {error}")))
     });
-    module.set_native_fn("to_json", |value: Dynamic| Ok(to_json(&value).to_string()));
+    FuncRegistration::new("to_json")
+        .set_into_module(module, |ncc: NativeCallContext<'_>, value: Dynamic| written(&ncc, &value));
+    // Rhai has one for maps, which would come first.
+    FuncRegistration::new("to_json").set_into_module(module, |ncc: NativeCallContext<'_>, map: &mut rhai::Map| {
+        written(&ncc, &Dynamic::from_map(map.clone()))
+    });
     module.set_native_fn("base64", |text: ImmutableString| Ok(BASE64_STANDARD.encode(text.as_bytes())));
     module.set_native_fn("base64", |bytes: rhai::Blob| Ok(BASE64_STANDARD.encode(bytes)));
     module.set_native_fn("sha256", |text: ImmutableString| Ok(hex(&Sha256::digest(text.as_bytes()))));
@@ -87,6 +93,14 @@ fn changes(module: &mut Module) {
         let help = "`changed` is about what a step registered, as a whole: `changed(reply)`; this value is none";
         change_of(&value).map_or_else(|| refuse(help), Ok)
     });
+}
+
+fn written(ncc: &NativeCallContext<'_>, value: &Dynamic) -> Answer<String> {
+    let most = ncc.engine().max_string_size();
+    if most > 0 && !is_shallow_within(value, most) {
+        return refuse("this value is too large for a text, is nested too deeply, or holds itself");
+    }
+    Ok(to_json(value).to_string())
 }
 
 fn volatile(name: &str) -> FuncRegistration {

@@ -3,6 +3,7 @@
 
 mod functions;
 mod missing;
+mod replacing;
 mod rewrite;
 mod setup;
 mod slips;
