@@ -38,6 +38,7 @@ mod sdk_drops;
 mod sdk_node;
 mod sdk_pair;
 mod sdk_python;
+mod sdk_same;
 mod secrets;
 mod signals;
 mod snapshots;
